@@ -1,0 +1,1 @@
+"""Where Gal-Friday touches the world: exchanges, files, databases."""

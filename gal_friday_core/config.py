@@ -1,0 +1,147 @@
+"""Configuration as values: what each setting means, its unit, range and default. Reading it is live's business.
+
+Fractions are fractions (0.01 is one per cent); money is in quote currency; times are in the unit their
+name says.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Fraction = Annotated[Decimal, Field(ge=0, le=1)]
+PositiveMoney = Annotated[Decimal, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Frozen; an unknown key is an error, and no message shows a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class StorageConfig(Section):
+    data_dir: Path | None = Field(
+        None, description="Everything the product writes; the platform's data folder if unset"
+    )
+    database_url: SecretStr | None = Field(
+        None, description="postgresql://…; the embedded PostgreSQL if unset"
+    )
+
+
+class MarketConfig(Section):
+    exchange: str = Field("kraken", description="Venue whose public feed and history are used")
+    pairs: tuple[str, ...] = Field(("BTC/USD",), min_length=1, description="Pairs to trade, as BASE/QUOTE")
+    interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"] = Field("1m", description="Bar length")
+
+
+class CostsConfig(Section):
+    """What a trade costs. The label, the backtest and the paper exchange all read these same numbers."""
+
+    taker_fee: Fraction = Field(
+        Decimal("0.0026"), description="Of the traded value; Kraken's entry tier by default"
+    )
+    maker_fee: Fraction = Field(Decimal("0.0016"), description="Of the traded value")
+    slippage: Fraction = Field(Decimal("0.0005"), description="Price given up by each market order")
+
+
+class BarriersConfig(Section):
+    """One definition of the trade: the label is computed on it, and the strategy makes it."""
+
+    horizon_bars: int = Field(60, ge=2, le=10_000, description="Bars after which an open trade is closed")
+    target_volatility: float = Field(2.0, gt=0, description="Profit target in volatilities over the horizon")
+    stop_volatility: float = Field(1.5, gt=0, description="Stop in volatilities over the horizon")
+    min_width: float = Field(
+        0.006, gt=0, lt=1, description="Narrowest target or stop, as a fraction of the price"
+    )
+    max_width: float = Field(
+        0.10, gt=0, lt=1, description="Widest target or stop, as a fraction of the price"
+    )
+
+
+class TrainingConfig(Section):
+    trees: int = Field(200, ge=1, le=5_000)
+    depth: int = Field(5, ge=1, le=12)
+    learning_rate: float = Field(0.05, gt=0, le=1)
+    min_child_weight: float = Field(50.0, ge=0)
+    subsample: float = Field(0.8, gt=0, le=1)
+    column_sample: float = Field(0.8, gt=0, le=1)
+    threads: int = Field(
+        2, ge=1, description="Part of the reproducibility contract: the same value gives the same bytes"
+    )
+    seed: int = Field(20_170_101, ge=0)
+    stride_bars: int = Field(5, ge=1, description="One training event every so many bars")
+    folds: int = Field(5, ge=2, le=20, description="Walk-forward folds")
+    embargo_bars: int = Field(
+        60, ge=0, description="Bars left out between train and test, beyond label purging"
+    )
+    calibration_fraction: float = Field(
+        0.2, gt=0, lt=0.5, description="Latest share of each train window, kept for calibration"
+    )
+    holdout_fraction: float = Field(
+        0.10, gt=0, lt=0.5, description="Latest share of history that no model is trained on"
+    )
+    min_events: int = Field(2_000, ge=100, description="Fewer labelled events than this refuse to train")
+
+
+class GatesConfig(Section):
+    """What a model must show out of sample before it is promoted."""
+
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="Of every interval below")
+    min_log_loss_gain: float = Field(
+        0.0, description="Lower bound of (base rate - model) log loss must exceed this"
+    )
+    min_net_profit: float = Field(0.0, description="Mean net return a trade, lower bound, must exceed this")
+    min_trades: int = Field(30, ge=1, description="Out-of-sample trades below which nothing is concluded")
+
+
+class StrategyConfig(Section):
+    id: Literal["threshold"] = "threshold"
+    margin: float = Field(
+        0.0, ge=0, lt=1, description="Added to the model's own break-even probability before a trade"
+    )
+    max_signal_age_s: float = Field(30.0, gt=0, description="A signal on older data is stale and rejected")
+
+
+class RiskConfig(Section):
+    risk_per_trade: Fraction = Field(
+        Decimal("0.005"), description="Equity lost when the stop is hit, fees included"
+    )
+    max_pair_exposure: Fraction = Field(Decimal("0.25"), description="Of equity, worst case, per pair")
+    max_total_exposure: Fraction = Field(Decimal("0.75"), description="Of equity, worst case, all pairs")
+    max_daily_drawdown: Fraction = Field(
+        Decimal("0.05"), description="Days turn at 00:00 UTC; beyond it trading halts"
+    )
+    max_weekly_drawdown: Fraction = Field(Decimal("0.10"), description="Weeks turn on Monday 00:00 UTC")
+    max_total_drawdown: Fraction = Field(Decimal("0.20"), description="From the highest equity ever seen")
+    min_order_value: PositiveMoney = Field(Decimal(5), description="Smaller orders are rejected")
+
+
+class PaperConfig(Section):
+    initial_cash: PositiveMoney = Field(Decimal(10000), description="Quote currency at the start")
+
+
+class DagsterConfig(Section):
+    port: int = Field(
+        3000, ge=0, le=65_535, description="Loopback port of the web server; 0 takes a free one"
+    )
+
+
+class LoggingConfig(Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Config(Section):
+    """The whole configuration: one section a concern."""
+
+    storage: StorageConfig = StorageConfig()
+    market: MarketConfig = MarketConfig()
+    costs: CostsConfig = CostsConfig()
+    barriers: BarriersConfig = BarriersConfig()
+    training: TrainingConfig = TrainingConfig()
+    gates: GatesConfig = GatesConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    risk: RiskConfig = RiskConfig()
+    paper: PaperConfig = PaperConfig()
+    dagster: DagsterConfig = DagsterConfig()
+    logging: LoggingConfig = LoggingConfig()

@@ -1,0 +1,1 @@
+"""Features: one compiled kernel, two drivers, one schema."""

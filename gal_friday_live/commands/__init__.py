@@ -1,0 +1,1 @@
+"""Commands of the `gal-friday` program, one module a topic."""

@@ -1,0 +1,40 @@
+"""What every command shares: where progress and results go, and how configuration is found."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gal_friday_live.configuration import ConfigurationManager
+
+console = Console(stderr=True, highlight=False)
+"""Progress, tables and warnings: standard error, so that standard output stays clean for `--json`."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file (YAML). Without it, the commented defaults.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object on standard output.")
+]
+
+
+def load_config(path: Path | None) -> ConfigurationManager:
+    """Read and validate the configuration. Raises ConfigError with file, key and the nearest valid key."""
+    manager = ConfigurationManager(str(path) if path else None)
+    manager.load_config()
+    return manager
+
+
+def print_json(result: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(result, default=str, allow_nan=False) + "\n")
+    sys.stdout.flush()
