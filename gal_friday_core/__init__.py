@@ -2,3 +2,5 @@
 
 No asyncio, socket, clock, environment or unseeded randomness in here; whoever calls passes those in.
 """
+
+__version__ = "0.1.0"

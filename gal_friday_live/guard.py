@@ -16,12 +16,12 @@ GRACE_S = 8.0
 _POLL_S = 0.2
 
 
-class _Stop(Exception):
+class _StopRequested(Exception):  # noqa: N818 - a request, not a fault
     """A signal asked the guard to end."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise _Stop
+    raise _StopRequested
 
 
 def _owner_is_gone() -> bool:
@@ -53,7 +53,7 @@ def main(command: list[str]) -> int:
         while child.poll() is None:
             if _owner_is_gone():
                 _end_group(child)
-    except _Stop:
+    except _StopRequested:
         _end_group(child)
     return child.returncode or 0
 

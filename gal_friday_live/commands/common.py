@@ -3,12 +3,13 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from gal_friday_live.configuration import ConfigurationManager
+if TYPE_CHECKING:
+    from gal_friday_live.configuration import ConfigurationManager
 
 console = Console(stderr=True, highlight=False)
 """Progress, tables and warnings: standard error, so that standard output stays clean for `--json`."""
@@ -27,8 +28,10 @@ JsonOption = Annotated[
 ]
 
 
-def load_config(path: Path | None) -> ConfigurationManager:
+def load_config(path: Path | None) -> "ConfigurationManager":
     """Read and validate the configuration. Raises ConfigError with file, key and the nearest valid key."""
+    from gal_friday_live.configuration import ConfigurationManager
+
     manager = ConfigurationManager(str(path) if path else None)
     manager.load_config()
     return manager

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -20,14 +21,23 @@ GRANDCHILD = textwrap.dedent(
     """
 )
 
+OWNER = textwrap.dedent(
+    """
+    import pathlib, sys, time
+    from gal_friday_live.processes import Children
+    Children(pathlib.Path(sys.argv[1])).start("tree", [sys.executable, "-c", sys.argv[2]], {})
+    time.sleep(600)
+    """
+)
+
 
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        return stat.read().rpartition(")")[2].split()[0] != "Z"
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(condition, seconds: float = 20.0):
@@ -64,10 +74,7 @@ def test_kill_of_the_owner_leaves_no_process_behind(tmp_path):
         [
             sys.executable,
             "-c",
-            "import sys, time, pathlib\n"
-            "from gal_friday_live.processes import Children\n"
-            "Children(pathlib.Path(sys.argv[1])).start('tree', [sys.executable, '-c', sys.argv[2]], {})\n"
-            "time.sleep(600)",
+            OWNER,
             str(tmp_path),
             GRANDCHILD,
         ]

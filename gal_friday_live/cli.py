@@ -1,0 +1,62 @@
+"""The `gal-friday` program: registers the commands and turns errors into one clear line and exit code 2."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gal_friday_core import __version__
+from gal_friday_core.errors import GalFridayError
+from gal_friday_live.commands import backtest, ingest, models, up
+
+HELP = """
+Gal-Friday: what you trained is what you trade.
+
+Start with [bold]gal-friday up[/]: it ingests history, computes features, trains and validates a model,
+promotes it or says why not, and trades it on paper, with the Dagster UI beside it.
+
+Results go to standard output, progress to standard error. Bad input ends with exit code 2 and one line
+that says what was wrong, where, and what to do.
+"""
+
+app = typer.Typer(
+    name="gal-friday",
+    help=HELP,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("ingest")(ingest.ingest)
+app.command("backtest")(backtest.backtest)
+app.add_typer(models.app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"gal-friday {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    del version  # handled by its callback
+
+
+def main() -> None:
+    """Entry point of the launcher and of the installed script."""
+    try:
+        app()
+    except GalFridayError as error:
+        sys.stderr.write(f"gal-friday: {' '.join(str(error).split())}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
