@@ -1,0 +1,221 @@
+"""Configuration from a commented YAML file and the environment, checked once, with errors that name the key.
+
+Later sources win: the defaults of `gal_friday_core.config`, the file, then the environment
+(`GAL_FRIDAY__RISK__RISK_PER_TRADE=0.01`, `GAL_FRIDAY_DATA_DIR`, `GAL_FRIDAY_DATABASE_URL`). A missing file,
+an unknown key or a value of the wrong kind is an error, and no message ever shows a value.
+"""
+
+import difflib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from gal_friday_core.config import Config, Section
+from gal_friday_core.errors import ConfigError
+from gal_friday_live.yaml_file import FileValues, read_yaml
+
+PREFIX = "GAL_FRIDAY__"
+SHORT_NAMES = {"GAL_FRIDAY_DATA_DIR": "storage.data_dir", "GAL_FRIDAY_DATABASE_URL": "storage.database_url"}
+DEFAULT_FILE = Path(__file__).with_name("default_config.yaml")
+"""Every key with its meaning, at its default value: a template to copy."""
+
+
+def keys(section: type[Section] = Config, prefix: str = "") -> Iterator[str]:
+    """Every leaf key, dotted.
+
+    >>> "risk.risk_per_trade" in set(keys())
+    True
+    """
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from keys(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def nearest(key: str) -> str:
+    """The valid key that a wrong one most likely meant, as a hint; empty where nothing is close.
+
+    >>> nearest("risk.risk_per_trad")
+    ': did you mean risk.risk_per_trade?'
+    """
+    sections = list(Config.model_fields)
+    close = difflib.get_close_matches(key, [*keys(), *sections], n=1, cutoff=0.5)
+    leaf = key.rpartition(".")[2]
+    close = close or [known for known in keys() if known.rpartition(".")[2] == leaf]
+    return f": did you mean {close[0]}?" if close else ": see gal_friday_live/default_config.yaml"
+
+
+class ConfigurationManager:
+    """The configuration of one process (001 §2.11).
+
+    `environ` is the environment to read; the process's own by default.
+    """
+
+    def __init__(self, config_path: str | None = None, *, environ: Mapping[str, str] | None = None) -> None:
+        self._path = Path(config_path).expanduser() if config_path is not None else None
+        self._environ: Mapping[str, str] = os.environ if environ is None else environ
+        self._config: Config | None = None
+
+    @classmethod
+    def from_config(cls, config: Config) -> Self:
+        """Wrap values that are already validated: tests, assets and backtests."""
+        manager = cls(None, environ={})
+        manager._config = config
+        return manager
+
+    @property
+    def config(self) -> Config:
+        """The typed values; read and validated at the first use."""
+        if self._config is None:
+            self.load_config()
+        assert self._config is not None
+        return self._config
+
+    def load_config(self) -> None:
+        """Read file and environment. Raises ConfigError naming the file and line, or the variable, and the key."""
+        file = read_yaml(self._path) if self._path else FileValues({}, {}, "")
+        _refuse_unknown(file)
+        _refuse_open_secret(file, self._path)
+        values, origin = _environment(self._environ)
+        try:
+            self._config = _merge(file.values, values)
+        except ValidationError as error:
+            raise ConfigError(_explain(error, {**file.where, **origin})) from None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a dotted key; `default` stands in for an unset (None) one. Raises ConfigError on unknown keys."""
+        value: Any = self.config
+        for part in key.split("."):
+            if not isinstance(value, Section) or part not in type(value).model_fields:
+                raise ConfigError(f"unknown configuration key {key}{nearest(key)}")
+            value = getattr(value, part)
+        return default if value is None else value
+
+    def get_trading_pairs(self) -> list[str]:
+        return list(self.config.market.pairs)
+
+    def get_risk_parameters(self) -> dict[str, Any]:
+        return self.config.risk.model_dump()
+
+    def get_strategy_parameters(self, strategy_id: str) -> dict[str, Any]:
+        """Parameters of the configured strategy. Raises ConfigError for another id."""
+        if strategy_id != self.config.strategy.id:
+            raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is {self.config.strategy.id!r}")
+        return self.config.strategy.model_dump(exclude={"id"})
+
+    def get_api_keys(self) -> dict[str, SecretStr]:
+        """`{"key": …, "secret": …}` of the exchange, or empty where none is set.
+
+        From KRAKEN_API_KEY and KRAKEN_API_SECRET, or from the files that KRAKEN_API_KEY_FILE and
+        KRAKEN_API_SECRET_FILE name; those must be readable by their owner only (0600).
+        """
+        found = {name: self._secret(f"KRAKEN_API_{name.upper()}") for name in ("key", "secret")}
+        present = {name: secret for name, secret in found.items() if secret is not None}
+        if len(present) == 1:
+            missing = "KRAKEN_API_SECRET" if "key" in present else "KRAKEN_API_KEY"
+            raise ConfigError(f"{missing} is missing: set it or {missing}_FILE beside its other half")
+        return present
+
+    def _secret(self, name: str) -> SecretStr | None:
+        if value := self._environ.get(name):
+            return SecretStr(value)
+        if not (path := self._environ.get(f"{name}_FILE")):
+            return None
+        file = Path(path).expanduser()
+        _require_private(file, f"{name}_FILE")
+        try:
+            return SecretStr(file.read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{name}_FILE: cannot read {file}: {type(error).__name__}") from None
+
+
+def _require_private(file: Path, what: str) -> None:
+    try:
+        mode = file.stat().st_mode
+    except OSError as error:
+        raise ConfigError(f"{what}: cannot read {file}: {error.strerror}") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(f"{what}: {file} holds a secret that others may read: run chmod 600 {file}")
+
+
+def _refuse_unknown(file: FileValues) -> None:
+    sections = set(Config.model_fields)
+    known = set(keys()) | sections
+    for key, where in file.where.items():
+        if key not in known:
+            raise ConfigError(f"{where}: unknown configuration key {key}{nearest(key)}")
+        if key in sections and not isinstance(file.values[key], dict):
+            raise ConfigError(f"{where}: {key} is a section: write its keys below it, indented")
+        if "." in key and isinstance(file.leaf(key), bool):
+            raise ConfigError(f"{where}: {key} does not take true or false")
+
+
+def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
+    if path is not None and file.values.get("storage", {}).get("database_url"):
+        _require_private(path, "storage.database_url")
+
+
+class _Settings(Config, BaseSettings):
+    """The values as pydantic-settings sees them: it parses the nested environment names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic-settings' reading of nested names, over the environment it is given."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._given = environ
+        super().__init__(_Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._given.items()}
+
+
+def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Overrides as a nested dict, and for each key the variable it came from."""
+    known = set(keys())
+    names: dict[str, str] = {}
+    origin: dict[str, str] = {}
+    for name, value in environ.items():
+        if name in SHORT_NAMES and value:
+            key = SHORT_NAMES[name]
+        elif name.startswith(PREFIX):
+            key = name.removeprefix(PREFIX).lower().replace("__", ".")
+        else:
+            continue
+        if key not in known:
+            hint = nearest(key)
+            raise ConfigError(f"environment variable {name}: unknown configuration key {key}{hint}")
+        names[PREFIX + key.upper().replace(".", "__")] = value
+        origin[key] = f"environment variable {name}"
+    try:
+        return _Environment(names)(), origin
+    except SettingsError:
+        listed = ", ".join(sorted(set(origin.values())))
+        raise ConfigError(f'{listed}: a list is written as JSON, such as ["BTC/USD", "ETH/USD"]') from None
+
+
+def _merge(file: dict[str, Any], environment: dict[str, Any]) -> Config:
+    merged = {name: dict(section) for name, section in file.items()}
+    for name, section in environment.items():
+        merged.setdefault(name, {}).update(section)
+    return Config.model_validate(merged)
+
+
+def _explain(error: ValidationError, where: Mapping[str, str]) -> str:
+    """The first problem in one line: where, key, what is expected; never the value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+    prefix = f"{where[key]}: " if key in where else ""
+    return f"{prefix}{key}: {first['msg'].removeprefix('Input ').replace('should be', 'must be')}"
