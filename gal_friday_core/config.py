@@ -60,16 +60,22 @@ class BarriersConfig(Section):
 
 
 class TrainingConfig(Section):
-    trees: int = Field(200, ge=1, le=5_000)
-    depth: int = Field(5, ge=1, le=12)
-    learning_rate: float = Field(0.05, gt=0, le=1)
-    min_child_weight: float = Field(50.0, ge=0)
-    subsample: float = Field(0.8, gt=0, le=1)
-    column_sample: float = Field(0.8, gt=0, le=1)
+    trees: int = Field(200, ge=1, le=5_000, description="Boosted trees")
+    depth: int = Field(5, ge=1, le=12, description="Levels of each tree")
+    learning_rate: float = Field(0.05, gt=0, le=1, description="Shrinkage of each tree")
+    min_child_weight: float = Field(
+        50.0, ge=0, description="Least sum of second derivatives in a leaf: larger is smoother"
+    )
+    subsample: float = Field(0.8, gt=0, le=1, description="Share of events each tree sees")
+    column_sample: float = Field(0.8, gt=0, le=1, description="Share of features each tree sees")
     threads: int = Field(
         2, ge=1, description="Part of the reproducibility contract: the same value gives the same bytes"
     )
-    seed: int = Field(20_170_101, ge=0)
+    seed: int = Field(
+        20_170_101,
+        ge=0,
+        description="Of every random choice: the same data and configuration give the same model bytes",
+    )
     stride_bars: int = Field(5, ge=1, description="One training event every so many bars")
     folds: int = Field(5, ge=2, le=20, description="Walk-forward folds")
     embargo_bars: int = Field(
@@ -96,7 +102,7 @@ class GatesConfig(Section):
 
 
 class StrategyConfig(Section):
-    id: Literal["threshold"] = "threshold"
+    id: Literal["threshold"] = Field("threshold", description="Which strategy turns predictions into signals")
     margin: float = Field(
         0.0, ge=0, lt=1, description="Added to the model's own break-even probability before a trade"
     )
@@ -128,7 +134,9 @@ class DagsterConfig(Section):
 
 
 class LoggingConfig(Section):
-    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe message that is logged"
+    )
 
 
 class Config(Section):

@@ -39,15 +39,18 @@ class Children:
     log_dir: Path
     running: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
+    def start(
+        self, name: str, command: Sequence[str], env: Mapping[str, str], *, capture: bool = False
+    ) -> Child:
+        """Run `command`; its output goes to `<log_dir>/<name>.log`, or standard output to us with `capture`."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         log = self.log_dir / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command line
                 [sys.executable, "-E", "-S", _GUARD, *command],
                 stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE if capture else output,
+                stderr=output,
                 env={**os.environ, **env},
                 start_new_session=True,
             )

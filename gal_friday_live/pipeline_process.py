@@ -1,0 +1,57 @@
+"""The pipeline as a child process: the engine's side never imports Dagster, it reads the child's progress.
+
+The child prints one JSON object a line on standard output: `{"step": …, "done": …, "of": …}` while it works
+and `{"result": {…}}` at the end, or `{"error": …, "type": …}` when it refuses. Everything else that it says
+goes to its log.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gal_friday_core import errors
+from gal_friday_core.candles import Series
+from gal_friday_live.processes import Child, Children
+
+Progress = Callable[[str, int, int], None]
+"""Called with the step's name, what is done, and of how many."""
+
+
+def run_pipeline(
+    children: Children, series: Series, env: Mapping[str, str], progress: Progress
+) -> dict[str, Any]:
+    """Materialise everything from candles to production model for one series; the result as the child gave it.
+
+    Raises the child's own GalFridayError, or StorageError with the log's last lines when it died without a word.
+    """
+    command = [sys.executable, "-m", "gal_friday_assets.pipeline", "--series", series.key]
+    child = children.start("pipeline", command, env, capture=True)
+    result: dict[str, Any] | None = None
+    for message in _messages(child):
+        if "error" in message:
+            raise _error(message)
+        if "result" in message:
+            result = message["result"]
+        else:
+            progress(str(message["step"]), int(message["done"]), int(message["of"]))
+    child.process.wait()
+    if result is None:
+        raise errors.StorageError(
+            f"the pipeline ended without a result (exit code {child.process.returncode}); "
+            f"its log is {child.log}: {child.last_words()}"
+        )
+    return result
+
+
+def _messages(child: Child) -> "Any":
+    assert child.process.stdout is not None
+    for line in child.process.stdout:
+        if line.startswith(b"{"):
+            yield json.loads(line)
+
+
+def _error(message: Mapping[str, Any]) -> errors.GalFridayError:
+    kind = getattr(errors, str(message.get("type")), errors.DataError)
+    text = str(message["error"])
+    return kind(text) if issubclass(kind, errors.GalFridayError) else errors.DataError(text)

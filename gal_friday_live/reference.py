@@ -1,0 +1,66 @@
+"""Reference pages made from the code itself: `python -m gal_friday_live.reference` writes docs/configuration.md."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from gal_friday_core.config import Config, Section
+
+INTRODUCTION = """# Configuration
+
+Every setting, from the code that reads it. Copy
+[`gal_friday_live/default_config.yaml`](../gal_friday_live/default_config.yaml), which says the same beside each key,
+change what you need, delete the rest, and pass the file with `--config`.
+
+- The environment wins over the file: `GAL_FRIDAY__RISK__RISK_PER_TRADE=0.01`. `GAL_FRIDAY_DATA_DIR` and
+  `GAL_FRIDAY_DATABASE_URL` are short for the two storage keys.
+- An unknown key is an error that names the nearest valid one; a missing file is an error, not silence.
+- Fractions are fractions (0.01 is one per cent); money is in quote currency.
+- Exchange keys never stand in a configuration file: `KRAKEN_API_KEY` and `KRAKEN_API_SECRET`, or
+  `KRAKEN_API_KEY_FILE` and `KRAKEN_API_SECRET_FILE`, which name files that only their owner may read.
+"""
+
+
+def configuration_page() -> str:
+    """Markdown: one table a section of `Config`."""
+    parts = [INTRODUCTION]
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        assert isinstance(section, type)
+        assert issubclass(section, Section)
+        about = section.__doc__ if section.__doc__ != Section.__doc__ else None
+        parts.append(f"\n## {name}\n")
+        parts.append(f"{about}\n" if about else "")
+        parts.append("| Key | Default | Range | Meaning |\n|---|---|---|---|")
+        parts.extend(_row(name, key, setting) for key, setting in section.model_fields.items())
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _row(section: str, key: str, setting: FieldInfo) -> str:
+    return (
+        f"| `{section}.{key}` | {_value(setting.default)} | {_range(setting)} | {setting.description or ''} |"
+    )
+
+
+def _value(default: Any) -> str:
+    if default is None:
+        return "unset"
+    return f"`{', '.join(default) if isinstance(default, tuple) else default}`"
+
+
+def _range(setting: FieldInfo) -> str:
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # noqa: RUF100
+    bounds = (
+        (sign, getattr(limit, name, None)) for limit in setting.metadata for name, sign in signs.items()
+    )
+    return ", ".join(f"{sign} {bound}" for sign, bound in bounds if bound is not None)
+
+
+def main() -> None:
+    page = Path(__file__).parents[1] / "docs" / "configuration.md"
+    page.write_text(configuration_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
