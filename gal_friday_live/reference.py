@@ -58,6 +58,7 @@ def _range(setting: FieldInfo) -> str:
 
 
 def main() -> None:
+    """Write the page."""
     page = Path(__file__).parents[1] / "docs" / "configuration.md"
     page.write_text(configuration_page(), encoding="utf-8")
 
