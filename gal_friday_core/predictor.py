@@ -1,0 +1,208 @@
+"""A model ready to predict: packed trees, calibration, and the conditions under which its numbers hold.
+
+Entry points: `Predictor.from_files` (an artifact's files), `predict_row` (the live path), `predict` (many
+rows, the same numbers bit for bit). Imports no XGBoost: what runs is compiled by numba.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from gal_friday_core import artifact
+from gal_friday_core.calibration import Platt, calibrated
+from gal_friday_core.config import BarriersConfig, CostsConfig
+from gal_friday_core.errors import ArtifactError, SchemaMismatchError
+from gal_friday_core.features.schema import Feature, FeatureSchema
+from gal_friday_core.trees import PackedTrees, margin_row, read
+
+TARGET = "long_net_profit"
+"""What a prediction says: the probability that the trade of `labels`, entered now, ends in net profit."""
+
+OVERRIDE_QUANTILE = 0.95
+
+T = TypeVar("T")
+
+
+class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What metadata.json says about a model; every field is a function of data and configuration.
+
+    `entry_threshold` is the break-even probability; `oos_quantiles` of calibrated out-of-sample
+    predictions, keyed by probability ('0.95'); times are UTC nanoseconds.
+    """
+
+    series: str
+    target: str
+    schema_hash: str
+    entry_threshold: float
+    mean_win: float
+    mean_loss: float
+    holdout_start_ns: int
+    oos_quantiles: dict[str, float]
+    label: str
+    barriers: dict[str, float]
+    costs: dict[str, str]
+    data: dict[str, Any]
+    training: dict[str, Any]
+    seed: int
+    config_hash: str
+    code_version: str
+    libraries: dict[str, str]
+    parity: dict[str, int]
+    format: int = 1
+
+
+@njit(cache=True)
+def _calibrated_row(  # noqa: PLR0917 - compiled kernels take positions
+    nodes: Any, roots: Any, steps: Any, base_margin: Any, slope: float, intercept: float, values: Any
+) -> float:
+    return calibrated(slope, intercept, np.float64(margin_row(nodes, roots, steps, base_margin, values)))
+
+
+@njit(cache=True)
+def _calibrated_rows(  # noqa: PLR0917 - compiled kernels take positions
+    nodes: Any, roots: Any, steps: Any, base_margin: Any, slope: float, intercept: float, matrix: Any
+) -> Any:
+    found = np.empty(len(matrix), np.float64)
+    for row in range(len(matrix)):
+        found[row] = _calibrated_row(nodes, roots, steps, base_margin, slope, intercept, matrix[row])
+    return found
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Predictor:
+    """One immutable model version. Predictions are calibrated probabilities of `target`."""
+
+    model_id: str
+    model_type: str
+    version: int
+    schema: FeatureSchema
+    metadata: ModelMetadata
+    calibration: Platt
+    trees: PackedTrees
+
+    @classmethod
+    def from_files(
+        cls, files: Mapping[str, bytes], *, model_id: str, model_type: str, version: int
+    ) -> "Predictor":
+        """Read an artifact. Raises ArtifactError for files that are altered, damaged or contradict each other."""
+        artifact.verify(files)
+        schema = _schema(files)
+        metadata = _decode(files, artifact.METADATA, ModelMetadata)
+        trees = read(files[artifact.MODEL])
+        if not metadata.schema_hash == schema.hash or trees.features != len(schema):
+            raise ArtifactError(
+                f"model {model_id}: its files describe different features (model {trees.features}, "
+                f"schema {len(schema)}); register it again from its training"
+            )
+        if not 0 < metadata.entry_threshold < 1:
+            raise ArtifactError(
+                f"model {model_id}: entry threshold {metadata.entry_threshold} is not in (0, 1)"
+            )
+        calibration = _decode(files, artifact.CALIBRATION, Platt)
+        return cls(model_id, model_type, version, schema, metadata, calibration, trees)
+
+    @property
+    def schema_hash(self) -> str:
+        return self.schema.hash
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self.schema.names
+
+    @property
+    def target(self) -> str:
+        return self.metadata.target
+
+    @property
+    def entry_threshold(self) -> float:
+        """Break-even probability: above it a trade is expected to pay its costs."""
+        return self.metadata.entry_threshold
+
+    @property
+    def override_threshold(self) -> float:
+        """For a refused model on paper: its top 5 % out of sample, or the break-even point if that is lower."""
+        return min(self.entry_threshold, self.metadata.oos_quantiles[f"{OVERRIDE_QUANTILE:g}"])
+
+    @property
+    def barriers(self) -> BarriersConfig:
+        """The trade that the label was computed on."""
+        return BarriersConfig.model_validate(self.metadata.barriers)
+
+    @property
+    def costs(self) -> CostsConfig:
+        """The costs that the label was computed with."""
+        return CostsConfig.model_validate(self.metadata.costs)
+
+    def require_schema(self, schema_hash: str) -> None:
+        """Refuse features of another definition, before the first prediction on them."""
+        if schema_hash != self.schema.hash:
+            raise SchemaMismatchError(
+                f"model {self.model_id} was trained on {self.schema.name} {self.schema.hash[:12]}…, "
+                f"the engine computes {schema_hash[:12]}…: train again, or run the version it was trained with"
+            )
+
+    def predict_row(self, values: NDArray[np.float64]) -> float:
+        """Calibrated probability for one float64 vector in schema order."""
+        trees, calibration = self.trees, self.calibration
+        if len(values) != trees.features:
+            raise SchemaMismatchError(
+                f"model {self.model_id}: {len(values)} features, expected {trees.features}"
+            )
+        found: float = _calibrated_row(
+            trees.nodes, trees.roots, trees.steps, trees.base_margin,
+            calibration.slope, calibration.intercept, values,
+        )  # fmt: skip
+        return found
+
+    def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities of a (rows, features) matrix."""
+        trees, calibration = self.trees, self.calibration
+        if matrix.ndim != 2 or matrix.shape[1] != trees.features:
+            raise SchemaMismatchError(
+                f"model {self.model_id}: {matrix.shape}, expected (rows, {trees.features})"
+            )
+        found: NDArray[np.float64] = _calibrated_rows(
+            trees.nodes, trees.roots, trees.steps, trees.base_margin,
+            calibration.slope, calibration.intercept, np.ascontiguousarray(matrix, np.float64),
+        )  # fmt: skip
+        return found
+
+
+def schema_document(schema: FeatureSchema) -> dict[str, Any]:
+    """What features.json says: the whole schema, and its hash."""
+    return {"hash": schema.hash, "schema": asdict(schema)}
+
+
+def _schema(files: Mapping[str, bytes]) -> FeatureSchema:
+    described = artifact.from_json(artifact.FEATURES, files[artifact.FEATURES])
+    try:
+        schema = _rebuild(described["schema"])
+        matches = schema.hash == described["hash"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ArtifactError(f"{artifact.FEATURES}: not a feature schema; register the model again") from None
+    if not matches:
+        raise ArtifactError(
+            f"{artifact.FEATURES}: its hash does not belong to its columns; register the model again"
+        )
+    return schema
+
+
+def _rebuild(document: dict[str, Any]) -> FeatureSchema:
+    """JSON keeps ints and floats apart, and so does the hash: no conversion here."""
+    features = [
+        Feature(**{**feature, "parameters": tuple((name, value) for name, value in feature["parameters"])})
+        for feature in document["features"]
+    ]
+    return FeatureSchema(document["name"], document["revision"], tuple(features))
+
+
+def _decode(files: Mapping[str, bytes], name: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(files[name], type=kind)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{name}: {error}; register the model again from its training") from None
