@@ -1,0 +1,64 @@
+"""Where the product keeps what it writes: one data directory, never the clone.
+
+`GAL_FRIDAY_DATA_DIR` decides; else `storage.data_dir` of the configuration; else the platform's folder for
+application data. Nothing here touches the disk: whoever writes makes its own folder.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from gal_friday_core.config import Config
+
+DATA_DIR_VARIABLE = "GAL_FRIDAY_DATA_DIR"
+
+
+def data_dir(config: Config | None = None) -> Path:
+    """The root of everything the product writes, absolute; it may not exist yet."""
+    chosen = os.environ.get(DATA_DIR_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if config is not None and config.storage.data_dir is not None:
+        return config.storage.data_dir.expanduser().absolute()
+    return _platform_folder() / "gal-friday"
+
+
+def lake_dir(config: Config | None = None) -> Path:
+    """Candles and feature tables as Parquet."""
+    return data_dir(config) / "lake"
+
+
+def artifacts_dir(config: Config | None = None) -> Path:
+    """Model artifacts, addressed by content."""
+    return data_dir(config) / "artifacts"
+
+
+def postgres_dir(config: Config | None = None) -> Path:
+    """The embedded PostgreSQL: cluster, lock, socket."""
+    return data_dir(config) / "postgres"
+
+
+def dagster_home(config: Config | None = None) -> Path:
+    """DAGSTER_HOME: the instance's dagster.yaml and compute logs."""
+    return data_dir(config) / "dagster"
+
+
+def reports_dir(config: Config | None = None) -> Path:
+    """Pages and tables made for people to read."""
+    return data_dir(config) / "reports"
+
+
+def logs_dir(config: Config | None = None) -> Path:
+    """Logs of the processes that `up` starts."""
+    return data_dir(config) / "logs"
+
+
+def _platform_folder() -> Path:
+    """XDG base directory on Linux, Application Support on macOS, the local profile on Windows."""
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    xdg = os.environ.get("XDG_DATA_HOME", "")
+    return Path(xdg) if xdg.startswith("/") else home / ".local" / "share"

@@ -1,0 +1,135 @@
+"""The one way to PostgreSQL for asynchronous code: a small pool, and notifications that survive a lost server.
+
+Every failure of the driver leaves here as StorageError, with the driver's exception as its cause and without
+the password. Statements are parameterised; identifiers go through `psycopg.sql`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from gal_friday_adapters.postgres.connect import (
+    CONNECT_TIMEOUT_S,
+    connection_failed,
+    describe,
+    libpq_url,
+    one_line,
+    url_parts,
+)
+from gal_friday_core.errors import StorageError
+
+Connection = psycopg.AsyncConnection[DictRow]
+
+RECONNECT_DELAYS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+
+
+class Database:
+    """A pool of at most `size` connections to one database; rows are dictionaries.
+
+    Raises StorageError from the constructor when the URL cannot be read, from `open` when nobody answers.
+    """
+
+    def __init__(self, url: str, *, size: int = 8, timeout_s: float = 10.0) -> None:
+        url_parts(url)
+        self._url = libpq_url(url)
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            self._url,
+            connection_class=psycopg.AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_TIMEOUT_S},
+            min_size=1,
+            max_size=size,
+            timeout=timeout_s,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    def __repr__(self) -> str:
+        return f"Database({describe(self._url)})"
+
+    async def open(self) -> None:
+        """Connect. One connection is tried first, since a pool only says that time ran out."""
+        await (await self._connect()).close()
+        with self._errors():
+            await self._pool.open(wait=True)
+
+    async def close(self) -> None:
+        """Return every connection. Safe to call twice."""
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection; what was done on it is committed on leaving, rolled back when an exception leaves."""
+        with self._errors():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection inside one transaction, durable when the block ends without an exception."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def listen(self, channel: str) -> AsyncIterator[str]:
+        """Payloads of NOTIFY on `channel`, over a connection of its own, until the caller stops.
+
+        Yields "" whenever listening begins, also after a lost connection: notifications sent before that are
+        gone, so read the table then. Raises StorageError only when the first connection fails.
+        """
+        connection = await self._connect()
+        while True:
+            try:
+                async with connection:
+                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                    yield ""
+                    async with aclosing(connection.notifies()) as notifications:
+                        async for notification in notifications:
+                            yield notification.payload
+            except psycopg.OperationalError:
+                pass  # the server went away: come back when it does
+            connection = await self._reconnect()
+
+    async def _connect(self) -> Connection:
+        try:
+            return await psycopg.AsyncConnection[DictRow].connect(
+                self._url, autocommit=True, row_factory=dict_row, connect_timeout=CONNECT_TIMEOUT_S
+            )
+        except psycopg.Error as error:
+            raise connection_failed(error, self._url) from error
+
+    async def _reconnect(self) -> Connection:
+        attempt = 0
+        while True:
+            try:
+                return await self._connect()
+            except StorageError:
+                await asyncio.sleep(RECONNECT_DELAYS_S[min(attempt, len(RECONNECT_DELAYS_S) - 1)])
+                attempt += 1
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (PoolTimeout, PoolClosed) as error:
+            raise StorageError(f"no connection to {describe(self._url)}: {one_line(error)}") from error
+        except psycopg.Error as error:
+            raise StorageError(f"{describe(self._url)} failed: {one_line(error)}") from error
+
+
+DatabaseManager = Database
+"""The specification's name for it."""

@@ -1,0 +1,78 @@
+"""The schema: alembic migrations under `migrations/versions`, applied once each, by one process at a time."""
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from gal_friday_adapters.postgres.connect import connect, describe, ensure_database, one_line, sqlalchemy_url
+from gal_friday_core.errors import StorageError
+
+__all__ = ["ensure_database", "revisions", "upgrade"]
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 0x67616C66  # any fixed number: two upgrades of one database wait for each other
+
+
+def upgrade(url: str) -> list[str]:
+    """Bring the database to the newest schema; returns the revisions applied now, in order.
+
+    Raises StorageError when the database cannot be reached, or a migration fails; then nothing of that
+    migration stays.
+    """
+    with connect(url):
+        pass  # the reason in one line, before SQLAlchemy wraps it
+    engine = create_engine(sqlalchemy_url(url, "psycopg"), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            return _upgrade_locked(connection)
+    except (SQLAlchemyError, psycopg.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StorageError(
+            f"cannot bring {describe(url)} to the present schema: {one_line(cause)}"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def revisions() -> list[str]:
+    """All revisions, oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+def _upgrade_locked(connection: Connection) -> list[str]:
+    connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+    connection.commit()  # the lock belongs to the session, not to this transaction
+    known = revisions()
+    before = _applied(connection, known)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    return known[before : _applied(connection, known)]
+
+
+def _applied(connection: Connection, known: list[str]) -> int:
+    """How many of the known revisions the database has. Raises StorageError for one we do not know."""
+    head = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    if head is None:
+        return 0
+    if head not in known:
+        raise StorageError(
+            f"the database has schema {head}, which this version does not know: "
+            "run the newer gal-friday that made it"
+        )
+    return known.index(head) + 1
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

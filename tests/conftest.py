@@ -1,0 +1,52 @@
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.migrate import ensure_database, upgrade
+from gal_friday_adapters.postgres.server import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = "migrated_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real market data: GAL_FRIDAY_TEST_DATA, else the folder beside the checkout."""
+    chosen = os.environ.get("GAL_FRIDAY_TEST_DATA")
+    folder = Path(chosen) if chosen else ROOT.parent / "shared" / "data"
+    if not (folder / "ohlcv").is_dir():
+        pytest.skip("no shared market data; set GAL_FRIDAY_TEST_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A running server of its own, gone after the session."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres) -> str:
+    """The name of a database with the present schema and no rows; nobody stays connected to it."""
+    upgrade(ensure_database(postgres.url("postgres"), TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """The address of a fresh, migrated database, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    names = {"name": sql.Identifier(name), "template": sql.Identifier(migrated_template)}
+    with connect(postgres.url("postgres")) as connection:
+        connection.execute(
+            sql.SQL("create database {name} template {template} strategy file_copy").format(**names)
+        )
+        yield postgres.url(name)
+        connection.execute(sql.SQL("drop database {name} with (force)").format(**names))
