@@ -5,10 +5,10 @@ the password. Statements are parameterised; identifiers go through `psycopg.sql`
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 from psycopg import sql
@@ -26,6 +26,9 @@ from gal_friday_adapters.postgres.connect import (
 from gal_friday_core.errors import StorageError
 
 Connection = psycopg.AsyncConnection[DictRow]
+
+_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""Over TCP, a listener whose server vanished without a word notices within half a minute."""
 
 RECONNECT_DELAYS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
@@ -85,7 +88,7 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(self, channel: str) -> AsyncGenerator[str, None]:
         """Payloads of NOTIFY on `channel`, over a connection of its own, until the caller stops.
 
         Yields "" whenever listening begins, also after a lost connection: notifications sent before that are
@@ -107,7 +110,11 @@ class Database:
     async def _connect(self) -> Connection:
         try:
             return await psycopg.AsyncConnection[DictRow].connect(
-                self._url, autocommit=True, row_factory=dict_row, connect_timeout=CONNECT_TIMEOUT_S
+                self._url,
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                **_KEEPALIVE,
             )
         except psycopg.Error as error:
             raise connection_failed(error, self._url) from error

@@ -21,7 +21,7 @@ TABLES = (
     """,
     """
     create table model_type (
-        name text primary key check (name ~ '^[A-Za-z0-9][A-Za-z0-9_./=+-]{0,127}$'),
+        name text primary key check (name ~ '^[A-Za-z0-9][A-Za-z0-9_./=:+-]{0,127}$'),
         lock_version bigint not null default 0,
         created timestamptz not null default now()
     )

@@ -1,0 +1,214 @@
+"""The journal in PostgreSQL: append-only, idempotent by (session, kind, key).
+
+`append` is durable when it returns. `note` never waits and never raises: notes are written in batches
+soon after, and counted when they must be dropped. What a session wrote, `read` gives back in order.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_core.errors import StorageError
+from gal_friday_core.journal import JournalEntry
+from gal_friday_core.ports import Clock
+
+QUEUE_LIMIT: Final = 50_000
+"""Notes that may wait; beyond it new ones are dropped."""
+
+BATCH: Final = 1_000
+LINGER_S: Final = 0.25
+"""A note is written when a batch is full, or after this time."""
+
+PAGE: Final = 1_000
+
+log = logging.getLogger(__name__)
+
+_BEGIN = """
+insert into sessions (session_id, mode, started_ns, config_hash, code_version, model_override)
+values (%(session_id)s, %(mode)s, %(started_ns)s, %(config_hash)s, %(code_version)s, %(model_override)s)
+on conflict do nothing
+"""
+
+# One statement, so one round trip: the setting holds for its transaction, whatever the server's default.
+_APPEND = """
+with durably as (select set_config('synchronous_commit', 'on', true))
+insert into journal (session, kind, key, ts_ns, record)
+select %(session)s, %(kind)s, %(key)s, %(ts_ns)s, %(record)s from durably
+on conflict do nothing
+"""
+
+_APPEND_MANY = """
+insert into journal (session, kind, key, ts_ns, record)
+select %(session)s, note.*
+from unnest(%(kinds)s::text[], %(keys)s::text[], %(times)s::bigint[], %(records)s::jsonb[])
+     as note (kind, key, ts_ns, record)
+on conflict do nothing
+"""
+
+_READ = """
+select seq, session::text, ts_ns, kind, key, record from journal
+where session = %(session)s and seq > %(after)s and (%(kind)s::text is null or kind = %(kind)s)
+order by seq limit %(page)s
+"""
+
+_SESSIONS = """
+select session_id::text, mode, started_ns, config_hash, code_version, model_override
+from sessions order by started_ns, recorded_at
+"""
+
+
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """A record that waits to be written; `record` is JSON."""
+
+    kind: str
+    key: str
+    ts_ns: int
+    record: str
+
+
+class PostgresJournal:
+    """The journal of one session. `begin` writes the session's row, without which nothing can be appended.
+
+    `written`, `dropped` and `failed_writes` count notes written, notes dropped because the queue was full,
+    and batches that the database refused (they stay in the queue and are tried again).
+    """
+
+    def __init__(self, database: Database, session_id: str, clock: Clock) -> None:
+        self.session_id = session_id
+        self.written = 0
+        self.dropped = 0
+        self.failed_writes = 0
+        self._database = database
+        self._clock = clock
+        self._notes: deque[Note] = deque()
+        self._full = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Notes that are not written yet."""
+        return len(self._notes)
+
+    async def begin(
+        self,
+        mode: str,
+        *,
+        config_hash: str,
+        code_version: str,
+        model_override: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Say what this session is; a second call changes nothing. `model_override` as the engine was given it."""
+        values = {
+            "session_id": self.session_id,
+            "mode": mode,
+            "started_ns": self._clock.now_ns(),
+            "config_hash": config_hash,
+            "code_version": code_version,
+            "model_override": None if model_override is None else _jsonb(model_override),
+        }
+        async with self._database.connection() as connection:
+            await connection.execute(_BEGIN, values)
+
+    async def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        """Durable on return. The same kind and key again change nothing, whatever the record.
+
+        Raises StorageError when the record could not be made durable.
+        """
+        values = {
+            "session": self.session_id,
+            "kind": kind,
+            "key": key,
+            "ts_ns": ts_ns,
+            "record": _jsonb(record),
+        }
+        async with self._database.connection() as connection:
+            await connection.execute(_APPEND, values)
+
+    def note(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        """Queue a record for the next batch; a full queue drops and counts it. Needs a running event loop."""
+        if len(self._notes) >= QUEUE_LIMIT:
+            self.dropped += 1
+            return
+        self._notes.append(Note(kind, key, ts_ns, msgspec.json.encode(record).decode()))
+        if len(self._notes) >= BATCH:
+            self._full.set()
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write_soon())
+
+    async def flush(self) -> None:
+        """Write every note queued before the call. Raises StorageError; what was not written stays queued."""
+        async with self._writing:
+            for _ in range(-(-len(self._notes) // BATCH)):
+                await self._write_batch()
+
+    async def close(self) -> None:
+        """Write what waits and end the writer. Raises StorageError as `flush` does."""
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+        await self.flush()
+
+    async def read(self, session: str | None = None, kind: str | None = None) -> AsyncIterator[JournalEntry]:
+        """Entries of a session (this one by default) in the order written, page by page."""
+        wanted = {"session": session or self.session_id, "kind": kind, "page": PAGE}
+        after, more = 0, True
+        while more:
+            async with self._database.connection() as connection:
+                cursor = await connection.execute(_READ, {**wanted, "after": after})
+                rows = await cursor.fetchall()
+            for row in rows:
+                yield JournalEntry(**row)
+            more = len(rows) == PAGE
+            after = rows[-1]["seq"] if rows else after
+
+    async def sessions(self) -> Sequence[Mapping[str, Any]]:
+        """Every session of this database, oldest first."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_SESSIONS)
+            return await cursor.fetchall()
+
+    async def _write_soon(self) -> None:
+        """Gather for a moment, then write, until nothing waits or the database refuses."""
+        while self._notes:
+            self._full.clear()
+            if len(self._notes) < BATCH:
+                await self._until_full()
+            try:
+                await self.flush()
+            except StorageError as error:
+                self.failed_writes += 1
+                log.warning("notes wait in memory: %s", error, extra={"waiting": len(self._notes)})
+                return  # the next note, flush or close tries again
+
+    async def _until_full(self) -> None:
+        with suppress(TimeoutError):  # not full, but old enough
+            await asyncio.wait_for(self._full.wait(), LINGER_S)
+
+    async def _write_batch(self) -> None:
+        """Notes leave the queue only once they are written."""
+        batch = list(islice(self._notes, BATCH))
+        values = {
+            "session": self.session_id,
+            "kinds": [note.kind for note in batch],
+            "keys": [note.key for note in batch],
+            "times": [note.ts_ns for note in batch],
+            "records": [note.record for note in batch],
+        }
+        async with self._database.connection() as connection:
+            await connection.execute(_APPEND_MANY, values)
+        for _ in batch:
+            self._notes.popleft()
+        self.written += len(batch)
+
+
+def _jsonb(record: Mapping[str, Any]) -> Jsonb:
+    return Jsonb(record, dumps=msgspec.json.encode)

@@ -1,0 +1,30 @@
+"""One line of the journal, wherever it is kept."""
+
+from typing import Any
+
+import msgspec
+
+
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`seq` orders what was written; a buffered note may stand behind younger entries, so `ts_ns` is its time.
+
+    `record` is in its JSON form: Decimal as string, NaN as None.
+    """
+
+    seq: int
+    session: str
+    ts_ns: int
+    kind: str
+    key: str
+    record: dict[str, Any]
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """The record as JSON would give it back, so that every journal returns the same for the same entry.
+
+    >>> from decimal import Decimal
+    >>> as_json({"price": Decimal("1.50"), "gap": float("nan")})
+    {'price': '1.50', 'gap': None}
+    """
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
+    return plain

@@ -1,0 +1,57 @@
+"""The journal of a backtest: same port, kept in memory, gone with the process."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from gal_friday_core.journal import JournalEntry, as_json
+
+
+class MemoryJournal:
+    """Append-only and idempotent by (kind, key), as `Journal` asks.
+
+    `entries` is in the order written; `counts` per kind includes notes that `keep_notes=False` leaves out
+    (a year of one-minute predictions is half a million of them).
+    """
+
+    def __init__(self, session_id: str = "memory", *, keep_notes: bool = True) -> None:
+        self.session_id = session_id
+        self.entries: list[JournalEntry] = []
+        self.counts: Counter[str] = Counter()
+        self._seen: set[tuple[str, str]] = set()
+        self._keep_notes = keep_notes
+
+    async def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        self._add(kind, key, ts_ns, record)
+
+    def note(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        if self._keep_notes:
+            self._add(kind, key, ts_ns, record)
+        else:
+            self.counts[kind] += 1
+
+    async def flush(self) -> None:
+        """Nothing waits here."""
+
+    async def read(self, session: str | None = None, kind: str | None = None) -> AsyncIterator[JournalEntry]:
+        """Entries in the order written; another session's journal is not here, and reads as empty."""
+        if session in (None, self.session_id):
+            for entry in tuple(self.entries):
+                if kind in (None, entry.kind):
+                    yield entry
+
+    def _add(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        if (kind, key) in self._seen:
+            return
+        self._seen.add((kind, key))
+        self.counts[kind] += 1
+        self.entries.append(
+            JournalEntry(
+                seq=len(self.entries) + 1,
+                session=self.session_id,
+                ts_ns=ts_ns,
+                kind=kind,
+                key=key,
+                record=as_json(record),
+            )
+        )
