@@ -1,0 +1,155 @@
+"""The main job: everything that one machine needs, started in order, shown, and stopped without remainder."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gal_friday_adapters import paths
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.postgres.migrate import upgrade
+from gal_friday_adapters.postgres.server import EmbeddedPostgres
+from gal_friday_core.config import Config
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.dagster_processes import start_dagster
+from gal_friday_live.pipeline_process import run_pipeline
+from gal_friday_live.processes import Children
+from gal_friday_live.up_market import Market, bring_history_in
+from gal_friday_live.up_screen import SYNTHETIC_WARNING, Screen
+from gal_friday_live.up_trade import Replay, override_for, trade
+
+SOURCE_ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked of `up`."""
+
+    history: tuple[Path, ...] = ()
+    series: str | None = None
+    once: bool = False
+    bars_per_second: float = 20.0
+    config_path: Path | None = None
+
+
+def run(manager: ConfigurationManager, request: Request, screen: Screen) -> dict[str, Any]:
+    """From nothing to a trading paper engine; the summary of a bounded run.
+
+    Raises whatever GalFridayError a step meets; everything that was started is stopped then, and on Ctrl-C.
+    """
+    started = time.monotonic()
+    config = manager.config
+    lake = CandleLake(paths.lake_dir(config))
+    with ExitStack() as stack:
+        stack.enter_context(_terminate_like_interrupt())
+        with screen.preparing():
+            screen.step("PostgreSQL", 0, 1)
+            url = stack.enter_context(running_database(config))
+            screen.step("PostgreSQL", 1, 1)
+            children = stack.enter_context(Children(paths.logs_dir(config)))
+            env = child_environment(config, url, request.config_path)
+            dagster = start_dagster(children, config.dagster.port, env)
+            market = bring_history_in(config, lake, request.history, request.series, screen.step)
+            outcome = run_pipeline(children, market.series, env, screen.step)
+        _say_what_was_found(screen, market, outcome, dagster.address)
+        replay = Replay(None if request.once else request.bars_per_second, ends=request.once)
+        footer = f"Dagster {dagster.address}   Ctrl-C stops everything"
+        trading = trade(
+            manager,
+            market,
+            database_url=url,
+            lake=lake,
+            outcome=outcome,
+            replay=replay,
+            screen=screen,
+            footer=footer,
+        )
+        traded = asyncio.run(trading)
+        return summary(market, outcome, traded, dagster.address, time.monotonic() - started)
+
+
+@contextmanager
+def running_database(config: Config) -> Iterator[str]:
+    """The address of a migrated database: the configured server, or the embedded one, stopped on leaving."""
+    with ExitStack() as stack:
+        if config.storage.database_url is not None:
+            url = config.storage.database_url.get_secret_value()
+        else:
+            server = stack.enter_context(EmbeddedPostgres(paths.postgres_dir(config)))
+            url = server.url()
+        upgrade(url)
+        yield url
+
+
+def child_environment(config: Config, url: str, config_path: Path | None) -> dict[str, str]:
+    """What pipeline, web server and daemon need to see the same configuration, lake and database as we do."""
+    env = {
+        "GAL_FRIDAY_DATABASE_URL": url,
+        "GAL_FRIDAY_DATA_DIR": str(paths.data_dir(config)),
+        "PYTHONPATH": str(SOURCE_ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return env if config_path is None else {**env, "GAL_FRIDAY_CONFIG": str(config_path.absolute())}
+
+
+def summary(
+    market: Market, outcome: Mapping[str, Any], traded: Mapping[str, Any], address: str, seconds: float
+) -> dict[str, Any]:
+    """The figures of a bounded run, the same for people and for `--json`."""
+    override = override_for(outcome)
+    return {
+        "series": market.series.key,
+        "synthetic": market.synthetic,
+        "rows": market.rows,
+        "features": outcome["features"],
+        "folds": outcome["folds"],
+        "model_id": outcome["model_id"],
+        "promoted": outcome["promoted"],
+        "reasons": outcome["reasons"],
+        "override": None
+        if override is None
+        else {
+            "model_id": override.model_id,
+            "entry_threshold": override.entry_threshold,
+            "reason": override.reason,
+        },
+        **{
+            name: traded[name]
+            for name in ("predictions", "signals", "orders", "fills", "fees", "final_equity")
+        },
+        "halted": traded["halted"],
+        "dagster": address,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _say_what_was_found(screen: Screen, market: Market, outcome: Mapping[str, Any], address: str) -> None:
+    if market.synthetic:
+        screen.say(SYNTHETIC_WARNING, style="bold yellow")
+    if outcome["promoted"]:
+        screen.say(f"{outcome['model_id']} passed the gates and is in production.", style="green")
+    else:
+        screen.say(f"{outcome['model_id']} is registered but refused for production:", style="yellow")
+        for reason in outcome["reasons"]:
+            screen.say(f"  - {reason}")
+        screen.say("It trades paper money under an override, so that the whole path is seen.", style="yellow")
+    screen.say(f"Dagster (lineage, runs, reports): {address}")
+
+
+@contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does, so that a supervisor's stop leaves nothing behind either."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
