@@ -1,0 +1,33 @@
+"""The database for one command: the configured server, else the embedded one, with the present schema."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gal_friday_adapters.paths import postgres_dir
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.migrate import upgrade
+from gal_friday_adapters.postgres.server import EmbeddedPostgres
+from gal_friday_core.config import Config
+
+
+@asynccontextmanager
+async def open_database(config: Config) -> AsyncIterator[Database]:
+    """Yield an open database. An embedded server that was not running is stopped again afterwards.
+
+    Raises StorageError where the server cannot be reached, started or migrated.
+    """
+    configured = config.storage.database_url
+    server = EmbeddedPostgres(postgres_dir(config)) if configured is None else None
+    try:
+        if server is not None:
+            url = await asyncio.to_thread(server.start)
+        else:
+            assert configured is not None
+            url = configured.get_secret_value()
+        await asyncio.to_thread(upgrade, url)
+        async with Database(url) as database:
+            yield database
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.stop)
