@@ -1,0 +1,124 @@
+"""Exact money: every amount of quote currency is a multiple of `CENT`, and rounding happens here or nowhere.
+
+Products of quantity and price are formed exactly and rounded once, half to even, so that an exchange,
+a portfolio and a report that read the same fill always book the same amount.
+"""
+
+from decimal import (
+    ROUND_CEILING,
+    ROUND_FLOOR,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+)
+
+ZERO = Decimal(0)
+CENT = Decimal("1e-8")
+"""The smallest amount of quote currency that is booked."""
+
+EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""Wide enough that no product or sum of real amounts is ever rounded by accident."""
+
+
+def from_float(number: float) -> Decimal:
+    """The shortest decimal that reads back as this float64, plain notation aside.
+
+    >>> from_float(0.1), from_float(963.37)
+    (Decimal('0.1'), Decimal('963.37'))
+    """
+    return Decimal(repr(float(number)))
+
+
+RATIO = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+"""For quotients: prices, fractions, percentages, which no cash is booked from."""
+
+
+def ratio(part: Decimal, whole: Decimal) -> Decimal:
+    """A quotient to 28 digits, whatever the caller's own decimal context.
+
+    >>> ratio(Decimal(1), Decimal(8))
+    Decimal('0.125')
+    """
+    return RATIO.divide(part, whole)
+
+
+def product(left: Decimal, right: Decimal) -> Decimal:
+    """The exact product.
+
+    >>> product(Decimal("1.0000000000000001"), Decimal("1.0000000000000001"))
+    Decimal('1.00000000000000020000000000000001')
+    """
+    return EXACT.multiply(left, right)
+
+
+def round_cash(amount: Decimal) -> Decimal:
+    """Half to even, to the smallest amount that is booked.
+
+    >>> round_cash(Decimal("0.000000005")), round_cash(Decimal("0.000000015"))
+    (Decimal('0E-8'), Decimal('2E-8'))
+    """
+    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN, context=EXACT)
+
+
+def value_of(quantity: Decimal, price: Decimal) -> Decimal:
+    """What a quantity is worth at a price, in quote currency, as it is booked.
+
+    >>> value_of(Decimal("0.5"), Decimal("20000.1"))
+    Decimal('10000.05000000')
+    """
+    return round_cash(EXACT.multiply(quantity, price))
+
+
+def fee_of(value: Decimal, rate: Decimal) -> Decimal:
+    """The fee on a traded value, as it is booked.
+
+    >>> fee_of(Decimal("10000.05"), Decimal("0.0026"))
+    Decimal('26.00013000')
+    """
+    return round_cash(EXACT.multiply(abs(value), rate))
+
+
+def share_of(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """The part of a booked amount that belongs to `part` out of `whole`; all of it where they are equal.
+
+    >>> share_of(Decimal("10"), Decimal("1"), Decimal("3"))
+    Decimal('3.33333333')
+    """
+    if part == whole:
+        return amount
+    return round_cash(EXACT.divide(EXACT.multiply(amount, part), whole))
+
+
+def floor_to(amount: Decimal, step: Decimal) -> Decimal:
+    """The largest multiple of `step` that is not above `amount`.
+
+    >>> floor_to(Decimal("0.123456789"), Decimal("0.00000001"))
+    Decimal('0.12345678')
+    """
+    return _steps(amount, step, ROUND_FLOOR)
+
+
+def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
+    """The smallest multiple of `step` that is not below `amount`.
+
+    >>> ceil_to(Decimal("963.371"), Decimal("0.01"))
+    Decimal('963.38')
+    """
+    return _steps(amount, step, ROUND_CEILING)
+
+
+def is_multiple(amount: Decimal, step: Decimal) -> bool:
+    """Whether `amount` lies on the grid of `step`.
+
+    >>> is_multiple(Decimal("0.30"), Decimal("0.1")), is_multiple(Decimal("0.35"), Decimal("0.1"))
+    (True, False)
+    """
+    return EXACT.remainder(amount, step) == 0
+
+
+def _steps(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
+    count = EXACT.divide(amount, step).to_integral_value(rounding=rounding, context=EXACT)
+    return EXACT.multiply(count, step)
