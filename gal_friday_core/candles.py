@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +81,9 @@ class Candles:
     def __getitem__(self, rows: slice) -> "Candles":
         return Candles(self.series, *(column[rows] for column in self.columns()))
 
-    def columns(self) -> tuple[NDArray[np.int64], ...]:
+    def columns(self) -> tuple[NDArray[Any], ...]:
         """ts, open, high, low, close, volume, trades: in this order everywhere."""
-        return (self.ts, self.open, self.high, self.low, self.close, self.volume, self.trades)  # type: ignore[return-value]
+        return (self.ts, self.open, self.high, self.low, self.close, self.volume, self.trades)
 
     def between(self, start_ns: int, end_ns: int) -> "Candles":
         """Bars that open in [start_ns, end_ns)."""

@@ -1,0 +1,1 @@
+"""Candle history from outside: files and exchanges, each read into the one form that the checks expect."""

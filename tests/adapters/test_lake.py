@@ -1,0 +1,221 @@
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gal_friday_adapters.lake import CandleLake, TableLake, WriteResult
+from gal_friday_core.candle_quality import select
+from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
+from gal_friday_core.errors import DataError, StorageError
+from gal_friday_core.times import MINUTE_NS, from_iso
+
+SERIES = Series("kraken", "BTC/USD", "1m")
+START = from_iso("2024-01-31T22:00:00Z")  # two hours before the month turns
+
+
+def bars(count=240, seed=1, start=START):
+    rng = np.random.default_rng(seed)
+    close = 40_000 * np.exp(np.cumsum(rng.normal(0, 1e-3, count)))
+    opened = np.append(40_000.0, close[:-1])
+    volume = rng.gamma(1, 2, count).round(8)
+    return Candles(
+        SERIES,
+        start + np.arange(count) * MINUTE_NS,
+        opened,
+        np.maximum(opened, close) * 1.0005,
+        np.minimum(opened, close) * 0.9995,
+        close,
+        volume,
+        rng.integers(1, 50, count),
+    )
+
+
+def tree(root: Path):
+    """Every file below, with its bytes; locks hold nothing."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def same(one: Candles, other: Candles):
+    return all(np.array_equal(a, b) for a, b in zip(one.columns(), other.columns(), strict=True))
+
+
+def test_what_is_written_is_read_back_exactly_and_partitioned_by_month(tmp_path):
+    lake, candles = CandleLake(tmp_path), bars()
+    result = lake.write(candles)
+    assert result == WriteResult(added=240, unchanged=0, replaced=0, months=("2024-01", "2024-02"))
+    assert same(lake.read(SERIES), candles)
+    assert lake.months(SERIES) == ["2024-01", "2024-02"]
+    assert lake.series() == [SERIES]
+    assert (tmp_path / "candles/venue=kraken/pair=BTC-USD/interval=1m/month=2024-02/data.parquet").is_file()
+
+
+def test_reading_a_span_takes_the_start_and_leaves_the_end(tmp_path):
+    lake, candles = CandleLake(tmp_path), bars()
+    lake.write(candles)
+    part = lake.read(SERIES, int(candles.ts[100]), int(candles.ts[130]))
+    assert same(part, candles[100:130])
+    assert len(lake.read(SERIES, int(candles.ts[-1]) + 1)) == 0
+    assert len(lake.read(Series("kraken", "ETH/USD", "1m"))) == 0
+
+
+def test_the_same_input_twice_touches_no_file(tmp_path):
+    lake, candles = CandleLake(tmp_path), bars()
+    lake.write(candles)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    bytes_before = tree(tmp_path)
+    assert lake.write(candles) == WriteResult(added=0, unchanged=240, replaced=0, months=())
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
+    assert tree(tmp_path) == bytes_before
+
+
+def test_other_values_for_a_stored_bar_replace_it_and_are_counted(tmp_path):
+    lake, candles = CandleLake(tmp_path), bars()
+    lake.write(candles)
+    corrected = candles[10:20]
+    corrected.volume[3] += 1  # a view: `candles` now holds the corrected value too
+    assert lake.write(corrected) == WriteResult(added=0, unchanged=9, replaced=1, months=("2024-01",))
+    assert same(lake.read(SERIES), candles)
+
+
+def test_a_known_number_of_trades_fills_an_unknown_one_and_never_the_reverse(tmp_path):
+    lake, known = CandleLake(tmp_path), bars(10)
+    unknown = Candles(*(SERIES, *known.columns()[:-1]), np.full(10, UNKNOWN_TRADES))
+    lake.write(unknown)
+    assert lake.write(known).replaced == 10
+    assert lake.write(unknown).unchanged == 10
+    assert same(lake.read(SERIES), known)
+
+
+CANDLES = bars(180)
+
+
+@settings(max_examples=25, deadline=None)
+@given(assignment=st.lists(st.integers(0, 3), min_size=180, max_size=180), order=st.permutations(range(4)))
+def test_any_split_into_writes_in_any_order_gives_the_same_bytes(tmp_path_factory, assignment, order):
+    whole, pieces = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("pieces")
+    CandleLake(whole).write(CANDLES)
+    for part in order:
+        CandleLake(pieces).write(select(CANDLES, np.array(assignment) == part))
+    assert tree(pieces) == tree(whole)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda c: c.ts.__setitem__(5, c.ts[4]), "repeats"),
+        (lambda c: c.ts.__setitem__(5, c.ts[5] + 1), "off the 1m grid"),
+        (lambda c: c.high.__setitem__(5, np.nan), "NaN"),
+        (lambda c: c.close.__setitem__(5, -1.0), "negative"),
+    ],
+)
+def test_an_impossible_bar_is_refused_and_nothing_is_written(tmp_path, damage, reason):
+    lake, candles = CandleLake(tmp_path), bars(20)
+    damage(candles)
+    with pytest.raises(DataError, match=reason):
+        lake.write(candles)
+    assert tree(tmp_path) == {}
+
+
+def test_a_damaged_lake_file_is_named_when_read(tmp_path):
+    lake = CandleLake(tmp_path)
+    lake.write(bars())
+    victim = tmp_path / "candles/venue=kraken/pair=BTC-USD/interval=1m/month=2024-01/data.parquet"
+    victim.write_bytes(victim.read_bytes()[:-50])
+    with pytest.raises(StorageError, match=r"month=2024-01.*ingest that month again"):
+        lake.read(SERIES)
+
+
+def test_the_version_depends_on_the_bars_of_the_month_alone(tmp_path):
+    lake, candles = CandleLake(tmp_path), bars()
+    lake.write(candles[:100])
+    january = lake.version(SERIES, "2024-01")
+    whole = lake.version(SERIES)
+    lake.write(candles[120:])
+    assert lake.version(SERIES, "2024-01") == january
+    assert lake.version(SERIES) != whole
+    lake.write(candles[100:120])
+    assert lake.version(SERIES) == candles.fingerprint()
+
+
+def test_coverage_remembers_complete_times_as_merged_spans(tmp_path):
+    lake = CandleLake(tmp_path)
+    lake.cover(SERIES, [(0, 10), (20, 30)])
+    lake.cover(SERIES, [(10, 20)])
+    assert lake.coverage(SERIES) == [(0, 30)]
+    assert lake.coverage(Series("kraken", "ETH/USD", "1m")) == []
+
+
+def test_concurrent_writers_of_one_series_lose_nothing(tmp_path):
+    candles = bars(400)
+    parts = [select(candles, np.arange(400) % 4 == part) for part in range(4)]
+    writers = [threading.Thread(target=CandleLake(tmp_path).write, args=(part,)) for part in parts]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert same(CandleLake(tmp_path).read(SERIES), candles)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from gal_friday_adapters.ingest import ingest_paths
+from gal_friday_adapters.lake import CandleLake
+ingest_paths([sys.argv[1]], CandleLake(Path(sys.argv[2])), progress=lambda *a: print(*a, flush=True))
+"""
+
+
+def test_killed_at_any_month_and_run_again_ends_in_the_same_lake(tmp_path):
+    candles = bars(60 * 24 * 75, start=from_iso("2024-01-01"))  # three months
+    source = tmp_path / "XBTUSD_1.csv"
+    lines = zip(*(column.tolist() for column in (candles.ts // 10**9, *candles.columns()[1:])), strict=True)
+    source.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    whole = tmp_path / "whole"
+    subprocess.run([sys.executable, "-c", WRITER, str(source), str(whole)], check=True, capture_output=True)
+    for boundary in range(3):
+        broken = tmp_path / f"broken{boundary}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(source), str(broken)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(boundary + 1):  # the first line says that reading began, each later one ends a month
+            process.stdout.readline()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        before = tree(broken) if broken.exists() else {}
+        assert all(
+            tree(whole)[name] == content for name, content in before.items() if not name.endswith(".tmp")
+        )
+        subprocess.run(
+            [sys.executable, "-c", WRITER, str(source), str(broken)], check=True, capture_output=True
+        )
+        assert tree(broken) == tree(whole)
+
+
+def test_feature_tables_keep_columns_types_and_metadata(tmp_path):
+    lake = TableLake(tmp_path)
+    january = {"ts": np.arange(3), "rsi_14": np.array([np.nan, 50.0, 60.0])}
+    february = {"ts": np.arange(3, 5), "rsi_14": np.array([55.0, 45.0])}
+    assert lake.write("features", SERIES.key, "2024-02", february)
+    assert lake.write("features", SERIES.key, "2024-01", january, {"schema_hash": "abc"})
+    assert not lake.write("features", SERIES.key, "2024-01", january, {"schema_hash": "abc"})
+    table = lake.read("features", SERIES.key)
+    assert table["ts"].tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_array_equal(table["rsi_14"], [np.nan, 50.0, 60.0, 55.0, 45.0])
+    assert lake.metadata("features", SERIES.key, "2024-01") == {"schema_hash": "abc"}
+    assert lake.read("features", SERIES.key, ["2024-02"])["ts"].tolist() == [3, 4]
+    assert lake.read("features", "kraken:ETH-USD:1m") == {}
+
+
+def test_a_table_with_ragged_columns_is_refused(tmp_path):
+    with pytest.raises(DataError, match="differ in length"):
+        TableLake(tmp_path).write("features", SERIES.key, "2024-01", {"ts": np.arange(3), "x": np.zeros(2)})
