@@ -5,48 +5,15 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.orders import Order
-from gal_friday_core.payloads import MarketDataOHLCV
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import MINUTE_NS
+from tests.core.trading import COSTS, PAIR, bar, order
 
-PAIR = "BTC/USD"
-COSTS = CostsConfig(taker_fee=Decimal("0.01"), maker_fee=Decimal("0.005"), slippage=Decimal("0.001"))
 INSTRUMENT = Instrument(
     PAIR, price_tick=Decimal("0.01"), lot=Decimal("0.001"), min_quantity=Decimal("0.01"), min_cost=Decimal(5)
 )
-
-
-def bar(minute, open_, high, low, close):
-    return MarketDataOHLCV(
-        trading_pair=PAIR,
-        exchange="test",
-        interval="1m",
-        timestamp_bar_start=minute * MINUTE_NS,
-        open=Decimal(str(open_)),
-        high=Decimal(str(high)),
-        low=Decimal(str(low)),
-        close=Decimal(str(close)),
-        volume=Decimal(1),
-    )
-
-
-def order(key="a", side="BUY", type_="MARKET", quantity="1", **fields):
-    prices = {name: Decimal(str(value)) for name, value in fields.items() if name.endswith("_price")}
-    return Order(
-        client_order_id=key,
-        signal_id=f"signal-{key}",
-        trading_pair=PAIR,
-        side=side,
-        order_type=type_,
-        quantity=Decimal(quantity),
-        created_at=fields.get("created_at", MINUTE_NS),
-        reduce_only=fields.get("reduce_only", False),
-        **prices,
-    )
 
 
 @pytest.fixture
