@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 
 State = NDArray[np.float64]
 Clock = NDArray[np.int64]
+Bar = tuple[float, float, float, float]
+"""Open, high, low, close."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -51,7 +53,8 @@ _MASK = MEMORY - 1
 _ROUNDING = 1e-14  # relative variance below which float64 cannot tell a constant from noise
 
 # The clock, int64:
-INTERVAL, SLOT, COUNT, AGE_SHORTEST, AGE_SHORT, AGE_MIDDLE, AGE_LONG = range(7)
+INTERVAL, SLOT, COUNT = range(3)
+FOLD_SHORTEST, FOLD_SHORT, FOLD_MIDDLE, FOLD_LONG = range(3, 7)  # the count when each window was last folded
 CLOCK_SIZE = 7
 
 # The state, float64. First the recursive averages,
@@ -82,6 +85,12 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return cast("Callable[_P, _R]", njit(cache=True, fastmath=False, error_model="numpy")(function))
 
 
+def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """As `compiled`, but part of its caller's code: passing an array between functions counts references."""
+    inline = njit(cache=True, fastmath=False, error_model="numpy", forceinline=True)
+    return cast("Callable[_P, _R]", inline(function))
+
+
 def new_state(interval_ns: int, warmups: NDArray[np.int64]) -> tuple[State, Clock]:
     """The memory of a stream that has seen nothing; `warmups` has one entry a column."""
     state, clock = np.zeros(STATE_SIZE), np.zeros(CLOCK_SIZE, dtype=np.int64)
@@ -90,13 +99,30 @@ def new_state(interval_ns: int, warmups: NDArray[np.int64]) -> tuple[State, Cloc
     return state, clock
 
 
-@compiled
+@inlined
+def _lower(one: float, other: float) -> float:
+    """min() as one instruction: no number here is NaN."""
+    return one if one < other else other
+
+
+@inlined
+def _higher(one: float, other: float) -> float:
+    return one if one > other else other
+
+
+@inlined
+def _inside(window: int, newer: int) -> int:
+    """Bars of a window that lie before its last fold; the mask tells the compiler it is not negative."""
+    return (window - newer) & 255
+
+
+@inlined
 def _ring(number: int) -> int:
     """Where in the state the ring keeps the bar with this number."""
     return RING + (number & _MASK) * RING_WIDTH
 
 
-@compiled
+@inlined
 def _smooth(state: State, close: float, change: float, true_range: float) -> None:
     """One step of the recursive averages. Sources: TA-Lib EMA, MACD; Wilder 1978 for RSI and ATR."""
     fast = state[FAST] + (2.0 / (EMA_SPANS[0] + 1)) * (close - state[FAST])
@@ -105,12 +131,12 @@ def _smooth(state: State, close: float, change: float, true_range: float) -> Non
     state[SLOW] = slow
     state[SLOWEST] += (2.0 / (EMA_SPANS[2] + 1)) * (close - state[SLOWEST])
     state[SIGNAL] += (2.0 / (SIGNAL_SPAN + 1)) * (fast - slow - state[SIGNAL])
-    state[GAIN] += (1.0 / WILDER_PERIOD) * (max(change, 0.0) - state[GAIN])
-    state[LOSS] += (1.0 / WILDER_PERIOD) * (max(-change, 0.0) - state[LOSS])
+    state[GAIN] += (1.0 / WILDER_PERIOD) * (_higher(change, 0.0) - state[GAIN])
+    state[LOSS] += (1.0 / WILDER_PERIOD) * (_higher(-change, 0.0) - state[LOSS])
     state[TRUE_RANGE] += (1.0 / WILDER_PERIOD) * (true_range - state[TRUE_RANGE])
 
 
-@compiled
+@inlined
 def _seed(state: State, close: float, true_range: float) -> None:
     """Begin the recursive averages at one bar. Equal zeros for gain and loss leave RSI unbiased."""
     state[FAST] = state[SLOW] = state[SLOWEST] = close
@@ -139,14 +165,14 @@ def _fold_shortest(state: State, clock: Clock) -> None:
     for bars in range(SHORTEST):
         if bars > 0:
             at = _ring(clock[COUNT] - bars)
-            low = min(low, state[at + R_LOW])
-            high = max(high, state[at + R_HIGH])
+            low = _lower(low, state[at + R_LOW])
+            high = _higher(high, state[at + R_HIGH])
         state[old] = low
         state[old + 1] = high
         old += 2
     state[NEW_SHORTEST] = np.inf
     state[NEW_SHORTEST + 1] = -np.inf
-    clock[AGE_SHORTEST] = 0
+    clock[FOLD_SHORTEST] = clock[COUNT]
 
 
 @compiled
@@ -175,8 +201,9 @@ def _fold_short(state: State, clock: Clock) -> None:
         state[old + 4] = volume
         old += 5
     state[REFERENCE] = reference
-    state[NEW_SHORT : NEW_SHORT + 5] = 0.0
-    clock[AGE_SHORT] = 0
+    for new in range(NEW_SHORT, NEW_SHORT + 5):
+        state[new] = 0.0
+    clock[FOLD_SHORT] = clock[COUNT]
 
 
 @compiled
@@ -197,8 +224,8 @@ def _fold_middle(state: State, clock: Clock) -> None:
             volume_squared += state[at + R_VOLUME] * state[at + R_VOLUME]
             value += state[at + R_VALUE]
             flow += state[at + R_FLOW]
-            low = min(low, state[at + R_LOW])
-            high = max(high, state[at + R_HIGH])
+            low = _lower(low, state[at + R_LOW])
+            high = _higher(high, state[at + R_HIGH])
         state[old] = returns
         state[old + 1] = squares
         state[old + 2] = volume
@@ -208,10 +235,11 @@ def _fold_middle(state: State, clock: Clock) -> None:
         state[old + 6] = low
         state[old + 7] = high
         old += 8
-    state[NEW_MIDDLE : NEW_MIDDLE + 6] = 0.0
+    for new in range(NEW_MIDDLE, NEW_MIDDLE + 6):
+        state[new] = 0.0
     state[NEW_MIDDLE + 6] = np.inf
     state[NEW_MIDDLE + 7] = -np.inf
-    clock[AGE_MIDDLE] = 0
+    clock[FOLD_MIDDLE] = clock[COUNT]
 
 
 @compiled
@@ -229,11 +257,11 @@ def _fold_long(state: State, clock: Clock) -> None:
         state[old] = returns
         state[old + 1] = squares
         old += 2
-    state[NEW_LONG : NEW_LONG + 2] = 0.0
-    clock[AGE_LONG] = 0
+    state[NEW_LONG] = state[NEW_LONG + 1] = 0.0
+    clock[FOLD_LONG] = clock[COUNT]
 
 
-@compiled
+@inlined
 def _begin_bar(state: State, clock: Clock, slot: int) -> None:
     """Forget after a long gap; renew at a block's first bar; fold each window that is used up."""
     if slot - clock[SLOT] > LONGEST_GAP:
@@ -242,37 +270,34 @@ def _begin_bar(state: State, clock: Clock, slot: int) -> None:
     renewed = count == 0 or slot // BLOCK != clock[SLOT] // BLOCK
     if renewed and count > 0:
         _renew(state, count)
-    if renewed or clock[AGE_SHORTEST] == SHORTEST:
+    if renewed or count - clock[FOLD_SHORTEST] == SHORTEST:
         _fold_shortest(state, clock)
-    if renewed or clock[AGE_SHORT] == SHORT:
+    if renewed or count - clock[FOLD_SHORT] == SHORT:
         _fold_short(state, clock)
-    if renewed or clock[AGE_MIDDLE] == MIDDLE:
+    if renewed or count - clock[FOLD_MIDDLE] == MIDDLE:
         _fold_middle(state, clock)
-    if renewed or clock[AGE_LONG] == LONG:
+    if renewed or count - clock[FOLD_LONG] == LONG:
         _fold_long(state, clock)
 
 
-@compiled
-def _remember(
-    state: State, clock: Clock, open_high_low_close: tuple[float, float, float, float], volume: float
-) -> None:
+@inlined
+def _remember(state: State, count: int, bar: Bar, volume: float) -> None:
     """Put the bar into the ring and move every accumulator by it."""
-    _, high, low, close = open_high_low_close
-    count = clock[COUNT]
-    at = _ring(count)
+    _, high, low, close = bar
     log, true_range, change, bar_return = math.log(close), high - low, 0.0, 0.0
     if count > 0:
         before = _ring(count - 1)
         previous = state[before + R_CLOSE]
         change = close - previous
         bar_return = log - state[before + R_LOG]
-        true_range = max(high, previous) - min(low, previous)
+        true_range = _higher(high, previous) - _lower(low, previous)
         _smooth(state, close, change, true_range)
     else:
         _seed(state, close, true_range)
         state[REFERENCE] = close
-    value = (high + low + close) / 3.0 * volume
+    value = (high + low + close) * (volume * (1.0 / 3.0))
     flow = volume if change > 0.0 else (-volume if change < 0.0 else 0.0)
+    at = _ring(count)
     state[at + R_CLOSE] = close
     state[at + R_LOG] = log
     state[at + R_RANGE] = true_range
@@ -281,20 +306,18 @@ def _remember(
     state[at + R_FLOW] = flow
     state[at + R_LOW] = low
     state[at + R_HIGH] = high
-    _accumulate(state, at, bar_return)
-    clock[COUNT] = count + 1
-    for age in range(AGE_SHORTEST, AGE_LONG + 1):
-        clock[age] += 1
+    _accumulate(state, (high, low, close, volume), bar_return, (value, flow))
 
 
-@compiled
-def _accumulate(state: State, at: int, bar_return: float) -> None:
-    """Add the ring's newest bar to the running fold of each window."""
+@inlined
+def _accumulate(state: State, bar: Bar, bar_return: float, traded: tuple[float, float]) -> None:
+    """Add the newest bar to the running fold of each window; `traded` is value and flow."""
+    high, low, close, volume = bar
+    value, flow = traded
     square = bar_return * bar_return
-    low, high, volume = state[at + R_LOW], state[at + R_HIGH], state[at + R_VOLUME]
-    state[NEW_SHORTEST] = min(state[NEW_SHORTEST], low)
-    state[NEW_SHORTEST + 1] = max(state[NEW_SHORTEST + 1], high)
-    deviation = state[at + R_CLOSE] - state[REFERENCE]
+    deviation = close - state[REFERENCE]
+    state[NEW_SHORTEST] = _lower(state[NEW_SHORTEST], low)
+    state[NEW_SHORTEST + 1] = _higher(state[NEW_SHORTEST + 1], high)
     state[NEW_SHORT] += bar_return
     state[NEW_SHORT + 1] += square
     state[NEW_SHORT + 2] += deviation
@@ -304,109 +327,157 @@ def _accumulate(state: State, at: int, bar_return: float) -> None:
     state[NEW_MIDDLE + 1] += square
     state[NEW_MIDDLE + 2] += volume
     state[NEW_MIDDLE + 3] += volume * volume
-    state[NEW_MIDDLE + 4] += state[at + R_VALUE]
-    state[NEW_MIDDLE + 5] += state[at + R_FLOW]
-    state[NEW_MIDDLE + 6] = min(state[NEW_MIDDLE + 6], low)
-    state[NEW_MIDDLE + 7] = max(state[NEW_MIDDLE + 7], high)
+    state[NEW_MIDDLE + 4] += value
+    state[NEW_MIDDLE + 5] += flow
+    state[NEW_MIDDLE + 6] = _lower(state[NEW_MIDDLE + 6], low)
+    state[NEW_MIDDLE + 7] = _higher(state[NEW_MIDDLE + 7], high)
     state[NEW_LONG] += bar_return
     state[NEW_LONG + 1] += square
 
 
-@compiled
-def _deviation(total: float, squares: float, bars: int) -> float:
-    """Population standard deviation from a sum and a sum of squares; exactly 0 for a constant."""
-    mean = total / bars
-    second = squares / bars
+@inlined
+def _deviation(total: float, squares: float, share: float) -> float:
+    """Population standard deviation of 1/share numbers from their sums; exactly 0 for a constant."""
+    mean = total * share
+    second = squares * share
     variance = second - mean * mean
-    return math.sqrt(variance) if variance > _ROUNDING * second else 0.0
+    return math.sqrt(variance if variance > _ROUNDING * second else 0.0)
 
 
-@compiled
-def _ratio(numerator: float, denominator: float, otherwise: float) -> float:
-    return numerator / denominator if denominator > 0.0 else otherwise
+@inlined
+def _inverse(value: float) -> float:
+    """1 / value, or 0 where there is nothing to divide by."""
+    return 1.0 / value if value > 0.0 else 0.0
 
 
-@compiled
-def _trend_columns(state: State, number: int, close: float, out: State) -> None:
+@inlined
+def _trend_columns(state: State, number: int, close: float, per_close: float, out: State) -> None:
     """Returns, rate of change, EMA distances, MACD, RSI: columns 0 to 12."""
     log = state[_ring(number) + R_LOG]
-    for column in range(len(HORIZONS)):
-        out[column] = log - state[_ring(number - HORIZONS[column]) + R_LOG]
+    fast, slow, slowest, signal = state[FAST], state[SLOW], state[SLOWEST], state[SIGNAL]
+    moved = state[GAIN] + state[LOSS]
+    strength = state[GAIN] / moved if moved > 0.0 else 0.5
+    out[0] = log - state[_ring(number - HORIZONS[0]) + R_LOG]
+    out[1] = log - state[_ring(number - HORIZONS[1]) + R_LOG]
+    out[2] = log - state[_ring(number - HORIZONS[2]) + R_LOG]
+    out[3] = log - state[_ring(number - HORIZONS[3]) + R_LOG]
+    out[4] = log - state[_ring(number - HORIZONS[4]) + R_LOG]
     out[5] = close / state[_ring(number - RATE_OF_CHANGE) + R_CLOSE] - 1.0
-    out[6] = close / state[FAST] - 1.0
-    out[7] = close / state[SLOW] - 1.0
-    out[8] = close / state[SLOWEST] - 1.0
-    line = (state[FAST] - state[SLOW]) / close
-    signal = state[SIGNAL] / close
-    out[9] = line
-    out[10] = signal
-    out[11] = line - signal
-    out[12] = 100.0 * _ratio(state[GAIN], state[GAIN] + state[LOSS], 0.5)
+    out[6] = close / fast - 1.0
+    out[7] = close / slow - 1.0
+    out[8] = close / slowest - 1.0
+    out[9] = (fast - slow) * per_close
+    out[10] = signal * per_close
+    out[11] = (fast - slow - signal) * per_close
+    out[12] = 100.0 * strength
 
 
-@compiled
-def _short_columns(state: State, clock: Clock, close: float, out: State) -> tuple[float, float]:
-    """Stochastic, Bollinger, ATR, volatility 20: columns 13 to 17. Returns volatility and volume."""
-    old = OLD_SHORTEST + 2 * (SHORTEST - clock[AGE_SHORTEST])
-    low = min(state[NEW_SHORTEST], state[old])
-    high = max(state[NEW_SHORTEST + 1], state[old + 1])
-    out[13] = _ratio(close - low, high - low, 0.5)
-    old = OLD_SHORT + 5 * (SHORT - clock[AGE_SHORT])
-    total = state[NEW_SHORT + 2] + state[old + 2]
-    middle = state[REFERENCE] + total / SHORT
-    deviation = _deviation(total, state[NEW_SHORT + 3] + state[old + 3], SHORT)
-    out[14] = _ratio(close - middle, 2.0 * deviation, 0.0)
+@inlined
+def _short_columns(
+    state: State, bars: tuple[int, int], close: float, per_close: float, out: State
+) -> tuple[float, float]:
+    """Stochastic, Bollinger, ATR, volatility 20: columns 13 to 17. Returns volatility and volume.
+
+    `bars` says how many of each window's bars lie before its last fold.
+    """
+    old, older = OLD_SHORTEST + 2 * bars[0], OLD_SHORT + 5 * bars[1]
+    low = _lower(state[NEW_SHORTEST], state[old])
+    high = _higher(state[NEW_SHORTEST + 1], state[old + 1])
+    returns, squares = state[NEW_SHORT] + state[older], state[NEW_SHORT + 1] + state[older + 1]
+    total, total_squared = state[NEW_SHORT + 2] + state[older + 2], state[NEW_SHORT + 3] + state[older + 3]
+    volume = state[NEW_SHORT + 4] + state[older + 4]
+    middle = state[REFERENCE] + total * (1.0 / SHORT)
+    deviation = _deviation(total, total_squared, 1.0 / SHORT)
+    volatility = _deviation(returns, squares, 1.0 / SHORT)
+    out[13] = (close - low) / (high - low) if high > low else 0.5
+    out[14] = (close - middle) * _inverse(2.0 * deviation)
     out[15] = 4.0 * deviation / middle
-    out[16] = state[TRUE_RANGE] / close
-    volatility = _deviation(state[NEW_SHORT] + state[old], state[NEW_SHORT + 1] + state[old + 1], SHORT)
+    out[16] = state[TRUE_RANGE] * per_close
     out[17] = volatility
-    return volatility, state[NEW_SHORT + 4] + state[old + 4]
+    return volatility, volume
 
 
-@compiled
-def _window_columns(  # noqa: PLR0917 - compiled calls are positional
-    state: State, clock: Clock, close: float, volume: float, short: tuple[float, float], out: State
+@inlined
+def _window_columns(
+    state: State,
+    bars: tuple[int, int],
+    bar: tuple[float, float, float],
+    short: tuple[float, float],
+    out: State,
 ) -> None:
-    """Volatilities and their ratio, volume, VWAP, range of 60 bars: columns 18 to 26."""
-    old = OLD_MIDDLE + 8 * (MIDDLE - clock[AGE_MIDDLE])
-    volatility = _deviation(state[NEW_MIDDLE] + state[old], state[NEW_MIDDLE + 1] + state[old + 1], MIDDLE)
-    volumes = state[NEW_MIDDLE + 2] + state[old + 2]
-    volume_deviation = _deviation(volumes, state[NEW_MIDDLE + 3] + state[old + 3], MIDDLE)
-    value = state[NEW_MIDDLE + 4] + state[old + 4]
-    low = min(state[NEW_MIDDLE + 6], state[old + 6])
-    high = max(state[NEW_MIDDLE + 7], state[old + 7])
-    older = OLD_LONG + 2 * (LONG - clock[AGE_LONG])
+    """Volatilities and their ratio, volume, VWAP, range of 60 bars: columns 18 to 26.
+
+    `bar` is close, 1 / close and volume; `short` what `_short_columns` returned.
+    """
+    close, per_close, volume = bar
+    old, older = OLD_MIDDLE + 8 * bars[0], OLD_LONG + 2 * bars[1]
+    returns, squares = state[NEW_MIDDLE] + state[old], state[NEW_MIDDLE + 1] + state[old + 1]
+    volumes, volumes_squared = state[NEW_MIDDLE + 2] + state[old + 2], state[NEW_MIDDLE + 3] + state[old + 3]
+    value, flow = state[NEW_MIDDLE + 4] + state[old + 4], state[NEW_MIDDLE + 5] + state[old + 5]
+    low, high = _lower(state[NEW_MIDDLE + 6], state[old + 6]), _higher(state[NEW_MIDDLE + 7], state[old + 7])
+    long_returns, long_squares = state[NEW_LONG] + state[older], state[NEW_LONG + 1] + state[older + 1]
+    volatility = _deviation(returns, squares, 1.0 / MIDDLE)
+    per_volume = _inverse(volumes)
     out[18] = volatility
-    out[19] = _deviation(state[NEW_LONG] + state[older], state[NEW_LONG + 1] + state[older + 1], LONG)
-    out[20] = _ratio(short[0], volatility, 1.0)
-    out[21] = _ratio(volume - volumes / MIDDLE, volume_deviation, 0.0)
-    out[22] = _ratio(short[1] * (MIDDLE / SHORT), volumes, 1.0)
-    out[23] = _ratio(state[NEW_MIDDLE + 5] + state[old + 5], volumes, 0.0)
-    out[24] = _ratio(close * volumes, value, 1.0) - 1.0
-    out[25] = _ratio(close - low, high - low, 0.5)
-    out[26] = (high - low) / close
+    out[19] = _deviation(long_returns, long_squares, 1.0 / LONG)
+    out[20] = short[0] / volatility if volatility > 0.0 else 1.0
+    out[21] = (volume - volumes * (1.0 / MIDDLE)) * _inverse(
+        _deviation(volumes, volumes_squared, 1.0 / MIDDLE)
+    )
+    out[22] = short[1] * (MIDDLE / SHORT) * per_volume if volumes > 0.0 else 1.0
+    out[23] = flow * per_volume
+    out[24] = close * volumes / value - 1.0 if value > 0.0 else 0.0
+    out[25] = (close - low) / (high - low) if high > low else 0.5
+    out[26] = (high - low) * per_close
 
 
-@compiled
-def _candle_columns(bar: tuple[float, float, float, float], out: State) -> None:
-    """The shape of the newest bar: columns 27 to 30."""
+@inlined
+def _bar_columns(ts: int, bar: Bar, per_close: float, out: State) -> None:
+    """The bar's shape, UTC minute of the day and day of the week (Monday 0) as angles: columns 27 to 34."""
     open_, high, low, close = bar
-    spread = high - low
-    out[27] = spread / close
-    out[28] = _ratio(close - open_, spread, 0.0)
-    out[29] = _ratio(high - max(open_, close), spread, 0.0)
-    out[30] = _ratio(min(open_, close) - low, spread, 0.0)
-
-
-@compiled
-def _calendar_columns(ts: int, out: State) -> None:
-    """UTC minute of the day and day of the week (Monday 0) as angles: columns 31 to 34."""
+    per_spread = _inverse(high - low)
     minutes = ts // MINUTE_NS
     days = minutes // 1440
-    out[31] = _DAY_SIN[minutes - days * 1440]
-    out[32] = _DAY_COS[minutes - days * 1440]
-    out[33] = _WEEK_SIN[(days + 3) % 7]  # 1970-01-01 was a Thursday
-    out[34] = _WEEK_COS[(days + 3) % 7]
+    minute, weekday = minutes - days * 1440, (days + 3) % 7  # 1970-01-01 was a Thursday
+    out[27] = (high - low) * per_close
+    out[28] = (close - open_) * per_spread
+    out[29] = (high - _higher(open_, close)) * per_spread
+    out[30] = (_lower(open_, close) - low) * per_spread
+    out[31] = _DAY_SIN[minute]
+    out[32] = _DAY_COS[minute]
+    out[33] = _WEEK_SIN[weekday]
+    out[34] = _WEEK_COS[weekday]
+
+
+@inlined
+def _acceptable(count: int, slots: int, bar: Bar, volume: float) -> bool:
+    """Whether a bar that opens `slots` intervals after the last one is later and plausible."""
+    open_, high, low, close = bar
+    positive = 0.0 < low <= high < np.inf and 0.0 < open_ < np.inf and 0.0 < close < np.inf
+    return (count == 0 or slots > 0) and positive and 0.0 <= volume < np.inf
+
+
+@inlined
+def _take(state: State, clock: Clock, when: tuple[int, int], bar: Bar, volume: float, out: State) -> None:
+    """Take an acceptable bar: move the state, write the row. `when` is the bar's open in ns, in intervals."""
+    ts, slot = when
+    close = bar[3]
+    _begin_bar(state, clock, slot)
+    number, per_close = clock[COUNT], 1.0 / close
+    clock[COUNT] = count = number + 1
+    _remember(state, number, bar, volume)
+    _trend_columns(state, number, close, per_close, out)
+    bars = (_inside(SHORTEST, count - clock[FOLD_SHORTEST]), _inside(SHORT, count - clock[FOLD_SHORT]))
+    short = _short_columns(state, bars, close, per_close, out)
+    bars = (_inside(MIDDLE, count - clock[FOLD_MIDDLE]), _inside(LONG, count - clock[FOLD_LONG]))
+    _window_columns(state, bars, (close, per_close, volume), short, out)
+    _bar_columns(ts, bar, per_close, out)
+    out[35] = slot - clock[SLOT] - 1
+    clock[SLOT] = slot
+    if number < LONG:
+        for column in range(COLUMNS):
+            if number < state[WARMUPS + column]:
+                out[column] = np.nan
 
 
 @compiled
@@ -426,26 +497,10 @@ def update(  # noqa: PLR0917 - compiled calls are positional
     `ts` is the bar's open in ns UTC. A column is NaN until it is warm. Returns False, and changes nothing,
     for a bar that is not later than the last, or whose numbers are not positive, finite and in order.
     """
-    slot = ts // clock[INTERVAL]
-    in_order = clock[COUNT] == 0 or slot > clock[SLOT]
-    positive = 0.0 < low <= high < np.inf and 0.0 < open_ < np.inf and 0.0 < close < np.inf
-    if not (in_order and positive and 0.0 <= volume < np.inf):
+    bar, slot = (open_, high, low, close), ts // clock[INTERVAL]
+    if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume):
         return False
-    _begin_bar(state, clock, slot)
-    number = clock[COUNT]
-    bar = (open_, high, low, close)
-    _remember(state, clock, bar, volume)
-    _trend_columns(state, number, close, out)
-    short = _short_columns(state, clock, close, out)
-    _window_columns(state, clock, close, volume, short, out)
-    _candle_columns(bar, out)
-    _calendar_columns(ts, out)
-    out[35] = slot - clock[SLOT] - 1
-    clock[SLOT] = slot
-    if number <= LONG:
-        for column in range(COLUMNS):
-            if number < state[WARMUPS + column]:
-                out[column] = np.nan
+    _take(state, clock, (ts, slot), bar, volume, out)
     return True
 
 
@@ -464,6 +519,8 @@ def run(  # noqa: PLR0917 - compiled calls are positional
     """
     open_, high, low, close = prices
     for i in range(len(ts)):
-        if not update(state, clock, ts[i], open_[i], high[i], low[i], close[i], volume[i], out[i]):
+        bar, slot = (open_[i], high[i], low[i], close[i]), ts[i] // clock[INTERVAL]
+        if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume[i]):
             return i
+        _take(state, clock, (ts[i], slot), bar, volume[i], out[i])
     return len(ts)
