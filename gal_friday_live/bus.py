@@ -6,13 +6,12 @@ outside world; they start a task that their service owns (`tasks`). A handler th
 stays subscribed; on the trading path the report halts trading.
 """
 
+import logging
 import time
 from array import array
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
-
-import structlog
 
 from gal_friday_core.errors import ContractError
 from gal_friday_core.events import LOG, PRIORITY, Event, decode, from_dict
@@ -31,7 +30,7 @@ LOG_DEPTH = 10_000
 SAMPLES = 1024
 """Handler durations kept for the percentiles."""
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class EnhancedEventBus(Protocol):
@@ -182,12 +181,6 @@ class PubSubManager:
 
     async def _failure(self, event: Event, subscription_id: str, error: Exception) -> None:
         self.failed += 1
-        log.error(
-            "handler failed",
-            event_type=event.event_type,
-            event_id=event.event_id,
-            error=repr(error),
-            exc_info=error,
-        )
+        log.error("handler of %s failed on event %s", event.event_type, event.event_id, exc_info=error)
         if self._on_failure is not None:
             await self._on_failure(event, subscription_id, error)

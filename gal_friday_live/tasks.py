@@ -5,14 +5,13 @@ run as long as the engine (`background`) are not work in flight.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import structlog
-
 TaskFailureHandler = Callable[[str, Exception], Awaitable[None]]
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class TaskSupervisor:
@@ -64,6 +63,6 @@ class TaskSupervisor:
             await work
         except Exception as error:
             self.failed += 1
-            log.exception("task failed", task=name)
+            log.exception("task %s failed", name)
             if self._on_failure is not None:
                 await self._on_failure(name, error)

@@ -1,0 +1,1 @@
+"""Kraken: what is particular to this one exchange."""

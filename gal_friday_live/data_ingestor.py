@@ -1,0 +1,76 @@
+"""Brings the market onto the bus: each closed bar once, in order, and only when the last one is digested (001 §2.1)."""
+
+from collections import Counter
+
+from gal_friday_core.payloads import MarketDataOHLCV
+from gal_friday_core.ports import Exchange, Feed
+from gal_friday_live.bus import PubSubManager
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.tasks import TaskSupervisor
+
+SOURCE = "DataIngestor"
+
+
+class DataIngestor:
+    """Pumps one feed. `published` counts bars, `refused` what the feed sent that was not a new closed bar."""
+
+    def __init__(
+        self,
+        config: ConfigurationManager,
+        event_bus: PubSubManager,
+        *,
+        feed: Feed,
+        exchange: Exchange,
+        tasks: TaskSupervisor,
+    ) -> None:
+        del config  # which series are fed is the feed's business
+        self._bus = event_bus
+        self._feed = feed
+        self._exchange = exchange
+        self._tasks = tasks
+        self._latest: dict[tuple[str, str], int] = {}
+        self._running = False
+        self.published = 0
+        self.refused: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        self._running = True
+
+    async def stop(self) -> None:
+        """End `run` after the bar in hand."""
+        self._running = False
+        await self._feed.close()
+
+    async def run(self) -> None:
+        """Until the feed ends or `stop`. Raises ExchangeError where the feed cannot go on.
+
+        A simulated venue sees a bar before the strategy does, so that what was decided on the last bar
+        fills in this one.
+        """
+        working, settle = self._tasks, self._tasks.settle
+        async for candle in self._feed.candles():
+            if not self._running:
+                return
+            if not self._is_new(candle):
+                continue
+            await self._exchange.on_candle(candle)
+            if working.working:
+                await settle()
+            await self._publish_market_data(candle)
+            if working.working:
+                await settle()
+
+    async def _publish_market_data(self, candle: MarketDataOHLCV) -> None:
+        self.published += 1
+        await self._bus.publish("MARKET_DATA_OHLCV", candle, source=SOURCE)
+
+    def _is_new(self, candle: MarketDataOHLCV) -> bool:
+        if not candle.closed:
+            self.refused["RUNNING"] += 1
+            return False
+        key = (candle.exchange, candle.trading_pair)
+        if candle.timestamp_bar_start <= self._latest.get(key, -1):
+            self.refused["NOT_LATER"] += 1
+            return False
+        self._latest[key] = candle.timestamp_bar_start
+        return True

@@ -1,0 +1,120 @@
+"""The engine: eight services around one bus, started and stopped in order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gal_friday_core.candles import Series
+from gal_friday_core.ports import Clock
+from gal_friday_core.times import to_iso
+from gal_friday_live.bus import PubSubManager
+from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.execution_handler import ExecutionHandler
+from gal_friday_live.feature_engine import FeatureEngine
+from gal_friday_live.halt import HaltCoordinator
+from gal_friday_live.journal_writer import SessionJournal
+from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.prediction_service import PredictionService
+from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.strategy_arbitrator import StrategyArbitrator
+from gal_friday_live.tasks import TaskSupervisor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """`start`, `run` until the feed ends or `stop`; `snapshot` and `summary` at any time."""
+
+    series: tuple[Series, ...]
+    bus: PubSubManager
+    tasks: TaskSupervisor
+    clock: Clock
+    journal: SessionJournal
+    halt: HaltCoordinator
+    monitoring: MonitoringService
+    portfolio: PortfolioManager
+    risk: RiskManager
+    execution: ExecutionHandler
+    strategy: StrategyArbitrator
+    prediction: PredictionService
+    features: FeatureEngine
+    ingestor: DataIngestor
+
+    async def start(self) -> None:
+        """Bring every service up, the ones that others depend on first.
+
+        Of those that hear the same bar, the portfolio is told first, then risk, strategy and features.
+        """
+        await self.monitoring.start()
+        await self.portfolio.start()
+        await self.risk.start()
+        await self.execution.start()
+        await self.strategy.start()
+        await self.prediction.start()
+        await self.features.start()
+        await self.ingestor.start()
+        await self.tasks.settle()
+
+    async def run(self) -> None:
+        """Until the feed ends or `stop`; then every consequence of the last bar has been drawn."""
+        await self.ingestor.run()
+        await self.tasks.settle()
+
+    async def stop(self) -> None:
+        """No new bars, work in flight to its end, journal to disk. Protection stays where it is."""
+        await self.ingestor.stop()
+        await self.tasks.stop()
+        for service in (self.features, self.prediction, self.strategy, self.execution, self.risk):
+            await service.stop()
+        await self.portfolio.stop()
+        await self.monitoring.stop()
+        await self.journal.flush()
+
+    def snapshot(self) -> dict[str, Any]:
+        """What one screen shows; cheap enough for every refresh."""
+        state = self.portfolio.state()
+        return {
+            "series": [item.key for item in self.series],
+            "time": to_iso(self.clock.now_ns())[:19] + "Z",
+            "state": f"HALTED: {self.halt.reason}" if self.halt.halted else "RUNNING",
+            "model": self.prediction.model_ids[-1] if self.prediction.model_ids else "none",
+            "bars": self.ingestor.published,
+            "predictions": self.prediction.predictions,
+            "signals": self._signals(),
+            "orders": self.execution.orders,
+            "fills": self.portfolio.fills,
+            "positions": {
+                pair: f"{held.quantity} at {held.average_entry_price:f}"
+                for pair, held in state.positions.items()
+            },
+            "equity": f"{state.total_equity:.2f} {state.quote_asset}",
+            "realized": f"{state.realized_pnl:.2f}",
+            "fees": f"{state.fees:.2f}",
+            "drawdown": f"{state.total_drawdown:.2%}",
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The run in figures, JSON-able; money as strings."""
+        state = self.portfolio.state()
+        return {
+            "series": [item.key for item in self.series],
+            "bars": self.ingestor.published,
+            "predictions": self.prediction.predictions,
+            "skipped": dict(self.prediction.skipped),
+            "signals": self._signals(),
+            "orders": self.execution.orders,
+            "fills": self.portfolio.fills,
+            "final_equity": str(state.total_equity),
+            "realized_pnl": str(state.realized_pnl),
+            "fees": str(state.fees),
+            "total_drawdown": str(state.total_drawdown),
+            "open_positions": {pair: str(held.quantity) for pair, held in state.positions.items()},
+            "model_ids": list(self.prediction.model_ids),
+            "override": self.prediction.override_reason,
+            "halted": self.halt.halted,
+            "halt_reasons": list(self.monitoring.reasons),
+        }
+
+    def _signals(self) -> dict[str, int]:
+        """Proposed, approved, and refused by code."""
+        counts = {"proposed": self.strategy.proposed, "approved": self.risk.approved}
+        return counts | dict(self.risk.rejected)

@@ -1,0 +1,114 @@
+"""Decides when trading halts, and says so to everybody (001 §2.9)."""
+
+from collections import Counter
+
+from gal_friday_core import payloads
+from gal_friday_core.events import Event
+from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
+from gal_friday_core.ports import Clock
+from gal_friday_core.times import SECOND_NS, interval_ns
+from gal_friday_live.bus import PubSubManager
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.halt import HaltAction, HaltCoordinator
+from gal_friday_live.journal_writer import SessionJournal
+
+SOURCE = "MonitoringService"
+SILENT_INTERVALS = 10
+"""Bars that may be missing before the market data counts as stale; a bar without a trade is never sent."""
+
+
+class MonitoringService:
+    """Watches for reasons to halt: failing handlers and tasks, drawdown limits, silent market data."""
+
+    def __init__(
+        self,
+        config: ConfigurationManager,
+        event_bus: PubSubManager,
+        *,
+        halt: HaltCoordinator,
+        clock: Clock,
+        journal: SessionJournal,
+    ) -> None:
+        self._bus = event_bus
+        self._halt = halt
+        self._clock = clock
+        self._journal = journal
+        self._silence_ns = SILENT_INTERVALS * interval_ns(config.config.market.interval) + 60 * SECOND_NS
+        self._heard_ns: int | None = None
+        self._degraded = False
+        self._subscriptions: list[str] = []
+        self.reasons: Counter[str] = Counter()
+
+    async def start(self) -> None:
+        await self._halt.restore(self._journal)
+        self._subscriptions = [
+            self._bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),
+            self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
+        ]
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            self._bus.unsubscribe(subscription)
+
+    def is_halted(self) -> bool:
+        return self._halt.halted
+
+    async def check_health(self) -> None:
+        """Say DEGRADED when the market has been silent for long, RUNNING when it speaks again."""
+        if self._heard_ns is None or self._halt.halted:
+            return
+        silent = self._clock.now_ns() - self._heard_ns > self._silence_ns
+        if silent == self._degraded:
+            return
+        self._degraded = silent
+        await self._say(
+            "DEGRADED" if silent else "RUNNING", "MARKET_DATA_SILENT" if silent else "MARKET_DATA_BACK"
+        )
+
+    async def handle_potential_halt_trigger(self, reason: str, source: str) -> None:
+        """Every trigger halts: it is the source that judges what is one."""
+        del source
+        await self.trigger_halt(reason, "CANCEL_ENTRIES")
+
+    async def trigger_halt(self, reason: str, halt_action: HaltAction = "CANCEL_ENTRIES") -> None:
+        """Halt before anything else happens; then tell. Halting twice keeps the first reason."""
+        self.reasons[reason] += 1
+        if self._halt.halt(reason, halt_action):
+            await self._say("HALTED", reason, halt_action)
+
+    async def trigger_resume(self) -> None:
+        if self._halt.resume("MANUAL_RESUME"):
+            await self._say("RUNNING", "MANUAL_RESUME")
+
+    async def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
+        """A handler raised: halt, then report it, unless it is a report that could not be delivered."""
+        await self.trigger_halt(f"HANDLER_FAILED: {event.event_type}: {_line(error)}")
+        if event.event_type != "SYSTEM_ERROR":
+            await self._report(error, subscription_id, event.event_id)
+
+    async def on_task_failure(self, name: str, error: Exception) -> None:
+        """A task of a service raised: halt, then report it."""
+        await self.trigger_halt(f"TASK_FAILED: {name}: {_line(error)}")
+        await self._report(error, name, None)
+
+    async def _report(self, error: Exception, component: str, event_id: str | None) -> None:
+        problem = payloads.SystemError(
+            error_type=type(error).__name__, message=_line(error), component=component, event_id=event_id
+        )
+        await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
+
+    async def _say(self, state: str, reason: str, action: HaltAction | None = None) -> None:
+        change = SystemStateChange(new_state=state, reason=reason, halt_action=action)  # type: ignore[arg-type]
+        await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
+
+    async def _on_trigger(self, event: Event) -> None:
+        payload = event.payload
+        assert isinstance(payload, PotentialHaltTrigger)
+        await self.handle_potential_halt_trigger(payload.reason, payload.source)
+
+    async def _on_candle(self, _event: Event) -> None:
+        self._heard_ns = self._clock.now_ns()
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -1,0 +1,109 @@
+"""Paper trading: the engine on the simulated exchange, fed by stored history or by the exchange's public feed."""
+
+import hashlib
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from gal_friday_adapters.kraken.feed import KrakenFeed
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.journal import PostgresJournal
+from gal_friday_core import __version__
+from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
+from gal_friday_core.ports import Models
+from gal_friday_live.clock import SimulatedClock, SystemClock
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.engine import Engine
+from gal_friday_live.feeds import RecordedFeed
+from gal_friday_live.journal_writer import SessionJournal
+from gal_friday_live.model_registry import ModelRegistry
+from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.replay_data import Stretch, history_before, instrument_of, stretch
+from gal_friday_live.wiring import Ports, build
+
+__all__ = ["ModelOverride", "build_paper_engine"]
+
+
+async def build_paper_engine(
+    manager: ConfigurationManager,
+    *,
+    database: Database,
+    lake: CandleLake,
+    series: Series,
+    start_ns: int | None,
+    end_ns: int | None = None,
+    speed: float | None = None,
+    override: ModelOverride | None = None,
+) -> Engine:
+    """An engine over one series, not yet started, with a session of its own in the journal.
+
+    `start_ns` None listens to the exchange; otherwise stored bars of [start_ns, end_ns) are played at
+    `speed` bars a second (None: as fast as they are taken). Raises DataError where there are no bars.
+    """
+    played = stretch(lake, series, start_ns, end_ns) if start_ns is not None else None
+    mode = "paper" if played is None else "paper-replay"
+    journal = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
+    await journal.begin(
+        mode,
+        config_hash=fingerprint(manager.config),
+        code_version=__version__,
+        model_override=asdict(override) if override else None,
+    )
+    models = ModelRegistry(manager, database)
+    if played is None:
+        ports = _listening(lake, series, models, journal, override)
+    else:
+        ports = replay_ports(played, models, journal, override=override, speed=speed)
+    return build(manager, ports)
+
+
+def replay_ports(
+    played: Stretch,
+    models: Models,
+    journal: SessionJournal,
+    *,
+    override: ModelOverride | None = None,
+    speed: float | None = None,
+    **changes: Any,
+) -> Ports:
+    """Stored bars, and a clock that they move: what a backtest and a paper replay have in common."""
+    clock = SimulatedClock(int(played.bars.ts[0]))
+    given = {
+        "series": (played.series,),
+        "instruments": (played.instrument,),
+        "clock": clock,
+        "feed": RecordedFeed((played.bars,), clock, bars_per_second=speed),
+        "models": models,
+        "journal": journal,
+        "history": {played.series: played.history},
+        "override": override,
+    }
+    return Ports(**{**given, **changes})
+
+
+def fingerprint(config: Config) -> str:
+    """sha256 of every setting but where things are stored."""
+    return hashlib.sha256(config.model_dump_json(exclude={"storage"}).encode()).hexdigest()
+
+
+def _listening(
+    lake: CandleLake,
+    series: Series,
+    models: Models,
+    journal: SessionJournal,
+    override: ModelOverride | None,
+) -> Ports:
+    history = history_before(lake, series, None)
+    clock = SystemClock()
+    return Ports(
+        series=(series,),
+        instruments=(instrument_of(history),),
+        clock=clock,
+        feed=KrakenFeed((series,), clock),
+        models=models,
+        journal=journal,
+        history={series: history},
+        override=override,
+    )

@@ -1,0 +1,235 @@
+"""Predictions in, trade proposals out: asks `core.strategy`, and remembers what it proposed (001 §2.4).
+
+Entries are decided on predictions; exits on bars, so that a position is left on time even where no
+prediction could be made.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from typing import Protocol
+
+from gal_friday_core.candles import Series
+from gal_friday_core.config import BarriersConfig
+from gal_friday_core.events import Event
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.orders import is_terminal
+from gal_friday_core.payloads import (
+    ExecutionReport,
+    MarketDataOHLCV,
+    PredictionGenerated,
+    SystemStateChange,
+    TradeSignalProposed,
+    TradeSignalRejected,
+)
+from gal_friday_core.portfolio import Position
+from gal_friday_core.ports import Clock, Ids
+from gal_friday_core.strategy import Proposal, Situation, ThresholdStrategy
+from gal_friday_core.times import SECOND_NS, interval_ns
+from gal_friday_live.bus import PubSubManager
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.prediction_service import ActiveModel
+
+SOURCE = "StrategyArbitrator"
+VOLATILITY = "volatility_60"
+UNKNOWN = float("nan")
+
+
+class Positions(Protocol):
+    """What the strategy asks of the portfolio."""
+
+    def position(self, pair: str) -> Position: ...
+
+
+class ModelConditions(Protocol):
+    """What the strategy asks about the model that predicted."""
+
+    def model(self, model_id: str) -> ActiveModel: ...
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One pair: what is pending, how long the position is held, and the barriers it was entered with."""
+
+    instrument: Instrument
+    barriers: BarriersConfig
+    entry: str | None = None
+    exit: str | None = None
+    opened_at: int | None = None
+    bars_held: int = 0
+
+
+class StrategyArbitrator:
+    """`proposed` counts signals."""
+
+    def __init__(
+        self,
+        config: ConfigurationManager,
+        event_bus: PubSubManager,
+        *,
+        series: Iterable[Series],
+        instruments: Iterable[Instrument],
+        positions: Positions,
+        models: ModelConditions,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        settings = config.config
+        self._bus = event_bus
+        self._clock = clock
+        self._ids = ids
+        self._positions = positions
+        self._models = models
+        self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
+        self._venues = {item.pair: item.venue for item in series}
+        self._desks = {
+            instrument.pair: _Desk(instrument, settings.barriers)
+            for instrument in instruments
+            if instrument.pair in self._venues
+        }
+        # One strategy a set of barriers: a model trades the barriers it was trained on.
+        self._strategy = lru_cache(lambda barriers: ThresholdStrategy(settings.strategy, barriers))
+        self._subscriptions: list[str] = []
+        self.proposed = 0
+
+    async def start(self) -> None:
+        subscribe = self._bus.subscribe
+        self._subscriptions = [
+            subscribe("MARKET_DATA_OHLCV", self._on_candle),
+            subscribe("PREDICTION_GENERATED", self.handle_prediction_event),
+            subscribe("TRADE_SIGNAL_REJECTED", self._on_rejected),
+            subscribe("EXECUTION_REPORT", self._on_report),
+            subscribe("SYSTEM_STATE_CHANGE", self._on_state),
+        ]
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            self._bus.unsubscribe(subscription)
+
+    async def handle_prediction_event(self, event: Event) -> None:
+        """Propose an entry where the strategy wants one."""
+        prediction = event.payload
+        assert isinstance(prediction, PredictionGenerated)
+        desk = self._desks.get(prediction.trading_pair)
+        if desk is None or prediction.reference_price is None or desk.opened_at is not None:
+            return
+        active = self._models.model(prediction.model_id)
+        features = prediction.associated_features
+        situation = Situation(
+            instrument=desk.instrument,
+            reference_price=prediction.reference_price,
+            volatility=features[VOLATILITY] if features is not None else UNKNOWN,
+            probability=prediction.prediction_value,
+            entry_threshold=active.entry_threshold,
+            quantity=self._positions.position(prediction.trading_pair).quantity,
+            entry_pending=desk.entry is not None,
+            exit_pending=desk.exit is not None,
+        )
+        proposal = self._strategy(active.barriers).decide(situation)
+        if proposal is not None:
+            moment = prediction.timestamp_prediction_for
+            desk.barriers = active.barriers
+            await self._propose(desk, proposal, situation.reference_price, moment, prediction)
+
+    async def _on_candle(self, event: Event) -> None:
+        """Count the bars that a position is held, the one it was entered in included, and leave on time."""
+        bar = event.payload
+        assert isinstance(bar, MarketDataOHLCV)
+        desk = self._desks.get(bar.trading_pair)
+        if desk is None or not bar.closed:
+            return
+        position = self._positions.position(bar.trading_pair)
+        if not position.quantity:
+            desk.opened_at, desk.bars_held = None, 0
+            return
+        desk.bars_held = desk.bars_held + 1 if desk.opened_at == position.opened_at else 1
+        desk.opened_at = position.opened_at
+        proposal = self._strategy(desk.barriers).decide(self._held(desk, bar.close, position.quantity))
+        if proposal is not None:
+            moment = bar.timestamp_bar_start + interval_ns(bar.interval)
+            await self._propose(desk, proposal, bar.close, moment)
+
+    def _held(self, desk: _Desk, price: Decimal, quantity: Decimal) -> Situation:
+        return Situation(
+            instrument=desk.instrument,
+            reference_price=price,
+            volatility=UNKNOWN,
+            probability=UNKNOWN,
+            entry_threshold=UNKNOWN,
+            quantity=quantity,
+            bars_held=desk.bars_held,
+            entry_pending=desk.entry is not None,
+            exit_pending=desk.exit is not None,
+        )
+
+    async def _propose(
+        self,
+        desk: _Desk,
+        proposal: Proposal,
+        price: Decimal,
+        moment: int,
+        prediction: PredictionGenerated | None = None,
+    ) -> None:
+        pair = desk.instrument.pair
+        venue = self._venues[pair]
+        strategy_id = self._strategy(desk.barriers).id
+        signal_id = self._ids.derived("signal", venue, pair, strategy_id, proposal.side, str(moment))
+        if proposal.side == "BUY":
+            desk.entry = signal_id
+        else:
+            desk.exit = signal_id
+        self.proposed += 1
+        await self._bus.publish(
+            "TRADE_SIGNAL_PROPOSED",
+            TradeSignalProposed(
+                trading_pair=pair,
+                exchange=venue,
+                signal_id=signal_id,
+                side=proposal.side,
+                entry_type=proposal.entry_type,
+                strategy_id=strategy_id,
+                reference_price=price,
+                data_timestamp=moment,
+                expires_at=moment + self._max_age_ns,
+                proposed_entry_price=proposal.entry_price,
+                proposed_sl_price=proposal.stop,
+                proposed_tp_price=proposal.target,
+                triggering_prediction=prediction,
+            ),
+            source=SOURCE,
+        )
+
+    async def _on_rejected(self, event: Event) -> None:
+        refusal = event.payload
+        assert isinstance(refusal, TradeSignalRejected)
+        self._forget(refusal.trading_pair, refusal.signal_id)
+
+    async def _on_report(self, event: Event) -> None:
+        """A signal is pending until its own order has ended; the protection it leaves behind does not count."""
+        report = event.payload
+        assert isinstance(report, ExecutionReport)
+        if report.order_type in {"MARKET", "LIMIT"} and is_terminal(report.order_status):
+            self._forget(report.trading_pair, report.signal_id)
+
+    def _forget(self, pair: str, signal_id: str) -> None:
+        desk = self._desks.get(pair)
+        if desk is None:
+            return
+        if desk.entry == signal_id:
+            desk.entry = None
+        if desk.exit == signal_id:
+            desk.exit = None
+
+    async def _on_state(self, event: Event) -> None:
+        """Liquidation, where it was asked for by name, goes the way of every exit."""
+        change = event.payload
+        assert isinstance(change, SystemStateChange)
+        if change.halt_action != "LIQUIDATE_POSITIONS":
+            return
+        now = self._clock.now_ns()
+        for pair, desk in self._desks.items():
+            position = self._positions.position(pair)
+            if position.quantity > 0 and desk.exit is None:
+                wish = Proposal(side="SELL", reason="HORIZON_REACHED")
+                await self._propose(desk, wish, position.average_entry_price, now)
