@@ -1,34 +1,34 @@
-"""Candle files into the lake: read, check, assess, and only then store; all of a file or nothing of it."""
+"""Candles into the lake. Files: read, check, assess, and only then store; all of a file or nothing of it.
+
+Downloads from an exchange are in `history.exchange`, and offered here too.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from gal_friday_adapters.history.exchange import ingest_exchange
 from gal_friday_adapters.history.naming import Overrides
 from gal_friday_adapters.history.raw import NOTHING_STORED, BadRow, checked
 from gal_friday_adapters.history.report import FileReport, IngestReport
 from gal_friday_adapters.history.sources import LeftOut, Source, sources
-from gal_friday_adapters.lake import CandleLake, by_month
+from gal_friday_adapters.history.storing import Progress, silent, store
+from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.candle_quality import QualityReport, assess
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import DataError, StorageError
 from gal_friday_core.spans import Span
 from gal_friday_core.times import DAY_NS
 
-Progress = Callable[[str, int, int], None]
-"""Called with a file's name, its rows done and its rows in all."""
+__all__ = ["FileReport", "IngestReport", "Overrides", "Progress", "ingest_exchange", "ingest_paths"]
 
 MIN_OVERLAP = 20
 MAX_CONTRADICTION = 0.05
 """A file whose closes differ from the stored ones by more than this in the median of at least `MIN_OVERLAP`
 common bars is of another market. Venues differ from each other by about 0.004."""
-
-
-def silent(name: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def ingest_paths(
@@ -58,19 +58,6 @@ def ingest_paths(
         if not keep_going:
             report.check()
     return report
-
-
-def store(candles: Candles, lake: CandleLake, entry: FileReport, progress: Progress = silent) -> None:
-    """Write month by month, adding up in `entry`, then remember which times are now complete."""
-    done = 0
-    for _, part in by_month(candles):
-        result = lake.write(part)
-        entry.added += result.added
-        entry.unchanged += result.unchanged
-        entry.replaced += result.replaced
-        entry.months.extend(result.months)
-        done += len(part)
-        progress(entry.name, done, len(candles))
 
 
 def _ingest(
