@@ -1,0 +1,106 @@
+"""The report page: self-contained, well formed, escaped, and readable where data is scarce."""
+
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import pytest
+
+from gal_friday_adapters.report_chart import ticks
+from gal_friday_adapters.report_page import render
+from gal_friday_core.performance import performance
+from gal_friday_core.times import DAY_NS
+from tests.core.trading import fill
+
+VOID = {"meta", "line"}
+
+
+class Balance(HTMLParser):
+    """Collects text and attributes, and fails on a tag that is not closed in its turn."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.attributes = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(page):
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    return parser
+
+
+def report(equities, reports=()):
+    curve = [(day * DAY_NS, Decimal(str(equity))) for day, equity in enumerate(equities)]
+    return performance(curve, reports)
+
+
+def traded():
+    fills = [
+        fill("a", "BUY", "2", "100", "0.5", ts=DAY_NS),
+        fill("b", "SELL", "2", "90", "0.5", ts=2 * DAY_NS, type_="STOP_LOSS"),
+    ]
+    return report([1000, 1000, 979, 990], fills)
+
+
+def test_page_shows_figures_trades_and_context():
+    page = render({**traded(), "title": "Run 7", "notes": ["An override."], "context": {"model": "m@v1"}})
+    text = " ".join(read(page).text)
+    for wanted in ("Run 7", "An override.", "m@v1", "−21.00", "STOP", "1970-01-02 00:00", "Max drawdown"):
+        assert wanted in text
+    assert page.count("<svg") == 2
+
+
+def test_page_asks_the_network_for_nothing():
+    page = render(traded())
+    assert "<script" not in page
+    assert re.findall(r"(?:src|href|url\()", page) == []
+    assert "://" not in page
+
+
+@pytest.mark.parametrize("where", ["title", "notes", "context"])
+def test_foreign_text_is_escaped(where):
+    evil = '<img src=x onerror="alert(1)">'
+    added = {"title": evil, "notes": [evil], "context": {evil: evil}}
+    page = render({**traded(), where: added[where]})
+    assert "<img" not in page
+    assert evil in " ".join(read(page).text)
+
+
+def test_flat_run_without_trades_is_readable():
+    text = " ".join(read(render(report([1000, 1000, 1000]))).text)
+    assert "No trade was closed." in text
+    assert "3 daily returns: too few" not in text
+    assert "2 daily returns: too few for an interval" in text
+    assert "–" in text
+
+
+def test_lines_stay_inside_the_picture():
+    page = render(traded())
+    for points in re.findall(r'points="([^"]+)"', page):
+        for point in points.split():
+            x, y = map(float, point.split(","))
+            assert 0 <= x <= 960
+            assert 0 <= y <= 320
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.0), (0.0, 0.0), (-0.5, 0.0), (1e-9, 3e-9), (1e9, 1.1e9)])
+def test_ticks_enclose_their_span(low, high):
+    marks = ticks(low, high)
+    assert 2 <= len(marks) <= 12
+    assert marks[0] <= low + 1e-12
+    assert marks[-1] >= high - 1e-12
