@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gal_friday_core.errors import StorageError
 
+WAYS = ("drop", "drop+reach", "namespace")
+"""Of `run_as.py`, the one with the least power first."""
 _LAUNCHER = Path(__file__).with_name("run_as.py")
 # Reads what PostgreSQL reads and writes where it writes: $1 bin folder, $2 a file it needs, $3 its data.
 _PROBE = '"$1/initdb" --version && "$1/postgres" --version && test -r "$2" && test -w "$3" && test -x "$3"'
@@ -33,18 +35,30 @@ class Account:
                 os.chown(Path(folder) / name, self.uid, self.gid, follow_symlinks=False)
 
     def run(self, command: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
-        """Run to the end under this account, in `/`, in the plain locale and without PG* variables."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
+        """Run to the end under this account; what it said, errors included, is in `stdout`."""
         return subprocess.run(  # noqa: S603 - our own launcher and the wheel's binaries
             [*self.prefix, *map(str, command)],
             cwd="/",
-            env={**environment, "LC_ALL": "C"},
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
+
+    def spawn(self, command: Sequence[str | Path], log: Path) -> "subprocess.Popen[bytes]":
+        """Start under this account, in a session of its own: Ctrl-C in our terminal does not reach it."""
+        with log.open("ab") as output:
+            return subprocess.Popen(  # noqa: S603 - our own launcher and the wheel's binaries
+                [*self.prefix, *map(str, command)],
+                cwd="/",
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
 
 def choose_account(binaries: Path, data: Path) -> Account:
@@ -56,7 +70,7 @@ def choose_account(binaries: Path, data: Path) -> Account:
         return Account(os.geteuid(), os.getegid())
     uid, gid = _unprivileged(data)
     refusals = []
-    for way in ("drop", "drop+reach", "namespace"):
+    for way in WAYS:
         account = _account(way, uid, gid)
         account.own(data)
         probe = account.run(["/bin/sh", "-c", _PROBE, "probe", binaries, _needed_file(binaries), data])
@@ -68,6 +82,12 @@ def choose_account(binaries: Path, data: Path) -> Account:
         f"({'; '.join(refusals)}): start as an ordinary user, "
         "or set GAL_FRIDAY_DATABASE_URL to a server of your own"
     )
+
+
+def _environment() -> dict[str, str]:
+    """Ours in the plain locale, and without the variables by which PostgreSQL could be redirected."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_"))}
+    return {**kept, "LC_ALL": "C"}
 
 
 def _account(way: str, uid: int, gid: int) -> Account:

@@ -8,8 +8,8 @@ Whoever holds the lock file owns the server and stops it; a second `start()` att
 import fcntl
 import importlib.util
 import os
-import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -54,7 +54,7 @@ class EmbeddedPostgres:
         self.data_dir = data_dir.absolute()
         self._cluster = self.data_dir / "cluster"
         self._lock: int | None = None
-        self._account: Account | None = None
+        self._child: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
         """The address of database `gal_friday` on a server that accepts connections."""
@@ -73,16 +73,16 @@ class EmbeddedPostgres:
         try:
             self._start_as_owner()
         except BaseException:
-            self._release_lock()
+            self.stop()
             raise
         return self.url()
 
     def stop(self) -> None:
         """Shut down if we own it: clients are disconnected, all is on disk. Safe to call twice."""
-        if self._lock is None or self._account is None:
+        if self._lock is None:
             return
         try:
-            if self._postmaster() is not None:
+            if self._runs():
                 self._shut_down()
         finally:
             self._release_lock()
@@ -107,20 +107,19 @@ class EmbeddedPostgres:
 
     @property
     def _log(self) -> Path:
-        return self._cluster / "server.log"
+        return self.data_dir / "server.log"
 
     def _start_as_owner(self) -> None:
         if self._cluster.exists():
             self._check_version()
-            self._account = choose_account(binaries(), self._cluster)
         else:
-            self._account = self._initialise()
+            self._initialise()
         if self._postmaster() is None:
-            self._launch(self._account)
+            self._launch(choose_account(binaries(), self._cluster))
         self._await_connections()
         ensure_database(self.url("postgres"), DATABASE)
 
-    def _initialise(self) -> Account:
+    def _initialise(self) -> None:
         """Make the cluster beside its final place, so that an interrupted start leaves nothing half-made."""
         fresh = self.data_dir / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
@@ -132,36 +131,40 @@ class EmbeddedPostgres:
         if done.returncode != 0:
             raise StorageError(f"cannot create a PostgreSQL cluster in {fresh}: {_last_lines(done.stdout)}")
         fresh.rename(self._cluster)
-        return account
 
     def _launch(self, account: Account) -> None:
-        """Start the server detached from our terminal: Ctrl-C is ours to handle, and it goes down last."""
-        self._trim_log()
+        """Start the server as our child, in a session of its own: it goes down last, and when we say so."""
         socket_directory = self._make_socket_directory(account)
+        # Checked: nobody runs. PostgreSQL itself believes any process of its user that has the old number.
+        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        for left in socket_directory.glob(".s.PGSQL.*"):
+            left.unlink()
         quoted = '"' + str(socket_directory).replace('"', '""') + '"'
         settings = {**_SETTINGS, "unix_socket_directories": quoted}
-        options = " ".join(f"-c {name}={shlex.quote(value)}" for name, value in settings.items())
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)  # checked: nobody runs
-        done = self._pg_ctl("start", "-t", str(_START_TIMEOUT_S), "-l", str(self._log), "-o", options)
-        if done.returncode != 0:
-            raise StorageError(
-                f"the embedded PostgreSQL in {self._cluster} did not start: {self._end_of_log(done.stdout)}"
-            )
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        self._trim_log()
+        self._child = account.spawn([binaries() / "postgres", "-D", self._cluster, *options], self._log)
 
     def _shut_down(self) -> None:
-        fast = self._pg_ctl("stop", "-t", str(_STOP_TIMEOUT_S), "-m", "fast")
-        if fast.returncode == 0 or self._postmaster() is None:
-            return
-        # A backend that does not answer: the write-ahead log recovers at the next start.
-        immediate = self._pg_ctl("stop", "-t", str(_STOP_TIMEOUT_S), "-m", "immediate")
-        if immediate.returncode != 0 and self._postmaster() is not None:
-            raise StorageError(
-                f"PostgreSQL in {self._cluster} does not stop: {_last_lines(immediate.stdout)}"
-            )
+        """Fast shutdown; a server that does not answer is cut off, and recovers at its next start."""
+        for how in (signal.SIGINT, signal.SIGQUIT):
+            deadline = time.monotonic() + _STOP_TIMEOUT_S
+            pid = self._child.pid if self._child is not None else self._postmaster()
+            if pid is not None:
+                os.kill(pid, how)
+            while self._runs():
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_POLL_S)
+            else:
+                return
+        raise StorageError(f"PostgreSQL in {self._cluster} does not stop; end process {self._postmaster()}")
 
-    def _pg_ctl(self, verb: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        account = self._account or choose_account(binaries(), self._cluster)
-        return account.run([binaries() / "pg_ctl", verb, "-w", "-D", self._cluster, *options])
+    def _runs(self) -> bool:
+        """Whether a server of ours is alive; our own child is buried here when it is not."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        return self._child is not None or self._postmaster() is not None
 
     def _postmaster(self) -> int | None:
         """The process id of the server that runs on this cluster; a stale pid file counts as none."""
@@ -175,12 +178,12 @@ class EmbeddedPostgres:
         return process.pid if ours else None
 
     def _await_connections(self) -> None:
-        """An adopted server may still be recovering from its last crash."""
+        """A server that crashed recovers first, whether we launched or adopted it."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._accepts_connections("postgres"):
-            if self._postmaster() is None or time.monotonic() > deadline:
+            if not self._runs() or time.monotonic() > deadline:
                 raise StorageError(
-                    f"the embedded PostgreSQL in {self._cluster} takes no connections: {self._end_of_log('')}"
+                    f"the embedded PostgreSQL in {self._cluster} did not start: {self._end_of_log()}"
                 )
             time.sleep(_POLL_S)
 
@@ -250,11 +253,11 @@ class EmbeddedPostgres:
         if self._log.exists() and self._log.stat().st_size > 10_000_000:
             self._log.replace(self._log.with_suffix(".log.1"))
 
-    def _end_of_log(self, otherwise: str) -> str:
+    def _end_of_log(self) -> str:
         try:
             return _last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
         except OSError:
-            return _last_lines(otherwise)
+            return f"nothing in {self._log}"
 
 
 def binaries() -> Path:
