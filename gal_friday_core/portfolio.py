@@ -22,6 +22,7 @@ from gal_friday_core.times import DAY_NS, to_iso
 
 _WEEK_NS = 7 * DAY_NS
 _TO_MONDAY_NS = 3 * DAY_NS  # 1970-01-01 was a Thursday
+_ALL = Decimal(1)
 _SHOWN = Decimal("0.0001")
 
 
@@ -86,8 +87,10 @@ class Peak:
         return Peak(self.length_ns, max(period, self.period), max(carried, now))
 
     def drawdown(self, equity: Decimal) -> Decimal:
-        """Fraction lost since the peak, 0 at it; above 1 where equity is negative."""
-        return ratio(self.equity - equity, self.equity) if self.equity > equity else ZERO
+        """Fraction lost since the peak: 0 at it, 1 or more where nothing is left."""
+        if self.equity <= equity:
+            return ZERO
+        return ratio(self.equity - equity, self.equity) if self.equity > 0 else _ALL
 
     def _period(self, ts_ns: int) -> int:
         if self.length_ns is None:
@@ -245,7 +248,12 @@ class Portfolio:
     @property
     def equity(self) -> Decimal:
         """Cash and positions at their marks."""
-        return self.cash + sum((self._value(pair) for pair in self.positions), ZERO)
+        return self._equity
+
+    @property
+    def total_drawdown(self) -> Decimal:
+        """Fraction lost since the highest equity ever seen; no shorter period has lost more."""
+        return self._peaks["total"].drawdown(self._equity)
 
     def state(self, now_ns: int) -> PortfolioState:
         """The portfolio as of now; changes nothing."""
@@ -288,9 +296,12 @@ class Portfolio:
 
     def _observe(self, ts_ns: int) -> None:
         self._now_ns = max(self._now_ns, ts_ns)
-        before, self._equity = self._equity, self.equity
+        before, self._equity = self._equity, self._valued()
         for name, peak in self._peaks.items():
             self._peaks[name] = peak.seen(self._now_ns, before, self._equity)
+
+    def _valued(self) -> Decimal:
+        return self.cash + sum((self._value(pair) for pair in self.positions), ZERO)
 
     def _value(self, pair: str) -> Decimal:
         quantity = self.positions[pair].quantity

@@ -1,0 +1,249 @@
+"""Bookkeeping to the last digit, drawdown periods, idempotence; against a plain reference."""
+
+from decimal import Decimal, localcontext
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gal_friday_core.config import CostsConfig
+from gal_friday_core.errors import ContractError
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.money import CENT
+from gal_friday_core.portfolio import Applied, Duplicate, Portfolio
+from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_core.times import DAY_NS, from_iso
+from tests.core.trading import PAIR, fill, order
+
+MONDAY = from_iso("2024-01-01")
+
+
+@pytest.fixture
+def portfolio():
+    return Portfolio("USD", Decimal(1000), MONDAY)
+
+
+def test_round_trip_books_profit_and_fees(portfolio):
+    portfolio.apply(fill("a", "BUY", "2", "100", "0.50", ts=MONDAY))
+    applied = portfolio.apply(fill("b", "SELL", "2", "110", "0.55", ts=MONDAY + 1))
+    assert isinstance(applied, Applied)
+    assert (applied.realized, applied.cash_change) == (Decimal(20), Decimal("219.45"))
+    state = portfolio.state(MONDAY + 2)
+    assert (state.total_equity, state.cash, state.fees) == (Decimal("1018.95"),) * 2 + (Decimal("1.05"),)
+    assert (state.realized_pnl, state.unrealized_pnl, dict(state.positions)) == (20, 0, {})
+
+
+def test_average_entry_price_weighs_the_fills(portfolio):
+    portfolio.apply(fill("a", "BUY", "1", "100", ts=MONDAY))
+    portfolio.apply(fill("b", "BUY", "3", "120", ts=MONDAY + 5))
+    portfolio.mark(PAIR, Decimal(130), MONDAY + 6)
+    position = portfolio.state(MONDAY + 6).positions[PAIR]
+    assert (position.average_entry_price, position.quantity) == (115, 4)
+    assert (position.market_value, position.unrealized_pnl) == (520, 60)
+    assert position.opened_at == MONDAY
+
+
+def test_partial_sale_keeps_the_average(portfolio):
+    portfolio.apply(fill("a", "BUY", "3", "100", ts=MONDAY))
+    portfolio.apply(fill("b", "SELL", "1", "130", ts=MONDAY + 5))
+    state = portfolio.state(MONDAY + 6)
+    assert (state.realized_pnl, state.positions[PAIR].average_entry_price) == (30, 100)
+
+
+def test_fill_is_booked_once(portfolio):
+    report = fill("a", "BUY", "1", "100", ts=MONDAY)
+    portfolio.apply(report)
+    assert portfolio.apply(report) == Duplicate("a#1")
+    assert portfolio.cash == 900
+
+
+def test_report_without_a_fill_books_nothing(portfolio):
+    venue = SimulatedExchange([Instrument(PAIR, Decimal("0.01"))], {"USD": Decimal(1)}, CostsConfig())
+    (rejected,) = venue.submit(order())
+    assert portfolio.apply(rejected) is None
+    assert portfolio.equity == 1000
+
+
+def test_sale_beyond_the_position_is_seen_as_a_short(portfolio):
+    portfolio.apply(fill("a", "BUY", "1", "100", ts=MONDAY))
+    portfolio.apply(fill("b", "SELL", "3", "110", ts=MONDAY + 5))
+    portfolio.mark(PAIR, Decimal(105), MONDAY + 6)
+    state = portfolio.state(MONDAY + 6)
+    assert (state.held(PAIR), state.realized_pnl, state.unrealized_pnl) == (-2, 10, 10)
+    assert (state.total_equity, state.positions[PAIR].opened_at) == (1020, MONDAY + 5)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        fill("a", "BUY", "1", "100", fee_asset="BTC"),
+        fill("a", "BUY", "1", "100", pair="ETH/EUR", fee_asset="EUR"),
+        fill("a", "BUY", "0", "100"),
+        fill("a", "BUY", "1", "-1"),
+    ],
+)
+def test_fill_that_cannot_be_booked_is_refused_whole(portfolio, wrong):
+    with pytest.raises(ContractError, match="a#1"):
+        portfolio.apply(wrong)
+    assert (portfolio.cash, portfolio.positions) == (1000, {})
+
+
+def drawdowns(portfolio, ts):
+    state = portfolio.state(ts)
+    return state.daily_drawdown, state.weekly_drawdown, state.total_drawdown
+
+
+def test_drawdown_turns_at_midnight_and_on_monday(portfolio):
+    portfolio.apply(fill("a", "BUY", "10", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(80), MONDAY + 1)
+    fifth = Decimal("0.2")
+    assert drawdowns(portfolio, MONDAY + DAY_NS - 1) == (fifth, fifth, fifth)
+    assert drawdowns(portfolio, MONDAY + DAY_NS) == (0, fifth, fifth)
+    portfolio.mark(PAIR, Decimal(60), MONDAY + DAY_NS)  # from 80, which the day began with
+    assert drawdowns(portfolio, MONDAY + DAY_NS) == (Decimal("0.25"), Decimal("0.4"), Decimal("0.4"))
+    assert drawdowns(portfolio, MONDAY + 7 * DAY_NS - 1) == (0, Decimal("0.4"), Decimal("0.4"))
+    assert drawdowns(portfolio, MONDAY + 7 * DAY_NS) == (0, 0, Decimal("0.4"))
+
+
+def test_new_peak_ends_every_drawdown(portfolio):
+    portfolio.apply(fill("a", "BUY", "10", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(80), MONDAY + 1)
+    portfolio.mark(PAIR, Decimal(120), MONDAY + 2)
+    assert drawdowns(portfolio, MONDAY + 3) == (0, 0, 0)
+
+
+def test_deposits_and_withdrawals_change_no_drawdown(portfolio):
+    portfolio.apply(fill("a", "BUY", "5", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(80), MONDAY + 1)
+    tenth = Decimal("0.1")
+    assert drawdowns(portfolio, MONDAY + 1) == (tenth, tenth, tenth)
+    portfolio.flow(Decimal(5000), MONDAY + 2)
+    assert drawdowns(portfolio, MONDAY + 2) == pytest.approx((tenth, tenth, tenth), abs=Decimal("1e-20"))
+    portfolio.flow(Decimal(-5100), MONDAY + 3)
+    assert drawdowns(portfolio, MONDAY + 3) == pytest.approx((tenth, tenth, tenth), abs=Decimal("1e-20"))
+    assert portfolio.state(MONDAY + 3).total_equity == 800
+
+
+def test_old_mark_is_ignored(portfolio):
+    portfolio.apply(fill("a", "BUY", "5", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(110), MONDAY + 5)
+    portfolio.mark(PAIR, Decimal(50), MONDAY + 4)
+    assert portfolio.equity == 1050
+
+
+def test_state_reads_as_the_specification_says(portfolio):
+    portfolio.apply(fill("a", "BUY", "5", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(80), MONDAY + 1)
+    state = portfolio.state(MONDAY + 1).as_dict(reserved=Decimal("99.5"))
+    assert state == {
+        "timestamp": "2024-01-01T00:00:00.000000001Z",
+        "total_equity": "900.00000000",
+        "available_balance": "400.50000000",
+        "positions": {
+            "BTC/USD": {
+                "base_asset": "BTC",
+                "quote_asset": "USD",
+                "quantity": "5",
+                "average_entry_price": "100.00000000",
+                "current_market_value": "400.00000000",
+                "unrealized_pnl": "-100.00000000",
+            }
+        },
+        "total_exposure_pct": "44.4444",
+        "daily_drawdown_pct": "10.0000",
+        "weekly_drawdown_pct": "10.0000",
+        "total_drawdown_pct": "10.0000",
+    }
+    assert portfolio.state(MONDAY + 1).as_dict("ETH/USD")["positions"] == {}
+
+
+quantities = st.decimals("0.00000001", "1000", places=8).filter(lambda number: number > 0)
+prices = st.decimals("0.00000001", "100000", places=8).filter(lambda number: number > 0)
+pairs = st.sampled_from(["BTC/USD", "ETH/USD", "XRP/USD"])
+
+
+class Bookkeeping(RuleBasedStateMachine):
+    """Any fills, of any order and repetition, against sums in plain decimals."""
+
+    def __init__(self):
+        super().__init__()
+        self.portfolio = Portfolio("USD", Decimal(10_000), MONDAY)
+        self.cash, self.deposits = Decimal(10_000), Decimal(10_000)
+        self.held, self.marks, self.fees, self.seen = {}, {}, Decimal(0), []
+        self.now = MONDAY
+        self.peak = Decimal(10_000)
+
+    @rule(
+        side=st.sampled_from(["BUY", "SELL"]), quantity=quantities, price=prices, pair=pairs, fee=quantities
+    )
+    def trade(self, side, quantity, price, pair, fee):
+        report = fill(f"f{len(self.seen)}", side, str(quantity), str(price), str(fee), pair=pair, ts=self.now)
+        self.portfolio.apply(report)
+        self.seen.append(report)
+        with localcontext() as wide:
+            wide.prec = 60
+            signed = quantity if side == "BUY" else -quantity
+            self.cash -= (signed * price).quantize(CENT) + fee
+            self.held[pair] = self.held.get(pair, Decimal(0)) + signed
+        self.fees += fee
+        self.marks.setdefault(pair, price)
+
+    @rule(data=st.data())
+    def repeat(self, data):
+        if self.seen:
+            report = data.draw(st.sampled_from(self.seen))
+            assert self.portfolio.apply(report) == Duplicate(report.execution_id)
+
+    @rule(pair=pairs, price=prices, later=st.integers(0, 3 * DAY_NS))
+    def mark(self, pair, price, later):
+        self.now += later
+        self.portfolio.mark(pair, price, self.now)
+        self.marks[pair] = price
+
+    @rule(amount=st.decimals("-5000", "5000", places=8))
+    def flow(self, amount):
+        self.portfolio.flow(amount, self.now)
+        self.cash += amount
+        self.deposits += amount
+
+    @invariant()
+    def conserves_to_the_last_digit(self):
+        held = {pair: position.quantity for pair, position in self.portfolio.positions.items()}
+        assert held == self.held
+        assert self.portfolio.cash == self.cash
+        books = self.portfolio.positions.values()
+        cost = sum((position.cost for position in books), Decimal(0))
+        realized = sum((position.realized for position in books), Decimal(0))
+        assert sum((position.fees for position in books), Decimal(0)) == self.fees
+        assert self.cash + cost == self.deposits + realized - self.fees
+
+    @invariant()
+    def equity_is_cash_and_positions_at_their_marks(self):
+        with localcontext() as wide:
+            wide.prec = 60
+            worth = sum(
+                ((quantity * self.marks[pair]).quantize(CENT) for pair, quantity in self.held.items()),
+                Decimal(0),
+            )
+        state = self.portfolio.state(self.now)
+        assert state.total_equity == self.cash + worth
+        assert state.unrealized_pnl + state.realized_pnl - state.fees == state.total_equity - self.deposits
+
+    @invariant()
+    def drawdown_is_a_fraction_while_anything_is_left(self):
+        state = self.portfolio.state(self.now)
+        assert state.daily_drawdown >= 0
+        assert state.weekly_drawdown >= 0
+        if state.total_equity > 0:
+            assert state.total_drawdown < 1
+
+    @invariant()
+    def nothing_held_costs_nothing(self):
+        for position in self.portfolio.positions.values():
+            if position.quantity == 0:
+                assert (position.cost, position.opened_at) == (0, None)
+
+
+Bookkeeping.TestCase.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestBookkeeping = Bookkeeping.TestCase
