@@ -1,1 +1,8 @@
-"""Dagster sensors: what the outside world starts."""
+"""Sensors: what makes runs out of events. They name jobs and import no asset."""
+
+from sensors.failures import run_failure
+from sensors.universe import pair_universe
+
+__all__ = ["sensors"]
+
+sensors = [pair_universe, run_failure]

@@ -1,0 +1,66 @@
+"""The candidate traded over the holdout by the very engine that trades live: the only door from assets into it."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_assets.backtest_report import backtest_metadata, write_report
+from gal_friday_assets.lineage import latest
+from gal_friday_assets.partitions import pairs
+from gal_friday_assets.resources import Settings
+from gal_friday_core import __version__
+from gal_friday_core.candles import Series
+from gal_friday_core.predictor import Predictor
+from gal_friday_core.times import SECOND_NS
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.prediction_service import ModelOverride
+
+REFUSED = "refused by the gates; simulated money only, so that the whole path is seen"
+
+
+@dg.asset(
+    group_name="trading",
+    kinds={"numba"},
+    owners=["team:trading"],
+    partitions_def=pairs,
+    deps=["candidate_model", "registered_model", "production_model"],
+    code_version=__version__,
+)
+def backtest_report(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    lake: dg.ResourceParam[CandleLake],
+    artifacts: dg.ResourceParam[ArtifactStore],
+) -> dg.MaterializeResult[None]:
+    """What the model would have earned on the history that nothing was learnt from; a refused one under an override."""
+    decision, artifact_id = (
+        latest(context, "production_model"),
+        latest(context, "candidate_model")["artifact"],
+    )
+    predictor = load(artifacts, artifact_id, decision["model_id"])
+    override = None if decision["promoted"] else ModelOverride(predictor.model_id, REFUSED)
+    engine = BacktestingEngine(settings.manager, lake=lake, predictor=predictor, override=override)
+    start, end = holdout(lake, predictor)
+    report = engine.run_backtest(start, end, settings.config.paper.initial_cash)
+    report |= {"model_id": predictor.model_id, "under_override": override is not None}
+    page = write_report(settings.report_file(predictor.model_type, artifact_id[:12], "backtest.html"), report)
+    return dg.MaterializeResult(metadata=backtest_metadata(report, page))
+
+
+def load(artifacts: ArtifactStore, artifact_id: str, model_id: str) -> Predictor:
+    """A registered model from its files. Raises ArtifactError."""
+    model_type, _, version = model_id.rpartition("@v")
+    return Predictor.from_files(
+        artifacts.get(artifact_id), model_id=model_id, model_type=model_type, version=int(version)
+    )
+
+
+def holdout(lake: CandleLake, predictor: Predictor) -> tuple[datetime, datetime]:
+    """From the first bar that the model has not seen to the end of what is stored."""
+    start_ns = predictor.metadata.holdout_start_ns
+    series = Series.parse(predictor.metadata.series)
+    last_ns = int(lake.read(series, start_ns).ts[-1]) + series.interval_ns
+    start, end = (datetime.fromtimestamp(ns // SECOND_NS, UTC) for ns in (start_ns, last_ns))
+    return start, end

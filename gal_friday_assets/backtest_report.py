@@ -1,0 +1,35 @@
+"""A backtest's report as a page for people and as numbers that Dagster plots."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import msgspec
+
+from gal_friday_adapters.report_page import render
+from gal_friday_assets.describe import Metadata, numbers
+
+
+def write_report(page: Path, report: dict[str, Any]) -> Path:
+    """Write the page, and the same report as JSON beside it; the page's path."""
+    page.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
+    page.write_text(render(report), encoding="utf-8")
+    return page
+
+
+def backtest_metadata(report: dict[str, Any], page: Path) -> Metadata:
+    """The report's headline figures; the rest is on the page."""
+    trades = {f"trade_{name}": value for name, value in report["trades"].items()}
+    money = {name: float(report[name]) for name in ("net_profit", "fees", "final_equity")}
+    engine = report["engine"]
+    return {
+        **numbers({name: value for name, value in report.items() if name != "days"}),
+        **numbers(trades),
+        **money,
+        **{name: engine[name] for name in ("predictions", "orders", "fills")},
+        "max_drawdown": report["max_drawdown"]["depth"],
+        **numbers({"sharpe": report["sharpe"]["value"]}),
+        "model_id": report["model_id"],
+        "under_override": report["under_override"],
+        "backtest_page": dg.MetadataValue.path(page),
+    }

@@ -1,0 +1,21 @@
+"""The composition root: every asset, check, job, schedule, sensor and resource of the code location."""
+
+import dagster as dg
+
+from gal_friday_assets import backtest, features, history, registry, training
+from gal_friday_assets.resources import build_resources
+from jobs import jobs, schedules
+from sensors import sensors
+
+MODULES = (history, features, training, registry, backtest)
+
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules(MODULES),
+    asset_checks=dg.load_asset_checks_from_modules(MODULES),
+    jobs=jobs,
+    schedules=schedules,
+    sensors=sensors,
+    resources=build_resources(),
+    executor=dg.in_process_executor,
+)

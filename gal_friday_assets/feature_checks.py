@@ -1,0 +1,40 @@
+"""The promises of the feature kernel, tried on a sample of the series at hand."""
+
+import numpy as np
+
+from gal_friday_core.candles import Candles
+from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.drivers import FeatureStream, compute
+
+SAMPLE_BARS = 4_096
+
+
+def sample(candles: Candles, bars: int = SAMPLE_BARS) -> Candles:
+    """The latest bars: what was ingested last is what nobody has looked at yet."""
+    return candles[max(0, len(candles) - bars) :]
+
+
+def leaked_columns(candles: Candles) -> list[str]:
+    """Features that change at or before t when the prices and volumes after t are shuffled; none, if all is well.
+
+    t is the middle of the sample; the shuffle is the same every time.
+    """
+    bars = sample(candles)
+    cut = len(bars) // 2
+    order = np.arange(len(bars))
+    order[cut:] = np.random.default_rng(20_170_101).permutation(order[cut:])
+    shuffled = Candles(bars.series, bars.ts, *(column[order] for column in bars.columns()[1:]))
+    before, after = (compute(one, CANDLES_V1).values[:cut].view(np.int64) for one in (bars, shuffled))
+    changed = (before != after).any(axis=0)
+    return [name for name, leaks in zip(CANDLES_V1.names, changed, strict=True) if leaks]
+
+
+def stream_mismatches(candles: Candles) -> int:
+    """Rows of the sample that the live driver computes differently from the batch driver; 0, if all is well."""
+    bars = sample(candles)
+    batch = compute(bars, CANDLES_V1).values
+    stream = FeatureStream(CANDLES_V1, bars.series.interval_ns)
+    differing = 0
+    for row, bar in enumerate(zip(*(column.tolist() for column in bars.columns()[:6]), strict=True)):
+        differing += stream.update(*bar).tobytes() != batch[row].tobytes()
+    return differing

@@ -1,0 +1,84 @@
+"""Feature tables in the table lake, one file a month, and the training set that is made of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets.partitions import month_bounds
+from gal_friday_core.candles import Candles, Series
+from gal_friday_core.config import Config
+from gal_friday_core.errors import DataError
+from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.drivers import REACH, FeatureTable, compute
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.training_set import TrainingSet, assemble
+
+TS = "ts"
+
+
+def table_name(schema: FeatureSchema) -> str:
+    """Tables of different schemas never mix: the hash is part of the name."""
+    return f"features-{schema.name}-{schema.hash[:12]}"
+
+
+def compute_months(candles: Candles, months: Sequence[str], schema: FeatureSchema) -> FeatureTable:
+    """Features from the first to the last of these months, the bits that the whole series would give them.
+
+    `candles` are of the whole series; the kernel starts as many bars early as its rows reach back.
+    """
+    bounds = month_bounds(min(months))[0], month_bounds(max(months))[1]
+    first, last = np.searchsorted(candles.ts, bounds, side="left")
+    start = max(0, int(first) - REACH)
+    return compute(candles[start : int(last)], schema)[int(first) - start :]
+
+
+def write_month(tables: TableLake, series: Series, month: str, table: FeatureTable) -> NDArray[np.float64]:
+    """Store one month of a table of the whole series; the values of that month, shape (n, f)."""
+    first, last = np.searchsorted(table.ts, month_bounds(month), side="left")
+    values = table.values[first:last]
+    columns = {TS: table.ts[first:last]}
+    columns.update({name: values[:, column] for column, name in enumerate(table.schema.names)})
+    tables.write(table_name(table.schema), series.key, month, columns, {"schema": table.schema.hash})
+    return values
+
+
+def read_table(
+    tables: TableLake, series: Series, schema: FeatureSchema, ts: NDArray[np.int64]
+) -> FeatureTable:
+    """The whole series' features, one row for each bar of `ts`.
+
+    Raises DataError when stored features do not cover exactly these bars.
+    """
+    columns = tables.read(table_name(schema), series.key)
+    if not columns or not np.array_equal(columns[TS], ts):
+        found = len(columns[TS]) if columns else 0
+        raise DataError(
+            f"feature_table of {series.key} has {found:,} rows for {len(ts):,} candles: materialise it for "
+            "every month of the series first"
+        )
+    values = np.column_stack([columns[name] for name in schema.names])
+    return FeatureTable(ts, values, schema)
+
+
+def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:
+    """What a model of the series learns from. Raises DataError where the stored data does not suffice."""
+    bars = lake.read(series)
+    return assemble(bars, read_table(tables, series, CANDLES_V1, bars.ts), config)
+
+
+def label_columns(data: TrainingSet) -> dict[str, NDArray[Any]]:
+    """A training set's labels as a table; `ts` is the open of the deciding bar."""
+    labels = data.labels
+    event = np.zeros(len(labels), np.bool_)
+    event[data.events] = True
+    return {
+        TS: data.table.ts[data.table_rows],
+        "t0_ns": labels.t0_ns,
+        "t1_ns": labels.t1_ns,
+        "net_return": labels.net_return,
+        "outcome": labels.outcome,
+        "event": event,
+    }

@@ -1,0 +1,132 @@
+"""Dagster's instance: its home folder, its own database on our PostgreSQL server, and commands run in it.
+
+`python -m gal_friday_assets.instance COMMAND…` prepares the home and becomes the command, so that web
+server, daemon and any Dagster tool see the same instance as the pipeline:
+
+    python -m gal_friday_assets.instance dagster-webserver -h 127.0.0.1 -p 3000
+    python -m gal_friday_assets.instance dagster-daemon run
+
+Nothing here imports Dagster: it starts at once.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gal_friday_adapters.paths import dagster_home
+from gal_friday_adapters.postgres.connect import ensure_database, sqlalchemy_url, url_parts
+from gal_friday_core.errors import ConfigError, GalFridayError
+
+DATABASE = "dagster"
+"""Runs, events and schedules live in a database of their own, beside the registry's on the same server."""
+
+URL_VARIABLE = "GAL_FRIDAY_DAGSTER_DATABASE_URL"
+MAX_RUN_S = 6 * 3600
+
+
+def prepare_home(home: Path, database_url: str) -> dict[str, str]:
+    """Write dagster.yaml and workspace.yaml, make sure the database exists; what child processes need as environment.
+
+    `database_url` is the product's own. A password in it goes to the environment, never into a file.
+    Raises StorageError when the server cannot be reached.
+    """
+    # psycopg 3 refuses the NOTIFY that dagster-postgres sends, hence psycopg2.
+    storage_url = sqlalchemy_url(ensure_database(database_url, DATABASE), "psycopg2")
+    secret = "password" in url_parts(database_url)
+    home.mkdir(parents=True, exist_ok=True)
+    _write(home / "dagster.yaml", instance_settings(home, {"env": URL_VARIABLE} if secret else storage_url))
+    _write(home / "workspace.yaml", WORKSPACE)
+    env = {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "DO_NOT_TRACK": "1",
+        "GAL_FRIDAY_DATABASE_URL": database_url,
+    }
+    return {**env, URL_VARIABLE: storage_url} if secret else env
+
+
+WORKSPACE = {
+    "load_from": [
+        {
+            "python_module": {
+                "module_name": "gal_friday_assets.definitions",
+                "attribute": "defs",
+                "location_name": "gal_friday",
+            }
+        }
+    ]
+}
+
+
+def instance_settings(home: Path, postgres_url: str | dict[str, str]) -> dict[str, Any]:
+    """dagster.yaml as a value: JSON is YAML, so the standard library writes it."""
+    return {
+        "storage": {"postgres": {"postgres_url": postgres_url}},
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},  # its modal would cover the page
+        "local_artifact_storage": _local("storage.root", "LocalArtifactStorage", home / "storage"),
+        "compute_logs": _local(
+            "storage.local_compute_log_manager", "LocalComputeLogManager", home / "compute_logs"
+        ),
+        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+        "run_monitoring": {
+            "enabled": True,
+            "max_runtime_seconds": MAX_RUN_S,
+            "free_slots_after_run_end_seconds": 60,
+        },
+        "concurrency": {"pools": {"granularity": "op"}, "runs": {"max_concurrent_runs": 2}},
+        "retention": {"schedule": _ticks(), "sensor": _ticks()},
+        "python_logs": {"python_log_level": "INFO"},
+    }
+
+
+def _ticks() -> dict[str, Any]:
+    return {"purge_after_days": {"skipped": 2, "failure": 30, "success": 30, "started": 30}}
+
+
+def _local(module: str, kind: str, folder: Path) -> dict[str, Any]:
+    return {"module": f"dagster._core.{module}", "class": kind, "config": {"base_dir": str(folder)}}
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    """Replace in one step: another process may be reading it."""
+    text = json.dumps(value, indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def become(command: list[str]) -> NoReturn:
+    """Prepare the home from the environment and replace this process by the command. Raises GalFridayError."""
+    if not (url := os.environ.get("GAL_FRIDAY_DATABASE_URL")):
+        raise ConfigError("GAL_FRIDAY_DATABASE_URL is not set: start through `gal-friday up`, or set it")
+    env = prepare_home(dagster_home(), url)
+    beside = Path(sys.executable).with_name(command[0])
+    program = str(beside) if beside.exists() else shutil.which(command[0])
+    if program is None:
+        raise ConfigError(
+            f"{command[0]} is not installed beside {sys.executable}: install gal-friday[pipeline]"
+        )
+    os.chdir(env["DAGSTER_HOME"])  # web server and daemon find workspace.yaml there
+    os.execve(program, command, {**os.environ, **env})  # noqa: S606 - our own command line
+
+
+def main(command: list[str]) -> int:
+    """Become the command; returns, with what was wrong in one line, only when that cannot be."""
+    if not command:
+        sys.stderr.write("usage: python -m gal_friday_assets.instance COMMAND [ARGUMENT…]\n")
+        return 2
+    try:
+        become(command)
+    except GalFridayError as error:
+        sys.stderr.write(f"dagster: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""The promise of a sealed model: what the engine serves from its files is what XGBoost would answer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_core import artifact
+from gal_friday_core.trees import read
+
+SAMPLE_ROWS = 20_000
+
+
+def served_as_trained(files: Mapping[str, bytes], rows: NDArray[np.float64]) -> tuple[int, int]:
+    """How many of the latest `rows` (n, features) were predicted both ways, and how many differ in any bit.
+
+    Training compared rows it had at hand; here the stored bytes are read back, by both.
+    """
+    import xgboost
+
+    sample = rows[-SAMPLE_ROWS:]
+    booster = xgboost.Booster(model_file=bytearray(files[artifact.MODEL]))
+    expected = booster.predict(xgboost.DMatrix(sample))
+    served = read(files[artifact.MODEL]).probabilities(sample)
+    return len(sample), int((served.view(np.int32) != expected.view(np.int32)).sum())

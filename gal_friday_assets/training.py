@@ -1,0 +1,117 @@
+"""From features to a judged candidate, one series at a time: labels, a model trained on them, and its report.
+
+XGBoost is imported by the step that needs it: the code server that shows these assets stays small.
+"""
+
+import dagster as dg
+
+from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets.describe import labels_metadata, model_metadata, report_metadata
+from gal_friday_assets.feature_store import assemble_series, label_columns
+from gal_friday_assets.lineage import latest
+from gal_friday_assets.model_checks import served_as_trained
+from gal_friday_assets.partitions import pairs, whole_series
+from gal_friday_assets.progress import Progress
+from gal_friday_assets.resources import Settings
+from gal_friday_core import __version__, artifact
+from gal_friday_core.candles import Series
+from gal_friday_core.labels import RULE
+from gal_friday_core.validation import ValidationReport
+
+LABELS = "labels"
+ALL_MONTHS = "all"
+"""Labels look ahead over month ends: the table is stored as one."""
+
+
+@dg.asset(
+    group_name="models",
+    kinds={"numba", "parquet"},
+    owners=["team:research"],
+    partitions_def=pairs,
+    deps=[dg.AssetDep("feature_table", partition_mapping=whole_series)],
+    code_version=__version__,
+    metadata={"rule": RULE},
+)
+def training_set(
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
+) -> dg.MaterializeResult[None]:
+    """What each bar's trade would have returned after costs, and between which times that was not known yet."""
+    series = Series.parse(context.partition_key)
+    data = assemble_series(lake, tables, series, settings.config)
+    columns = label_columns(data)
+    tables.write(LABELS, series.key, ALL_MONTHS, columns)
+    return dg.MaterializeResult(metadata=labels_metadata(data))
+
+
+@dg.asset(
+    group_name="models",
+    kinds={"xgboost"},
+    owners=["team:research"],
+    partitions_def=pairs,
+    deps=["training_set"],
+    code_version=__version__,
+    pool="training",
+)
+def candidate_model(
+    context: dg.AssetExecutionContext,
+    *,
+    settings: Settings,
+    lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
+    artifacts: dg.ResourceParam[ArtifactStore],
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[None]:
+    """Boosted trees, calibrated, validated walk-forward and sealed; the same data and configuration give the same bytes."""
+    from gal_friday_core.training import train_on
+
+    data = assemble_series(lake, tables, Series.parse(context.partition_key), settings.config)
+    candidate = train_on(data, settings.config, progress, code_version=__version__)
+    stored = artifacts.put(candidate.files)
+    return dg.MaterializeResult(
+        metadata=model_metadata(stored, candidate.metadata), data_version=dg.DataVersion(stored)
+    )
+
+
+@dg.asset_check(asset="candidate_model", blocking=True)
+def serving_parity(
+    context: dg.AssetCheckExecutionContext,
+    settings: Settings,
+    lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
+    artifacts: dg.ResourceParam[ArtifactStore],
+) -> dg.AssetCheckResult:
+    """The stored files verify, and the engine's compiled trees answer as XGBoost itself does, bit for bit."""
+    files = artifacts.get(latest(context, "candidate_model")["artifact"])
+    series = Series.parse(context.run.tags["dagster/partition"])
+    data = assemble_series(lake, tables, series, settings.config)
+    rows, differing = served_as_trained(files, data.table.values[data.table.finite_rows()])
+    return dg.AssetCheckResult(
+        passed=differing == 0,
+        description=f"{differing:,} of {rows:,} predictions differ from XGBoost's own",
+        metadata={"rows": rows, "differing": differing},
+    )
+
+
+@dg.asset(
+    group_name="models",
+    kinds={"scipy"},
+    owners=["team:research"],
+    partitions_def=pairs,
+    deps=["candidate_model"],
+    code_version=__version__,
+)
+def validation_report(
+    context: dg.AssetExecutionContext, settings: Settings, artifacts: dg.ResourceParam[ArtifactStore]
+) -> dg.MaterializeResult[None]:
+    """What the candidate showed on data that it never saw, with confidence intervals, and what the gates say to it."""
+    stored = latest(context, "candidate_model")["artifact"]
+    content = artifacts.get(stored)[artifact.REPORT]
+    report = ValidationReport.from_dict(artifact.from_json(artifact.REPORT, content))
+    page = settings.report_file(context.partition_key, stored[:12], "validation.json")
+    page.write_bytes(content)
+    metadata = report_metadata(report) | {"artifact": stored, "report": dg.MetadataValue.path(page)}
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(stored))

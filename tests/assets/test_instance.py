@@ -1,0 +1,81 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from gal_friday_assets.instance import URL_VARIABLE, main, prepare_home
+
+
+def test_home_without_a_password_stores_runs_in_postgresql(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    env = prepare_home(data_home / "dagster", database_url)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+        instance.add_dynamic_partitions("pair", ["kraken:BTC-USD:1m"])
+    assert URL_VARIABLE not in env
+    assert env["DAGSTER_HOME"] == str(data_home / "dagster")
+
+
+def test_a_password_goes_to_the_environment_and_into_no_file(database_url: str, data_home: Path):
+    home = data_home / "dagster"
+    env = prepare_home(home, database_url.replace("postgres@", "postgres:hunter%202@", 1))
+    written = "".join(path.read_text() for path in home.rglob("*") if path.is_file())
+    assert "hunter" not in written
+    assert json.loads((home / "dagster.yaml").read_text())["storage"]["postgres"]["postgres_url"] == {
+        "env": URL_VARIABLE
+    }
+    assert "hunter%202" in env[URL_VARIABLE]
+
+
+def test_the_second_preparation_changes_nothing(database_url: str, data_home: Path):
+    home = data_home / "dagster"
+    prepare_home(home, database_url)
+    before = {path: path.stat().st_mtime_ns for path in home.iterdir()}
+    prepare_home(home, database_url)
+    assert {path: path.stat().st_mtime_ns for path in home.iterdir()} == before
+
+
+def test_a_command_runs_in_the_instance(database_url: str, data_home: Path):
+    (data_home / "x").mkdir()
+    code = "import os; print(os.environ['DAGSTER_HOME'], os.getcwd())"
+    done = subprocess.run(
+        [sys.executable, "-m", "gal_friday_assets.instance", Path(sys.executable).name, "-c", code],
+        env={"GAL_FRIDAY_DATA_DIR": str(data_home), "GAL_FRIDAY_DATABASE_URL": database_url},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(data_home / "dagster")] * 2
+
+
+@pytest.mark.parametrize(
+    ("command", "url", "said"),
+    [
+        (["dagster-daemon"], "", "GAL_FRIDAY_DATABASE_URL is not set"),
+        (["dagster-daemon"], "mysql://nowhere", "not a PostgreSQL address"),
+        ([], "", "usage"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(
+    command: list[str],
+    url: str,
+    said: str,
+    *,
+    data_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("GAL_FRIDAY_DATABASE_URL", url)
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
