@@ -77,8 +77,8 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 class PostgresJournal:
     """The journal of one session. `begin` writes the session's row, without which nothing can be appended.
 
-    `written`, `dropped` and `failed_writes` count notes written, notes dropped because the queue was full,
-    and batches that the database refused (they stay in the queue and are tried again).
+    `written`, `dropped` and `failed_writes` count notes written, notes dropped (the queue was full, or the
+    text holds a NUL), and batches that the database refused (they stay queued and are tried again).
     """
 
     def __init__(self, database: Database, session_id: str, clock: Clock) -> None:
@@ -135,10 +135,12 @@ class PostgresJournal:
 
     def note(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Queue a record for the next batch; a full queue drops and counts it. Needs a running event loop."""
-        if len(self._notes) >= QUEUE_LIMIT:
+        text = msgspec.json.encode(record).decode()
+        # PostgreSQL has no NUL in text: one such note would hold up its whole batch for ever.
+        if len(self._notes) >= QUEUE_LIMIT or "\\u0000" in text:
             self.dropped += 1
             return
-        self._notes.append(Note(kind, key, ts_ns, msgspec.json.encode(record).decode()))
+        self._notes.append(Note(kind, key, ts_ns, text))
         if len(self._notes) >= BATCH:
             self._full.set()
         if self._writer is None or self._writer.done():
@@ -158,7 +160,7 @@ class PostgresJournal:
         await self.flush()
 
     async def read(self, session: str | None = None, kind: str | None = None) -> AsyncIterator[JournalEntry]:
-        """Entries of a session (this one by default) in the order written, page by page."""
+        """Entries of a session (this one by default) in the order written, page by page; what is buffered is not."""
         wanted = {"session": session or self.session_id, "kind": kind, "page": PAGE}
         after, more = 0, True
         while more:

@@ -37,10 +37,10 @@ def list_models(
     if as_json:
         print_json({"models": models})
         return
-    table = Table(Column("model", overflow="fold"), "stage", "verdict", Column("created", overflow="fold"))
+    table = Table(Column("model", no_wrap=True), "stage", "verdict", Column("created", no_wrap=True))
     for model in models:
         table.add_row(
-            escape(model["model_id"]), model["stage"], _verdict(model["verdict"]), model["created_at"][:19]
+            escape(model["model_id"]), model["stage"], _verdict(model["verdict"]), model["created_at"][:16]
         )
     Console().print(table if models else "No models yet: `gal-friday up` trains the first.")
 
@@ -126,7 +126,7 @@ def _pairs(title: str, values: dict[str, str]) -> Table:
 
 
 def _history(events: list[dict[str, Any]]) -> Table:
-    table = Table(Column("when", overflow="fold"), "from", "to", "by", "reason", title="History")
+    table = Table(Column("when", no_wrap=True), "from", "to", "by", "reason", title="History")
     for event in events:
         reason = escape(event["reason"])
         table.add_row(

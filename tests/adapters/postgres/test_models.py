@@ -1,0 +1,278 @@
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.models import ModelMetadataRepository, NewModel, StageChange
+from gal_friday_core.errors import RegistryError, StorageError
+
+ROOT = Path(__file__).resolve().parents[3]
+RACERS = 4
+RACES = 25
+
+
+def new_model(number, *, model_type="kraken:BTC-USD:1m", passed=True, **changes):
+    values = {
+        "model_type": model_type, "artifact": f"{number:064x}", "size": 1000, "schema_hash": "s",
+        "data_version": "d", "code_version": "c", "config_hash": "h", "passed": passed,
+        "reasons": () if passed else ("log loss is no better than the base rate", "only 12 trades"),
+        "metadata": {"seed": number}, "metrics": {"auc": 0.1 + 0.2, "trades": 12.0}, "actor": "test",
+    }  # fmt: skip
+    return NewModel(**{**values, **changes})
+
+
+def to(model_id, stage="production", **changes):
+    return StageChange(model_id=model_id, stage=stage, actor="ada", reason="a test", **changes)
+
+
+def with_repository(url, body):
+    async def run():
+        async with Database(url) as database:
+            return await body(ModelMetadataRepository(database))
+
+    return asyncio.run(run())
+
+
+def stages(url):
+    with connect(url) as connection:
+        return dict(connection.execute("select model_id, stage from stage_current").fetchall())
+
+
+def replayed(url):
+    """The stages as the audit tells them; checks on the way that each event begins where the last one ended."""
+    found = {}
+    with connect(url) as connection:
+        events = connection.execute("select model_id, previous_stage, stage from stage_event order by seq")
+        for model_id, previous, stage in events:
+            assert found.get(model_id) == previous
+            found[model_id] = stage
+            assert list(found.values()).count("production") <= 1
+    return found
+
+
+def test_versions_count_up_within_a_type(database_url):
+    async def body(repository):
+        ids = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
+        ids.append((await repository.register(new_model(1, model_type="kraken:ETH-USD:1m")))[0])
+        return ids
+
+    assert with_repository(database_url, body) == [
+        "kraken:BTC-USD:1m@v1", "kraken:BTC-USD:1m@v2", "kraken:ETH-USD:1m@v1",
+    ]  # fmt: skip
+
+
+def test_a_version_reads_as_it_was_registered(database_url):
+    async def body(repository):
+        model_id, is_new = await repository.register(new_model(7, passed=False))
+        assert is_new
+        return await repository.version(model_id)
+
+    model = with_repository(database_url, body)
+    assert model.metrics == {"auc": 0.1 + 0.2, "trades": 12.0}
+    assert (model.passed, model.reasons) == (
+        False,
+        ("log loss is no better than the base rate", "only 12 trades"),
+    )
+    assert (model.stage, model.lock_version, model.metadata) == ("development", 0, {"seed": 7})
+
+
+def test_the_same_artifact_registered_at_the_same_time_is_one_version(database_url):
+    async def body(repository):
+        return await asyncio.gather(*(repository.register(new_model(1)) for _ in range(8)))
+
+    found = with_repository(database_url, body)
+    assert {model_id for model_id, _ in found} == {"kraken:BTC-USD:1m@v1"}
+    assert sum(is_new for _, is_new in found) == 1
+
+
+def test_different_artifacts_registered_at_the_same_time_get_different_versions(database_url):
+    async def body(repository):
+        return await asyncio.gather(*(repository.register(new_model(n)) for n in range(1, 9)))
+
+    found = with_repository(database_url, body)
+    assert sorted(model_id for model_id, _ in found) == [f"kraken:BTC-USD:1m@v{n}" for n in range(1, 9)]
+
+
+def test_another_verdict_for_the_same_artifact_is_refused(database_url):
+    async def body(repository):
+        await repository.register(new_model(1, passed=False))
+        with pytest.raises(RegistryError, match="another verdict"):
+            await repository.register(new_model(1, passed=True))
+        return await repository.version("kraken:BTC-USD:1m@v1")
+
+    assert with_repository(database_url, body).passed is False
+
+
+def test_promotion_archives_the_model_it_replaces(database_url):
+    async def body(repository):
+        first, second = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
+        await repository.promote(to(first))
+        done = await repository.promote(to(second))
+        assert (done.changed, done.archived, done.previous_stage) == (True, first, "development")
+        assert (await repository.production("kraken:BTC-USD:1m")).model_id == second
+        return await repository.history(first)
+
+    history = with_repository(database_url, body)
+    assert [(event["previous_stage"], event["stage"]) for event in history] == [
+        (None, "development"), ("development", "production"), ("production", "archived"),
+    ]  # fmt: skip
+    assert stages(database_url) == replayed(database_url)
+
+
+def test_promotion_to_the_present_stage_changes_nothing(database_url):
+    async def body(repository):
+        model_id, _ = await repository.register(new_model(1))
+        first, second = [await repository.promote(to(model_id)) for _ in range(2)]
+        assert (first.changed, second.changed) == (True, False)
+        return await repository.history(model_id)
+
+    assert len(with_repository(database_url, body)) == 2
+
+
+@pytest.mark.parametrize("stage", ["staging", "production"])
+def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url, stage):
+    async def body(repository):
+        model_id, _ = await repository.register(new_model(1, passed=False))
+        with pytest.raises(RegistryError, match=r"no better than the base rate; only 12 trades"):
+            await repository.promote(to(model_id, stage))
+
+    with_repository(database_url, body)
+    assert set(stages(database_url).values()) == {"development"}
+
+
+def test_an_override_is_marked_in_the_audit_only_where_it_was_needed(database_url):
+    async def body(repository):
+        refused, _ = await repository.register(new_model(1, passed=False))
+        passed, _ = await repository.register(new_model(2))
+        for model_id in (refused, passed):
+            await repository.promote(to(model_id, override=True, evidence={"ticket": 9}))
+        return [(await repository.history(model_id))[1] for model_id in (refused, passed)]
+
+    refused, passed = with_repository(database_url, body)
+    assert (refused["override"], refused["actor"], refused["evidence"]) == (True, "ada", {"ticket": 9})
+    assert passed["override"] is False
+
+
+def test_a_promotion_that_rests_on_old_knowledge_is_stale(database_url):
+    async def body(repository):
+        first, second = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
+        seen = (await repository.version(second)).lock_version
+        await repository.promote(to(first))
+        for expected in (seen, seen + 5):
+            with pytest.raises(RegistryError, match="came first"):
+                await repository.promote(to(second, expected_lock=expected))
+        await repository.promote(to(second, expected_lock=seen + 1))
+
+    with_repository(database_url, body)
+    assert stages(database_url)["kraken:BTC-USD:1m@v2"] == "production"
+
+
+def test_an_unknown_model_is_a_registry_error(database_url):
+    async def body(repository):
+        with pytest.raises(RegistryError, match="unknown model 'nobody@v1'"):
+            await repository.promote(to("nobody@v1"))
+
+    with_repository(database_url, body)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_the_database_takes_no_metric_that_is_not_a_number(database_url, value):
+    async def body(repository):
+        with pytest.raises(StorageError, match="metric_value_check"):
+            await repository.register(new_model(1, metrics={"auc": value}))
+        assert await repository.versions() == []
+
+    with_repository(database_url, body)
+
+
+@pytest.mark.parametrize("table", ["artifact", "model_version", "metric", "stage_event", "stage_current"])
+@pytest.mark.parametrize("change", ["delete from {}", "truncate {} cascade", "update {} set {} = {}"])
+def test_nobody_rewrites_the_registry(database_url, table, change):
+    with_repository(database_url, lambda repository: repository.register(new_model(1)))
+    column = "sha256" if table == "artifact" else "model_id"
+    with connect(database_url) as connection, pytest.raises(psycopg.IntegrityError, match="refused"):
+        connection.execute(change.format(table, column, column))
+    assert stages(database_url) == {"kraken:BTC-USD:1m@v1": "development"}
+
+
+EVENT = """
+insert into stage_event (model_id, model_type, stage, previous_stage, actor, reason, override, lock_version)
+values ('kraken:BTC-USD:1m@v1', 'kraken:BTC-USD:1m', %s, 'staging', 'mallory', 'because', %s, 1)
+"""
+
+
+def test_the_gate_holds_in_the_database_too(database_url):
+    with_repository(database_url, lambda repository: repository.register(new_model(1, passed=False)))
+    with connect(database_url) as connection:
+        with pytest.raises(psycopg.IntegrityError, match="did not pass its validation gates"):
+            connection.execute(EVENT, ("production", False))
+        connection.execute(EVENT, ("production", True))
+    assert replayed(database_url) == stages(database_url) == {"kraken:BTC-USD:1m@v1": "production"}
+
+
+def test_no_stage_without_its_event(database_url):
+    with_repository(database_url, lambda repository: repository.register(new_model(1)))
+    with (
+        connect(database_url) as connection,
+        pytest.raises(psycopg.IntegrityError, match="follows stage_event"),
+    ):
+        connection.execute("insert into stage_current values ('kraken:BTC-USD:1m@v1', 'x', 'production')")
+
+
+def test_two_production_models_of_a_type_cannot_be(database_url):
+    async def body(repository):
+        await repository.register(new_model(1))
+        await repository.promote(to((await repository.register(new_model(2)))[0]))
+
+    with_repository(database_url, body)
+    with (
+        connect(database_url) as connection,
+        pytest.raises(psycopg.errors.UniqueViolation, match="one_production"),
+    ):
+        connection.execute(EVENT, ("production", False))
+
+
+def test_processes_that_promote_at_once_leave_one_production_model_and_an_exact_audit(database_url):
+    async def body(repository):
+        return [(await repository.register(new_model(n)))[0] for n in range(1, 5)]
+
+    ids = with_repository(database_url, body)
+    script = Path(__file__).with_name("race_promoter.py")
+    racers = [
+        subprocess.Popen(
+            [sys.executable, script, database_url, str(seed), str(RACES), *ids],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": str(ROOT)},
+        )
+        for seed in range(RACERS)
+    ]
+    try:
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * RACERS
+        for racer in racers:
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        outcomes = [json.loads(racer.communicate(timeout=60)[0]) for racer in racers]
+    finally:
+        for racer in racers:
+            racer.kill()
+            racer.communicate()
+    total = {
+        name: sum(outcome.get(name, 0) for outcome in outcomes) for name in ("changed", "already", "stale")
+    }
+    print(f"promotion race: {total}")
+    assert sum(total.values()) == RACERS * RACES
+    assert replayed(database_url) == stages(database_url)
+    with connect(database_url) as connection:
+        assert connection.execute("select lock_version from model_type").fetchone() == (total["changed"],)
+        swaps = connection.execute(
+            "select count(distinct lock_version) from stage_event where reason = 'race'"
+        )
+        assert swaps.fetchone() == (total["changed"],)
