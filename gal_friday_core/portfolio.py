@@ -83,6 +83,8 @@ class Peak:
     def seen(self, ts_ns: int, before: Decimal, now: Decimal) -> "Peak":
         """The peak after equity went from `before` to `now` at `ts_ns`; time never runs back here."""
         period = self._period(ts_ns)
+        if period <= self.period and now <= self.equity:
+            return self
         carried = before if period > self.period else self.equity
         return Peak(self.length_ns, max(period, self.period), max(carried, now))
 
@@ -295,10 +297,14 @@ class Portfolio:
         return (quantity if report.side == "BUY" else -quantity), price, round_cash(fee)
 
     def _observe(self, ts_ns: int) -> None:
+        before, equity = self._equity, self._valued()
+        same_day = ts_ns // DAY_NS <= self._now_ns // DAY_NS
         self._now_ns = max(self._now_ns, ts_ns)
-        before, self._equity = self._equity, self._valued()
+        if equity == before and same_day:
+            return  # the common bar, on which nothing is held: no peak can move
+        self._equity = equity
         for name, peak in self._peaks.items():
-            self._peaks[name] = peak.seen(self._now_ns, before, self._equity)
+            self._peaks[name] = peak.seen(self._now_ns, before, equity)
 
     def _valued(self) -> Decimal:
         return self.cash + sum((self._value(pair) for pair in self.positions), ZERO)
