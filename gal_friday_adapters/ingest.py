@@ -88,7 +88,7 @@ def _contradictions(candles: Candles, lake: CandleLake) -> list[str]:
     _, old, new = np.intersect1d(stored.ts, candles.ts, assume_unique=True, return_indices=True)
     if len(old) < MIN_OVERLAP:
         return []
-    apart = float(np.median(np.abs(np.log(candles.close[new] / stored.close[old]))))
+    apart = float(np.expm1(np.median(np.abs(np.log(candles.close[new] / stored.close[old])))))
     if apart <= MAX_CONTRADICTION:
         return []
     key = candles.series.key

@@ -96,7 +96,7 @@ def row_faults(candles: Candles, *, plausible_times: bool = True) -> dict[str, M
     ts, interval = candles.ts, candles.series.interval_ns
     prices = np.stack((candles.open, candles.high, candles.low, candles.close))
     finite = np.isfinite(prices).all(axis=0) & np.isfinite(candles.volume)
-    ordered, duplicate = _order_faults(ts)
+    early, late, duplicate = _order_faults(ts)
     faults = {
         "a value is missing, NaN or infinite": ~finite,
         "a price is zero or negative": finite & (prices <= 0).any(axis=0),
@@ -106,7 +106,8 @@ def row_faults(candles: Candles, *, plausible_times: bool = True) -> dict[str, M
         "open or close lies outside low..high": _outside(prices),
         f"the time is off the {candles.series.interval} grid": ts % interval != 0,
         "the time repeats that of an earlier row": duplicate,
-        "the time is before that of an earlier row": ordered & ~duplicate,
+        "out of order: the time is before that of an earlier row": early & ~duplicate,
+        "out of order: the time is after that of a later row": late & ~duplicate,
     }
     if plausible_times:
         faults["the time is before 2009 or after 2100 (wrong unit?)"] = (ts < EARLIEST_NS) | (ts >= LATEST_NS)
@@ -119,17 +120,21 @@ def _outside(prices: NDArray[np.float64]) -> Mask:
     return outside
 
 
-def _order_faults(ts: Times) -> tuple[Mask, Mask]:
-    """(earlier than a row above it, same time as a row above it)."""
-    nothing = np.zeros(len(ts), dtype=np.bool_)
+def _order_faults(ts: Times) -> tuple[Mask, Mask, Mask]:
+    """(earlier than a row above, later than a row below, same time as a row above).
+
+    Of the first two only the shorter list is given, as it names the strays and not those they passed.
+    """
+    early, late, duplicate = (np.zeros(len(ts), dtype=np.bool_) for _ in range(3))
     if len(ts) < 2 or (np.diff(ts) > 0).all():
-        return nothing, nothing
-    earlier, duplicate = nothing.copy(), nothing.copy()
-    earlier[1:] = ts[1:] < np.maximum.accumulate(ts)[:-1]
+        return early, late, duplicate
+    early[1:] = ts[1:] < np.maximum.accumulate(ts)[:-1]
+    late[:-1] = ts[:-1] > np.minimum.accumulate(ts[::-1])[::-1][1:]
+    (early if late.sum() < early.sum() else late)[:] = False
     order = np.argsort(ts, kind="stable")
     repeats = np.flatnonzero(np.diff(ts[order]) == 0) + 1
     duplicate[order[repeats]] = True
-    return earlier, duplicate
+    return early, late, duplicate
 
 
 def interval_contradiction(candles: Candles) -> str | None:
@@ -183,7 +188,7 @@ def assess(candles: Candles) -> QualityReport:
         max_gap_bars=int(holes.max(initial=0)),
         duplicates=_counted(count, "repeats"),
         off_grid=_counted(count, "off the"),
-        out_of_order=_counted(count, "before that"),
+        out_of_order=_counted(count, "out of order"),
         inconsistent=_counted(count, "high is below") + _counted(count, "outside low..high"),
         zero_volume_share=float(silent.mean()) if len(candles) else 0.0,
         flat_zero_share=float((flat & silent).mean()) if len(candles) else 0.0,
