@@ -52,7 +52,7 @@ def _root(
 def main() -> None:
     """Entry point of the launcher and of the installed script."""
     try:
-        app()
+        app(prog_name="gal-friday")
     except GalFridayError as error:
         sys.stderr.write(f"gal-friday: {' '.join(str(error).split())}\n")
         sys.exit(2)
