@@ -15,9 +15,9 @@ NO_VERDICT = "it has no validation verdict"
 def describe(files: Mapping[str, bytes], metadata: Mapping[str, Any], *, actor: str) -> NewModel:
     """The registry's row for sealed `files`; it must load as a predictor.
 
-    `metadata` may give model_type (the candle series by default), data_version, verdict, metrics, and
-    anything else worth keeping. Raises ArtifactError for files that cannot serve, RegistryError where
-    `metadata` contradicts them.
+    `metadata` may give model_type (the candle series by default), data_version, more metrics, and anything
+    else worth keeping. Raises ArtifactError for files that cannot serve, RegistryError where `metadata`
+    contradicts them.
     """
     model_type = metadata.get("model_type")
     predictor = Predictor.from_files(
@@ -31,13 +31,13 @@ def describe(files: Mapping[str, bytes], metadata: Mapping[str, Any], *, actor: 
         artifact=artifact.artifact_id(files),
         size=sum(map(len, files.values())),
         schema_hash=_agreed("schema_hash", predictor.schema_hash, metadata),
-        data_version=str(metadata.get("data_version") or own["data"].get("version") or "unknown"),
+        data_version=str(metadata.get("data_version") or own["data"].get("candles_sha256") or "unknown"),
         code_version=_agreed("code_version", predictor.metadata.code_version, metadata),
         config_hash=_agreed("config_hash", predictor.metadata.config_hash, metadata),
         passed=passed,
         reasons=reasons,
         metadata={**own, **metadata},
-        metrics=_metrics(metadata.get("metrics") or report.get("metrics") or {}),
+        metrics=_finite({**metadata.get("metrics", {}), **_scores(report.get("pooled", {}))}),
         actor=actor,
     )
 
@@ -74,7 +74,19 @@ def _read_verdict(verdict: Any) -> tuple[bool, tuple[str, ...]]:
     return passed, listed if passed else listed or ("its validation gates were not passed",)
 
 
-def _metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
+def _scores(pooled: Mapping[str, Any]) -> dict[str, Any]:
+    """The report's out-of-sample scores; an estimate gives its value and both ends of its interval."""
+    found: dict[str, Any] = {}
+    for name, score in pooled.items():
+        if isinstance(score, Mapping):
+            found[name] = score.get("value")
+            found |= {f"{name}_{end}": score.get(end) for end in ("low", "high")}
+        else:
+            found[name] = score
+    return found
+
+
+def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Finite numbers by name; None is unknown, and left out."""
     known = {name: value for name, value in metrics.items() if value is not None}
     for name, value in known.items():

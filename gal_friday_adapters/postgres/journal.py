@@ -151,6 +151,8 @@ class PostgresJournal:
         async with self._writing:
             for _ in range(-(-len(self._notes) // BATCH)):
                 await self._write_batch()
+        if not self._notes:
+            self._full.set()  # a writer that still gathers has nothing left to wait for
 
     async def close(self) -> None:
         """Write what waits and end the writer. Raises StorageError as `flush` does."""

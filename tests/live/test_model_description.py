@@ -26,6 +26,15 @@ def test_a_refusal_without_reasons_still_says_something():
     assert describe(model_files(passed=False), {}, actor="test").reasons
 
 
+def test_the_scores_of_the_report_are_the_metrics_and_cannot_be_claimed_better():
+    pooled = {"trades": 12, "auc": {"value": 0.52, "low": 0.5, "high": 0.54}, "brier": {"value": None}}
+    files = {**model_files(), artifact.REPORT: artifact.to_json({"pooled": pooled})}
+    model = describe(artifact.seal(files), {"metrics": {"auc": 0.99, "sharpe": 1.5}}, actor="test")
+    assert dict(model.metrics) == {
+        "trades": 12.0, "auc": 0.52, "auc_low": 0.5, "auc_high": 0.54, "sharpe": 1.5,
+    }  # fmt: skip
+
+
 def test_unknown_metrics_are_left_out():
     model = describe(model_files(), {"metrics": {"auc": 0.5, "ece": None, "trades": 3}}, actor="test")
     assert dict(model.metrics) == {"auc": 0.5, "trades": 3.0}
