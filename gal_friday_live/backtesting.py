@@ -48,6 +48,10 @@ class BacktestingEngine:
         self._lake = lake or CandleLake(lake_dir(config.config))
         self._models = models or FixedModels(*([predictor] if predictor else []))
         self._series = series or _series(config, predictor)
+        if predictor is not None and predictor.model_type != self._series.key:
+            raise ConfigError(
+                f"model {predictor.model_id} was trained for {predictor.model_type}, not for {self._series.key}"
+            )
         self._override = override
         self.journal = MemoryJournal(keep_notes=False)
 

@@ -71,9 +71,9 @@ class PortfolioManager:
         return self._portfolio.equity
 
     @property
-    def exposed(self) -> bool:
-        """Whether anything is held."""
-        return any(position.quantity for position in self._portfolio.positions.values())
+    def total_drawdown(self) -> Decimal:
+        """Fraction lost since the highest equity ever seen."""
+        return self._portfolio.total_drawdown
 
     def state(self) -> PortfolioState:
         """The typed state of this instant, for the risk check."""
@@ -120,11 +120,10 @@ class PortfolioManager:
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)
         close_ns = bar.timestamp_bar_start + interval_ns(bar.interval)
-        held = bool(self.position(bar.trading_pair).quantity)
-        if held:
+        if self.position(bar.trading_pair).quantity:
             self._portfolio.mark(bar.trading_pair, bar.close, close_ns)
         if self._on_bar is not None:
-            self._on_bar(close_ns, self._portfolio.equity if self.exposed else self._portfolio.cash)
+            self._on_bar(close_ns, self._portfolio.equity)
 
     def _journal(self, report: ExecutionReport, booked: Applied) -> None:
         self._writer.append(

@@ -39,6 +39,9 @@ class RiskManager:
         reservations: Reservations | None = None,
     ) -> None:
         self._limits = config.config.risk
+        self._tightest = min(
+            self._limits.max_daily_drawdown, self._limits.max_weekly_drawdown, self._limits.max_total_drawdown
+        )
         self._costs = config.config.costs
         self._bus = event_bus
         self._portfolio = portfolio_manager
@@ -76,6 +79,8 @@ class RiskManager:
 
     async def check_portfolio_risk_limits(self) -> None:
         """Call for a halt where a drawdown is beyond its limit."""
+        if self._portfolio.total_drawdown <= self._tightest:
+            return  # the loss of a day or a week is never more than that since the highest equity ever
         breach = drawdown_breach(self._portfolio.state(), self._limits)
         if breach is None or self._is_halted():
             return
@@ -134,5 +139,4 @@ class RiskManager:
             await self.check_portfolio_risk_limits()
 
     async def _on_candle(self, _event: Event) -> None:
-        if self._portfolio.exposed:
-            await self.check_portfolio_risk_limits()
+        await self.check_portfolio_risk_limits()

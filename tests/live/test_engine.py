@@ -1,0 +1,467 @@
+"""The engine end to end: same orders in backtest and paper, halts, promotions, and nothing lost on the way."""
+
+import asyncio
+import uuid
+from collections import Counter
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.journal import PostgresJournal
+from gal_friday_core.candles import Series
+from gal_friday_core.errors import ConfigError, ExchangeError, RegistryError, StorageError
+from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.clock import SystemClock
+from gal_friday_live.fixed_models import FixedModels
+from gal_friday_live.memory_journal import MemoryJournal
+from gal_friday_live.paper import replay_ports
+from gal_friday_live.paper_exchange import PaperExchange
+from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.wiring import build
+from tests.live.world import CALM, SERIES, manager, market, played, predictor
+
+CASH = Decimal(10_000)
+
+
+@asynccontextmanager
+async def trading(config=None, models=None, stretch=None, journal=None, **ports):
+    """A started engine over the small world; stopped afterwards."""
+    stretch = stretch or played()
+    models = models or FixedModels(predictor())
+    engine = build(
+        config or manager(risk=CALM), replay_ports(stretch, models, journal or MemoryJournal(), **ports)
+    )
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+def collect(engine, event_type):
+    events = []
+
+    async def keep(event):
+        events.append(event)
+
+    engine.bus.subscribe(event_type, keep)
+    return events
+
+
+async def entries(journal, kind):
+    return [entry async for entry in journal.read(kind=kind)]
+
+
+def intents(found):
+    """Every order intent, byte for byte."""
+    encoder = msgspec.json.Encoder(order="deterministic")
+    return [encoder.encode([entry.key, entry.ts_ns, entry.record]) for entry in found]
+
+
+async def paper_orders(config, stretch, models, database_url):
+    """Order intents and fills of a paper replay at full speed, as PostgreSQL remembers them."""
+    async with Database(database_url) as database:
+        journal = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
+        await journal.begin("paper-replay", config_hash="0", code_version="test")
+        async with trading(config, models, stretch, journal) as engine:
+            await engine.run()
+        return await entries(journal, "ORDER_INTENT"), await entries(journal, "FILL"), engine.summary()
+
+
+async def same_orders(config, stretch, model, database_url):
+    backtest = BacktestingEngine(config, predictor=model)
+    report = await backtest.run(stretch, config.config.paper.initial_cash)
+    tested = await entries(backtest.journal, "ORDER_INTENT")
+    traded, fills, summary = await paper_orders(config, stretch, FixedModels(model), database_url)
+    assert intents(tested) == intents(traded)
+    assert intents(await entries(backtest.journal, "FILL")) == intents(fills)
+    assert report["engine"]["final_equity"] == summary["final_equity"]
+    return traded
+
+
+async def test_backtest_and_paper_replay_make_identical_orders(database_url):
+    orders = await same_orders(manager(risk=CALM), played(market(4_000)), predictor(), database_url)
+    assert len(orders) > 20
+    assert {order.record["side"] for order in orders} == {"BUY", "SELL"}
+
+
+@pytest.mark.data
+async def test_backtest_and_paper_replay_make_identical_orders_on_real_candles(database_url, shared_data):
+    candles = real_candles(shared_data / "ohlcv" / "bitfinex_BTCUSD_1m_2017.parquet")
+    model = predictor(series=candles.series)
+    orders = await same_orders(manager(risk=CALM), played(candles), model, database_url)
+    assert len(orders) > 10
+
+
+def real_candles(path, rows=6_000):
+    import polars as pl
+
+    from gal_friday_core.candles import Candles
+
+    frame = pl.read_parquet(path, n_rows=rows)
+    columns = [frame[name].to_numpy() for name in ("ts", "open", "high", "low", "close", "volume")]
+    trades = frame["trades"].to_numpy() if "trades" in frame.columns else columns[0] * 0 - 1
+    return Candles(Series("bitfinex", "BTC/USD", "1m"), *columns, trades)
+
+
+async def test_every_bar_gives_one_prediction_once_the_stream_is_warm():
+    async with trading() as engine:
+        await engine.run()
+        assert engine.prediction.predictions == len(played().bars)
+        assert engine.summary()["skipped"] == {}
+
+
+async def test_a_cold_stream_predicts_nothing_until_every_feature_is_known():
+    async with trading(stretch=played(market(600), history=0)) as engine:
+        await engine.run()
+        summary = engine.summary()
+    assert summary["skipped"]["FEATURES_UNKNOWN"] + summary["predictions"] == 600
+    assert summary["skipped"]["FEATURES_UNKNOWN"] >= 240
+
+
+async def test_a_warmed_stream_predicts_what_the_batch_table_gives():
+    from gal_friday_core.features.drivers import compute
+
+    stretch, model = played(), predictor()
+    async with trading(stretch=stretch) as engine:
+        events = collect(engine, "PREDICTION_GENERATED")
+        await engine.run()
+    table = compute(market())[2_000:]
+    assert [event.payload.prediction_value for event in events] == model.predict(table.values).tolist()
+
+
+async def test_equity_is_cash_and_positions_as_the_exchange_counts_them():
+    async with trading() as engine:
+        await engine.run()
+        assert engine.portfolio.fills > 50
+        await engine.portfolio.reconcile_with_exchange()
+
+
+async def test_each_order_has_a_durable_intent_before_the_exchange_sees_it():
+    journal = MemoryJournal()
+    seen = []
+
+    class Checking(PaperExchange):
+        async def submit(self, order):
+            seen.append(order.client_order_id)
+            assert order.client_order_id in {
+                entry.key for entry in journal.entries if entry.kind == "ORDER_INTENT"
+            }
+            await super().submit(order)
+
+    async with checked(Checking, journal) as engine:
+        await engine.run()
+        assert not engine.halt.halted
+    assert len(seen) > 20
+
+
+@asynccontextmanager
+async def checked(exchange_type, journal=None, config=None, **ports):
+    """An engine on an exchange of this type."""
+    config, stretch = config or manager(risk=CALM), played(market(4_000))
+    given = replay_ports(stretch, FixedModels(predictor()), journal or MemoryJournal(), **ports)
+    simulated = SimulatedExchange([stretch.instrument], {"USD": CASH}, config.config.costs)
+    exchange = exchange_type(simulated, given.clock)
+    ports = {**{name: getattr(given, name) for name in given.__dataclass_fields__}, "exchange": exchange}
+    engine = build(config, type(given)(**ports))
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+async def test_a_promotion_swaps_the_model_between_two_events_and_loses_none():
+    models, second = FixedModels(predictor()), predictor(version=2, seed=11)
+    async with trading(models=models) as engine:
+        predictions, lifecycle = collect(engine, "PREDICTION_GENERATED"), collect(engine, "MODEL_LIFECYCLE")
+
+        async def promote_halfway(event):
+            if len(predictions) == 1_000:
+                models.promote(second)
+
+        engine.bus.subscribe("FEATURES_CALCULATED", promote_halfway)
+        await engine.run()
+    ids = [event.payload.model_id for event in predictions]
+    assert len(ids) == len(played().bars)
+    assert Counter(ids).keys() == {predictor().model_id, second.model_id}
+    changed = ids.index(second.model_id)
+    assert ids == [predictor().model_id] * changed + [second.model_id] * (len(ids) - changed)
+    assert 1_000 <= changed < 1_100
+    assert [(event.payload.action, event.payload.model_id) for event in lifecycle] == [
+        ("DEPLOYED", second.model_id)
+    ]
+    assert engine.summary()["model_ids"] == [predictor().model_id, second.model_id]
+
+
+async def test_a_promoted_model_that_does_not_verify_leaves_the_present_one_trading():
+    from gal_friday_core.errors import ArtifactError
+
+    class Damaged(FixedModels):
+        async def production(self, model_type):
+            found = await super().production(model_type)
+            if found is not None and found.version == 2:
+                raise ArtifactError("model.ubj was altered")
+            return found
+
+    models = Damaged(predictor())
+    async with trading(models=models) as engine:
+        errors = collect(engine, "SYSTEM_ERROR")
+        models.promote(predictor(version=2, seed=11))
+        await engine.run()
+    assert [event.payload.error_type for event in errors] == ["ArtifactError"]
+    assert engine.summary()["model_ids"] == [predictor().model_id]
+    assert engine.prediction.predictions == len(played().bars)
+
+
+async def test_without_a_production_model_nothing_is_predicted_or_traded():
+    async with trading(models=FixedModels()) as engine:
+        await engine.run()
+        summary = engine.summary()
+    assert summary["skipped"] == {"NO_MODEL": len(played().bars)}
+    assert summary["orders"] == 0
+
+
+async def test_an_override_trades_a_refused_model_and_says_so():
+    journal = MemoryJournal()
+    refused = predictor(version=4, threshold=0.99)
+    models = FixedModels()
+    models._known[refused.model_id] = refused
+    override = ModelOverride(refused.model_id, "refused by the gates; paper money only", 0.45)
+    async with trading(models=models, journal=journal, override=override) as engine:
+        await engine.run()
+    assert engine.execution.orders > 0
+    assert engine.summary()["override"] == override.reason
+    (record,) = await entries(journal, "MODEL_OVERRIDE")
+    assert record.record["reason"] == override.reason
+    assert record.record["entry_threshold"] == 0.45
+
+
+def test_an_override_is_refused_on_anything_but_the_simulated_exchange():
+    class Real:
+        name = "real"
+
+    ports = replay_ports(played(), FixedModels(), MemoryJournal(), override=ModelOverride("x@v1", "why"))
+    ports = type(ports)(**{**{n: getattr(ports, n) for n in ports.__dataclass_fields__}, "exchange": Real()})
+    with pytest.raises(ConfigError, match="paper money only"):
+        build(manager(), ports)
+
+
+async def test_an_override_of_an_unknown_model_does_not_start():
+    with pytest.raises(RegistryError, match="unknown model"):
+        async with trading(override=ModelOverride("absent@v1", "why")):
+            raise AssertionError("it started")
+
+
+async def test_an_override_for_another_series_does_not_start():
+    other = predictor(series=Series("kraken", "ETH/USD", "1m"))
+    with pytest.raises(ConfigError, match="was trained for kraken:ETH-USD:1m"):
+        async with trading(models=FixedModels(other), override=ModelOverride(other.model_id, "why")):
+            raise AssertionError("it started")
+
+
+async def test_a_failing_handler_halts_trading_and_is_reported():
+    async with trading() as engine:
+        errors, states = collect(engine, "SYSTEM_ERROR"), collect(engine, "SYSTEM_STATE_CHANGE")
+        count = 0
+
+        async def fails_once(event):
+            nonlocal count
+            count += 1
+            if count == 700:
+                raise ValueError("planted")
+
+        engine.bus.subscribe("PREDICTION_GENERATED", fails_once)
+        at_halt = []
+
+        async def note_orders(event):
+            at_halt.append(engine.execution.orders)
+
+        engine.bus.subscribe("SYSTEM_STATE_CHANGE", note_orders)
+        await engine.run()
+    assert engine.halt.halted
+    assert engine.halt.reason == "HANDLER_FAILED: PREDICTION_GENERATED: ValueError: planted"
+    assert [event.payload.message for event in errors] == ["ValueError: planted"]
+    assert [event.payload.new_state for event in states] == ["HALTED"]
+    assert engine.risk.rejected["HALTED"] > 0
+    # A position that was open may still be left; nothing was entered.
+    assert engine.execution.orders - at_halt[0] <= 1
+    assert engine.portfolio.position("BTC/USD").quantity == 0
+
+
+async def test_a_failing_exchange_task_halts_trading():
+    class Broken(PaperExchange):
+        async def submit(self, order):
+            raise RuntimeError("planted")
+
+    async with checked(Broken) as engine:
+        await engine.run()
+    assert engine.halt.reason.startswith("TASK_FAILED: place ")
+    assert engine.execution.orders == 1
+
+
+async def test_a_refusal_of_the_exchange_is_reported_and_never_retried():
+    sent = []
+
+    class Refusing(PaperExchange):
+        async def submit(self, order):
+            sent.append(order.client_order_id)
+            raise ExchangeError("EOrder:Insufficient funds")
+
+    async with checked(Refusing) as engine:
+        reports = collect(engine, "EXECUTION_REPORT")
+        await engine.run()
+    assert len(sent) == len(set(sent)) > 1
+    assert {event.payload.order_status for event in reports} == {"REJECTED"}
+    assert not engine.halt.halted
+
+
+async def test_an_unknown_outcome_is_reported_as_such_and_keeps_its_reservation():
+    sent = []
+
+    class Silent(PaperExchange):
+        async def submit(self, order):
+            sent.append(order)
+            raise TimeoutError
+
+    async with checked(Silent) as engine:
+        reports = collect(engine, "EXECUTION_REPORT")
+        await engine.run()
+    assert len(sent) == 1  # the entry stays pending: nothing is sent again, nothing beside it
+    assert [event.payload.order_status for event in reports] == ["UNKNOWN"]
+    assert Decimal(engine.portfolio.get_current_state()["available_balance"]) < CASH
+
+
+async def test_without_a_durable_intent_no_order_is_sent_and_trading_halts():
+    sent = []
+
+    class Watched(PaperExchange):
+        async def submit(self, order):
+            sent.append(order)
+            await super().submit(order)
+
+    class Full(MemoryJournal):
+        async def append(self, kind, key, ts_ns, record):
+            if kind == "ORDER_INTENT":
+                raise StorageError("no space left")
+            await super().append(kind, key, ts_ns, record)
+
+    async with checked(Watched, Full()) as engine:
+        await engine.run()
+    assert sent == []
+    assert "no space left" in engine.halt.reason
+    assert engine.execution.refused == {"INTENT_NOT_JOURNALLED": 1}
+
+
+async def test_a_halt_between_approval_and_send_stops_the_entry():
+    sent = []
+
+    class Watched(PaperExchange):
+        async def submit(self, order):
+            sent.append(order)
+            await super().submit(order)
+
+    class SlowJournal(MemoryJournal):
+        """Between asking for the intent and having it, somebody halts."""
+
+        async def append(self, kind, key, ts_ns, record):
+            await super().append(kind, key, ts_ns, record)
+            if kind == "ORDER_INTENT":
+                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
+
+    async with checked(Watched, SlowJournal()) as engine:
+        reports = collect(engine, "EXECUTION_REPORT")
+        await engine.run()
+    assert sent == []
+    assert [event.payload.error_message for event in reports] == ["HALTED"]
+
+
+async def test_a_drawdown_beyond_its_limit_halts_and_leaves_only_exits():
+    config = manager(
+        risk={"max_daily_drawdown": "0.004", "max_pair_exposure": "1", "max_total_exposure": "1"}
+    )
+    async with trading(config) as engine:
+        await engine.run()
+    assert engine.halt.reason == "DAILY_DRAWDOWN_LIMIT_HIT"
+    assert engine.summary()["halted"]
+    assert engine.summary()["halt_reasons"] == ["DAILY_DRAWDOWN_LIMIT_HIT"]
+    assert engine.portfolio.position("BTC/USD").quantity == 0
+
+
+async def test_a_halted_session_starts_halted_again():
+    journal = MemoryJournal()
+    async with trading(journal=journal) as engine:
+        await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
+    async with trading(journal=journal) as engine:
+        assert engine.monitoring.is_halted()
+        assert engine.halt.reason == "MANUAL_HALT_COMMAND"
+        await engine.run()
+        assert engine.execution.orders == 0
+        await engine.monitoring.trigger_resume()
+        assert not engine.monitoring.is_halted()
+    async with trading(journal=journal) as engine:
+        assert not engine.monitoring.is_halted()
+
+
+async def test_a_halt_cancels_the_entry_that_waits_and_keeps_protection():
+    async with trading() as engine:
+        reports = collect(engine, "EXECUTION_REPORT")
+
+        async def halt_after_entry(event):
+            if event.payload.order_type == "MARKET" and event.payload.order_status == "NEW":
+                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
+
+        engine.bus.subscribe("EXECUTION_REPORT", halt_after_entry)
+        await engine.run()
+    assert [event.payload.order_status for event in reports] == ["NEW", "CANCELED"]
+    assert engine.portfolio.fills == 0
+
+
+async def test_liquidation_sells_what_is_held_and_only_when_asked_for_by_name():
+    async with trading() as engine:
+
+        async def halt_when_filled(event):
+            if event.payload.order_status == "FILLED" and event.payload.side == "BUY":
+                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND", "LIQUIDATE_POSITIONS")
+
+        engine.bus.subscribe("EXECUTION_REPORT", halt_when_filled)
+        await engine.run()
+    assert engine.portfolio.fills == 2
+    assert engine.portfolio.position("BTC/USD").quantity == 0
+    assert engine.execution.orders == 2
+
+
+async def test_stopping_in_the_middle_ends_the_run_and_leaves_no_task_behind():
+    stretch = played()
+    async with trading(stretch=stretch) as engine:
+
+        async def stop_early(event):
+            if engine.ingestor.published == 500:
+                await engine.ingestor.stop()
+
+        engine.bus.subscribe("MARKET_DATA_OHLCV", stop_early)
+        await engine.run()
+        assert engine.ingestor.published == 500
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_the_snapshot_shows_the_running_engine():
+    async with trading() as engine:
+        await engine.run()
+        shown = engine.snapshot()
+    assert shown["state"] == "RUNNING"
+    assert shown["model"] == predictor().model_id
+    assert shown["predictions"] == len(played().bars)
+    assert shown["signals"]["proposed"] == engine.strategy.proposed
+
+
+def test_pairs_of_two_quote_currencies_are_refused():
+    ports = replay_ports(
+        played(), FixedModels(), MemoryJournal(), series=(SERIES, Series("kraken", "ETH/EUR", "1m"))
+    )
+    with pytest.raises(ConfigError, match="EUR, USD"):
+        build(manager(), ports)
