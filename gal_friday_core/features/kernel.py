@@ -1,7 +1,6 @@
 """The compiled feature kernel: one bar in, one row of features out. Batch and live are this same function.
 
-Entry points: `new_state` makes the memory of one stream, `update` takes one bar, `run` loops `update` over
-arrays. Which number stands where in a row is said by `candle_set.py`.
+Entry points: `new_state` makes the memory of one stream, `update` takes one bar, `run` does so for arrays. Which number stands where in a row is said by `candle_set.py`.
 
 Invariants:
 - **Bounded memory.** A row depends on the last `REACH` bars at most, so a stream begun anywhere `REACH` bars
@@ -13,23 +12,20 @@ Invariants:
   sum, so nothing drifts and a window of zeros sums to exactly zero.
 - **Strict arithmetic.** No fast-math: the compiler may not reorder, so every driver gets the same bits.
 
-All of it stands in one file because numba's cache looks at the age of the file that defines a function.
+All of it stands in one file: see `gal_friday_core.compiled`.
 """
 
 import math
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from gal_friday_core.compiled import compiled, inlined
 
 State = NDArray[np.float64]
 Clock = NDArray[np.int64]
 Bar = tuple[float, float, float, float]
 """Open, high, low, close."""
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 
 BLOCK = 512
 """Intervals in a block of the time grid, whose first bar renews every accumulator."""
@@ -50,6 +46,7 @@ COLUMNS = 36
 MINUTE_NS = 60_000_000_000
 
 _MASK = MEMORY - 1
+_LEAST = 1e-300  # what is smaller has no finite inverse and counts as nothing
 _ROUNDING = 1e-14  # relative variance below which float64 cannot tell a constant from noise
 
 # The clock, int64:
@@ -60,18 +57,22 @@ CLOCK_SIZE = 7
 # The state, float64. First the recursive averages,
 FAST, SLOW, SLOWEST, SIGNAL, GAIN, LOSS, TRUE_RANGE = range(7)
 REFERENCE = 7  # the close that deviations of the short window are measured from
-# then the running folds of the bars since each window was last folded,
-NEW_SHORTEST, NEW_SHORT, NEW_MIDDLE, NEW_LONG = 8, 10, 16, 24
+# then of each window the fold of the bars that came since its last fold: SUMS or extremes,
+NEW_SHORTEST, NEW_MIDDLE_EXTREMES, NEW_SHORT, NEW_DEVIATIONS, NEW_MIDDLE, NEW_LONG = 8, 10, 12, 15, 17, 23
 # the folds of the newest 0, 1, 2 ... bars before that,
 OLD_SHORTEST = 32
-OLD_SHORT = OLD_SHORTEST + 2 * SHORTEST
-OLD_MIDDLE = OLD_SHORT + 5 * SHORT
-OLD_LONG = OLD_MIDDLE + 8 * MIDDLE
+OLD_MIDDLE_EXTREMES = OLD_SHORTEST + 2 * SHORTEST
+OLD_SHORT = OLD_MIDDLE_EXTREMES + 2 * MIDDLE
+OLD_DEVIATIONS = OLD_SHORT + 3 * SHORT
+OLD_MIDDLE = OLD_DEVIATIONS + 2 * SHORT
+OLD_LONG = OLD_MIDDLE + 6 * MIDDLE
 WARMUPS = OLD_LONG + 2 * LONG  # bars after which each column is known
-# and the ring: what is remembered of each bar.
-RING = (WARMUPS + COLUMNS + 7) // 8 * 8
-R_CLOSE, R_LOG, R_RANGE, R_VOLUME, R_VALUE, R_FLOW, R_LOW, R_HIGH = range(8)
-RING_WIDTH = 8
+# and the ring: what is remembered of each bar. A window sums the last 6, 3 or 2 of these.
+RING = (WARMUPS + COLUMNS + 15) // 16 * 16
+R_CLOSE, R_LOG, R_RANGE, R_LOW, R_HIGH = range(5)
+R_VALUE, R_FLOW, R_VOLUME_SQUARED, R_VOLUME, R_RETURN, R_RETURN_SQUARED = range(5, 11)
+RING_WIDTH = 11
+SUMS_MIDDLE, SUMS_SHORT, SUMS_LONG = 6, 3, 2
 STATE_SIZE = RING + RING_WIDTH * MEMORY
 
 _DAY_ANGLE = 2.0 * np.pi * np.arange(1440) / 1440.0
@@ -80,34 +81,12 @@ _WEEK_ANGLE = 2.0 * np.pi * np.arange(7) / 7.0
 _WEEK_SIN, _WEEK_COS = np.sin(_WEEK_ANGLE), np.cos(_WEEK_ANGLE)
 
 
-def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Machine code on the first call, kept on disk; IEEE arithmetic as written, division by zero gives inf."""
-    return cast("Callable[_P, _R]", njit(cache=True, fastmath=False, error_model="numpy")(function))
-
-
-def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `compiled`, but part of its caller's code: passing an array between functions counts references."""
-    inline = njit(cache=True, fastmath=False, error_model="numpy", forceinline=True)
-    return cast("Callable[_P, _R]", inline(function))
-
-
 def new_state(interval_ns: int, warmups: NDArray[np.int64]) -> tuple[State, Clock]:
     """The memory of a stream that has seen nothing; `warmups` has one entry a column."""
     state, clock = np.zeros(STATE_SIZE), np.zeros(CLOCK_SIZE, dtype=np.int64)
     state[WARMUPS : WARMUPS + COLUMNS] = warmups
     clock[INTERVAL] = interval_ns
     return state, clock
-
-
-@inlined
-def _lower(one: float, other: float) -> float:
-    """min() as one instruction: no number here is NaN."""
-    return one if one < other else other
-
-
-@inlined
-def _higher(one: float, other: float) -> float:
-    return one if one > other else other
 
 
 @inlined
@@ -131,8 +110,8 @@ def _smooth(state: State, close: float, change: float, true_range: float) -> Non
     state[SLOW] = slow
     state[SLOWEST] += (2.0 / (EMA_SPANS[2] + 1)) * (close - state[SLOWEST])
     state[SIGNAL] += (2.0 / (SIGNAL_SPAN + 1)) * (fast - slow - state[SIGNAL])
-    state[GAIN] += (1.0 / WILDER_PERIOD) * (_higher(change, 0.0) - state[GAIN])
-    state[LOSS] += (1.0 / WILDER_PERIOD) * (_higher(-change, 0.0) - state[LOSS])
+    state[GAIN] += (1.0 / WILDER_PERIOD) * (max(change, 0.0) - state[GAIN])
+    state[LOSS] += (1.0 / WILDER_PERIOD) * (max(-change, 0.0) - state[LOSS])
     state[TRUE_RANGE] += (1.0 / WILDER_PERIOD) * (true_range - state[TRUE_RANGE])
 
 
@@ -159,125 +138,72 @@ def _renew(state: State, count: int) -> None:
 
 
 @compiled
-def _fold_shortest(state: State, clock: Clock) -> None:
-    """Extremes of the newest 0 .. 13 bars."""
-    low, high, old = np.inf, -np.inf, OLD_SHORTEST
-    for bars in range(SHORTEST):
-        if bars > 0:
-            at = _ring(clock[COUNT] - bars)
-            low = _lower(low, state[at + R_LOW])
-            high = _higher(high, state[at + R_HIGH])
-        state[old] = low
-        state[old + 1] = high
-        old += 2
-    state[NEW_SHORTEST] = np.inf
-    state[NEW_SHORTEST + 1] = -np.inf
-    clock[FOLD_SHORTEST] = clock[COUNT]
+def _fold_sums(state: State, count: int, window: tuple[int, int], old: int, new: int) -> None:
+    """Sums over the newest 0, 1, 2 ... bars. `window` is its bars and how many of the ring's last fields."""
+    bars, sums = window
+    for field in range(sums):
+        total = state[old + field] = state[new + field] = 0.0
+        for age in range(1, bars):
+            total += state[_ring(count - age) + RING_WIDTH - sums + field]
+            state[old + age * sums + field] = total
 
 
 @compiled
-def _fold_short(state: State, clock: Clock) -> None:
-    """Sums over the newest 0 .. 19 bars: return, its square, deviation of the close, its square, volume."""
-    newest = _ring(clock[COUNT] - 1)
-    reference, log = state[newest + R_CLOSE], state[newest + R_LOG]
-    returns = squares = deviations = deviations_squared = volume = 0.0
-    old = OLD_SHORT
-    for bars in range(SHORT):
-        if bars > 0:
-            at = _ring(clock[COUNT] - bars)
-            older = state[_ring(clock[COUNT] - bars - 1) + R_LOG]
-            change = log - older
-            log = older
-            deviation = state[at + R_CLOSE] - reference
-            returns += change
-            squares += change * change
-            deviations += deviation
-            deviations_squared += deviation * deviation
-            volume += state[at + R_VOLUME]
-        state[old] = returns
-        state[old + 1] = squares
-        state[old + 2] = deviations
-        state[old + 3] = deviations_squared
-        state[old + 4] = volume
-        old += 5
-    state[REFERENCE] = reference
-    for new in range(NEW_SHORT, NEW_SHORT + 5):
-        state[new] = 0.0
-    clock[FOLD_SHORT] = clock[COUNT]
+def _fold_extremes(state: State, count: int, bars: int, old: int, new: int) -> None:
+    """Lowest low and highest high of the newest 0, 1, 2 ... bars."""
+    low = state[old] = state[new] = np.inf
+    high = state[old + 1] = state[new + 1] = -np.inf
+    for age in range(1, bars):
+        at = _ring(count - age)
+        low = min(low, state[at + R_LOW])
+        high = max(high, state[at + R_HIGH])
+        state[old + 2 * age] = low
+        state[old + 2 * age + 1] = high
 
 
 @compiled
-def _fold_middle(state: State, clock: Clock) -> None:
-    """Over the newest 0 .. 59 bars: sums of return, volume (and squares), value, flow; the extremes."""
-    log = state[_ring(clock[COUNT] - 1) + R_LOG]
-    returns = squares = volume = volume_squared = value = flow = 0.0
-    low, high, old = np.inf, -np.inf, OLD_MIDDLE
-    for bars in range(MIDDLE):
-        if bars > 0:
-            at = _ring(clock[COUNT] - bars)
-            older = state[_ring(clock[COUNT] - bars - 1) + R_LOG]
-            change = log - older
-            log = older
-            returns += change
-            squares += change * change
-            volume += state[at + R_VOLUME]
-            volume_squared += state[at + R_VOLUME] * state[at + R_VOLUME]
-            value += state[at + R_VALUE]
-            flow += state[at + R_FLOW]
-            low = _lower(low, state[at + R_LOW])
-            high = _higher(high, state[at + R_HIGH])
-        state[old] = returns
-        state[old + 1] = squares
-        state[old + 2] = volume
-        state[old + 3] = volume_squared
-        state[old + 4] = value
-        state[old + 5] = flow
-        state[old + 6] = low
-        state[old + 7] = high
-        old += 8
-    for new in range(NEW_MIDDLE, NEW_MIDDLE + 6):
-        state[new] = 0.0
-    state[NEW_MIDDLE + 6] = np.inf
-    state[NEW_MIDDLE + 7] = -np.inf
-    clock[FOLD_MIDDLE] = clock[COUNT]
+def _fold_deviations(state: State, count: int) -> None:
+    """Sums of (close - newest close) and of its square over the newest 0, 1, 2 ... bars."""
+    reference = state[REFERENCE] = state[_ring(count - 1) + R_CLOSE]
+    total = state[OLD_DEVIATIONS] = state[NEW_DEVIATIONS] = 0.0
+    squares = state[OLD_DEVIATIONS + 1] = state[NEW_DEVIATIONS + 1] = 0.0
+    for age in range(1, SHORT):
+        deviation = state[_ring(count - age) + R_CLOSE] - reference
+        total += deviation
+        squares += deviation * deviation
+        state[OLD_DEVIATIONS + 2 * age] = total
+        state[OLD_DEVIATIONS + 2 * age + 1] = squares
 
 
-@compiled
-def _fold_long(state: State, clock: Clock) -> None:
-    """Sums over the newest 0 .. 239 bars: return and its square."""
-    log = state[_ring(clock[COUNT] - 1) + R_LOG]
-    returns, squares, old = 0.0, 0.0, OLD_LONG
-    for bars in range(LONG):
-        if bars > 0:
-            older = state[_ring(clock[COUNT] - bars - 1) + R_LOG]
-            change = log - older
-            log = older
-            returns += change
-            squares += change * change
-        state[old] = returns
-        state[old + 1] = squares
-        old += 2
-    state[NEW_LONG] = state[NEW_LONG + 1] = 0.0
-    clock[FOLD_LONG] = clock[COUNT]
+@inlined
+def _fold(state: State, clock: Clock, renewed: bool) -> None:
+    """Fold each window that is used up, or all of them."""
+    count = clock[COUNT]
+    if renewed or count - clock[FOLD_SHORTEST] == SHORTEST:
+        clock[FOLD_SHORTEST] = count
+        _fold_extremes(state, count, SHORTEST, OLD_SHORTEST, NEW_SHORTEST)
+    if renewed or count - clock[FOLD_SHORT] == SHORT:
+        clock[FOLD_SHORT] = count
+        _fold_sums(state, count, (SHORT, SUMS_SHORT), OLD_SHORT, NEW_SHORT)
+        _fold_deviations(state, count)
+    if renewed or count - clock[FOLD_MIDDLE] == MIDDLE:
+        clock[FOLD_MIDDLE] = count
+        _fold_sums(state, count, (MIDDLE, SUMS_MIDDLE), OLD_MIDDLE, NEW_MIDDLE)
+        _fold_extremes(state, count, MIDDLE, OLD_MIDDLE_EXTREMES, NEW_MIDDLE_EXTREMES)
+    if renewed or count - clock[FOLD_LONG] == LONG:
+        clock[FOLD_LONG] = count
+        _fold_sums(state, count, (LONG, SUMS_LONG), OLD_LONG, NEW_LONG)
 
 
 @inlined
 def _begin_bar(state: State, clock: Clock, slot: int) -> None:
-    """Forget after a long gap; renew at a block's first bar; fold each window that is used up."""
+    """Forget after a long gap; renew at a block's first bar; fold what is used up."""
     if slot - clock[SLOT] > LONGEST_GAP:
         clock[COUNT] = 0
-    count = clock[COUNT]
-    renewed = count == 0 or slot // BLOCK != clock[SLOT] // BLOCK
-    if renewed and count > 0:
-        _renew(state, count)
-    if renewed or count - clock[FOLD_SHORTEST] == SHORTEST:
-        _fold_shortest(state, clock)
-    if renewed or count - clock[FOLD_SHORT] == SHORT:
-        _fold_short(state, clock)
-    if renewed or count - clock[FOLD_MIDDLE] == MIDDLE:
-        _fold_middle(state, clock)
-    if renewed or count - clock[FOLD_LONG] == LONG:
-        _fold_long(state, clock)
+    renewed = clock[COUNT] == 0 or slot // BLOCK != clock[SLOT] // BLOCK
+    if renewed and clock[COUNT] > 0:
+        _renew(state, clock[COUNT])
+    _fold(state, clock, renewed)
 
 
 @inlined
@@ -290,49 +216,42 @@ def _remember(state: State, count: int, bar: Bar, volume: float) -> None:
         previous = state[before + R_CLOSE]
         change = close - previous
         bar_return = log - state[before + R_LOG]
-        true_range = _higher(high, previous) - _lower(low, previous)
+        true_range = max(high, previous) - min(low, previous)
         _smooth(state, close, change, true_range)
     else:
         _seed(state, close, true_range)
         state[REFERENCE] = close
-    value = (high + low + close) * (volume * (1.0 / 3.0))
-    flow = volume if change > 0.0 else (-volume if change < 0.0 else 0.0)
     at = _ring(count)
     state[at + R_CLOSE] = close
     state[at + R_LOG] = log
     state[at + R_RANGE] = true_range
-    state[at + R_VOLUME] = volume
-    state[at + R_VALUE] = value
-    state[at + R_FLOW] = flow
     state[at + R_LOW] = low
     state[at + R_HIGH] = high
-    _accumulate(state, (high, low, close, volume), bar_return, (value, flow))
+    state[at + R_VALUE] = (high + low + close) * (volume * (1.0 / 3.0))
+    state[at + R_FLOW] = volume if change > 0.0 else (-volume if change < 0.0 else 0.0)
+    state[at + R_VOLUME_SQUARED] = volume * volume
+    state[at + R_VOLUME] = volume
+    state[at + R_RETURN] = bar_return
+    state[at + R_RETURN_SQUARED] = bar_return * bar_return
+    _accumulate(state, at, high, low, close)
 
 
 @inlined
-def _accumulate(state: State, bar: Bar, bar_return: float, traded: tuple[float, float]) -> None:
-    """Add the newest bar to the running fold of each window; `traded` is value and flow."""
-    high, low, close, volume = bar
-    value, flow = traded
-    square = bar_return * bar_return
+def _accumulate(state: State, at: int, high: float, low: float, close: float) -> None:
+    """Add the newest bar, remembered at `at`, to the running fold of each window."""
     deviation = close - state[REFERENCE]
-    state[NEW_SHORTEST] = _lower(state[NEW_SHORTEST], low)
-    state[NEW_SHORTEST + 1] = _higher(state[NEW_SHORTEST + 1], high)
-    state[NEW_SHORT] += bar_return
-    state[NEW_SHORT + 1] += square
-    state[NEW_SHORT + 2] += deviation
-    state[NEW_SHORT + 3] += deviation * deviation
-    state[NEW_SHORT + 4] += volume
-    state[NEW_MIDDLE] += bar_return
-    state[NEW_MIDDLE + 1] += square
-    state[NEW_MIDDLE + 2] += volume
-    state[NEW_MIDDLE + 3] += volume * volume
-    state[NEW_MIDDLE + 4] += value
-    state[NEW_MIDDLE + 5] += flow
-    state[NEW_MIDDLE + 6] = _lower(state[NEW_MIDDLE + 6], low)
-    state[NEW_MIDDLE + 7] = _higher(state[NEW_MIDDLE + 7], high)
-    state[NEW_LONG] += bar_return
-    state[NEW_LONG + 1] += square
+    state[NEW_DEVIATIONS] += deviation
+    state[NEW_DEVIATIONS + 1] += deviation * deviation
+    for new in (NEW_SHORTEST, NEW_MIDDLE_EXTREMES):
+        state[new] = min(state[new], low)
+        state[new + 1] = max(state[new + 1], high)
+    sums = at + RING_WIDTH
+    for field in range(SUMS_MIDDLE):
+        state[NEW_MIDDLE + field] += state[sums - SUMS_MIDDLE + field]
+    for field in range(SUMS_SHORT):
+        state[NEW_SHORT + field] += state[sums - SUMS_SHORT + field]
+    for field in range(SUMS_LONG):
+        state[NEW_LONG + field] += state[sums - SUMS_LONG + field]
 
 
 @inlined
@@ -347,7 +266,7 @@ def _deviation(total: float, squares: float, share: float) -> float:
 @inlined
 def _inverse(value: float) -> float:
     """1 / value, or 0 where there is nothing to divide by."""
-    return 1.0 / value if value > 0.0 else 0.0
+    return 1.0 / value if value > _LEAST else 0.0
 
 
 @inlined
@@ -380,12 +299,14 @@ def _short_columns(
 
     `bars` says how many of each window's bars lie before its last fold.
     """
-    old, older = OLD_SHORTEST + 2 * bars[0], OLD_SHORT + 5 * bars[1]
-    low = _lower(state[NEW_SHORTEST], state[old])
-    high = _higher(state[NEW_SHORTEST + 1], state[old + 1])
-    returns, squares = state[NEW_SHORT] + state[older], state[NEW_SHORT + 1] + state[older + 1]
-    total, total_squared = state[NEW_SHORT + 2] + state[older + 2], state[NEW_SHORT + 3] + state[older + 3]
-    volume = state[NEW_SHORT + 4] + state[older + 4]
+    old = OLD_SHORTEST + 2 * bars[0]
+    low = min(state[NEW_SHORTEST], state[old])
+    high = max(state[NEW_SHORTEST + 1], state[old + 1])
+    old = OLD_DEVIATIONS + 2 * bars[1]
+    total, total_squared = state[NEW_DEVIATIONS] + state[old], state[NEW_DEVIATIONS + 1] + state[old + 1]
+    old = OLD_SHORT + SUMS_SHORT * bars[1]
+    volume = state[NEW_SHORT] + state[old]
+    returns, squares = state[NEW_SHORT + 1] + state[old + 1], state[NEW_SHORT + 2] + state[old + 2]
     middle = state[REFERENCE] + total * (1.0 / SHORT)
     deviation = _deviation(total, total_squared, 1.0 / SHORT)
     volatility = _deviation(returns, squares, 1.0 / SHORT)
@@ -410,11 +331,15 @@ def _window_columns(
     `bar` is close, 1 / close and volume; `short` what `_short_columns` returned.
     """
     close, per_close, volume = bar
-    old, older = OLD_MIDDLE + 8 * bars[0], OLD_LONG + 2 * bars[1]
-    returns, squares = state[NEW_MIDDLE] + state[old], state[NEW_MIDDLE + 1] + state[old + 1]
-    volumes, volumes_squared = state[NEW_MIDDLE + 2] + state[old + 2], state[NEW_MIDDLE + 3] + state[old + 3]
-    value, flow = state[NEW_MIDDLE + 4] + state[old + 4], state[NEW_MIDDLE + 5] + state[old + 5]
-    low, high = _lower(state[NEW_MIDDLE + 6], state[old + 6]), _higher(state[NEW_MIDDLE + 7], state[old + 7])
+    old = OLD_MIDDLE_EXTREMES + 2 * bars[0]
+    low, high = (
+        min(state[NEW_MIDDLE_EXTREMES], state[old]),
+        max(state[NEW_MIDDLE_EXTREMES + 1], state[old + 1]),
+    )
+    old, older = OLD_MIDDLE + SUMS_MIDDLE * bars[0], OLD_LONG + SUMS_LONG * bars[1]
+    value, flow = state[NEW_MIDDLE] + state[old], state[NEW_MIDDLE + 1] + state[old + 1]
+    volumes_squared, volumes = state[NEW_MIDDLE + 2] + state[old + 2], state[NEW_MIDDLE + 3] + state[old + 3]
+    returns, squares = state[NEW_MIDDLE + 4] + state[old + 4], state[NEW_MIDDLE + 5] + state[old + 5]
     long_returns, long_squares = state[NEW_LONG] + state[older], state[NEW_LONG + 1] + state[older + 1]
     volatility = _deviation(returns, squares, 1.0 / MIDDLE)
     per_volume = _inverse(volumes)
@@ -424,9 +349,9 @@ def _window_columns(
     out[21] = (volume - volumes * (1.0 / MIDDLE)) * _inverse(
         _deviation(volumes, volumes_squared, 1.0 / MIDDLE)
     )
-    out[22] = short[1] * (MIDDLE / SHORT) * per_volume if volumes > 0.0 else 1.0
+    out[22] = short[1] * (MIDDLE / SHORT) * per_volume if per_volume > 0.0 else 1.0
     out[23] = flow * per_volume
-    out[24] = close * volumes / value - 1.0 if value > 0.0 else 0.0
+    out[24] = close * volumes / value - 1.0 if value > _LEAST else 0.0
     out[25] = (close - low) / (high - low) if high > low else 0.5
     out[26] = (high - low) * per_close
 
@@ -441,8 +366,8 @@ def _bar_columns(ts: int, bar: Bar, per_close: float, out: State) -> None:
     minute, weekday = minutes - days * 1440, (days + 3) % 7  # 1970-01-01 was a Thursday
     out[27] = (high - low) * per_close
     out[28] = (close - open_) * per_spread
-    out[29] = (high - _higher(open_, close)) * per_spread
-    out[30] = (_lower(open_, close) - low) * per_spread
+    out[29] = (high - max(open_, close)) * per_spread
+    out[30] = (min(open_, close) - low) * per_spread
     out[31] = _DAY_SIN[minute]
     out[32] = _DAY_COS[minute]
     out[33] = _WEEK_SIN[weekday]
@@ -458,7 +383,9 @@ def _acceptable(count: int, slots: int, bar: Bar, volume: float) -> bool:
 
 
 @inlined
-def _take(state: State, clock: Clock, when: tuple[int, int], bar: Bar, volume: float, out: State) -> None:
+def _take(  # noqa: PLR0917 - compiled calls are positional
+    state: State, clock: Clock, when: tuple[int, int], bar: Bar, volume: float, out: State
+) -> None:
     """Take an acceptable bar: move the state, write the row. `when` is the bar's open in ns, in intervals."""
     ts, slot = when
     close = bar[3]
