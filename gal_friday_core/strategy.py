@@ -14,7 +14,8 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, from_float
 from gal_friday_core.payloads import Side
 
-Reason = Literal["PROBABILITY_ABOVE_THRESHOLD", "HORIZON_REACHED"]
+Reason = Literal["PROBABILITY_ABOVE_THRESHOLD", "HORIZON_REACHED", "LIQUIDATION"]
+"""Why a trade is proposed. A strategy never liquidates: that is a halt's doing, asked for by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
