@@ -52,7 +52,10 @@ class BarriersConfig(Section):
     target_volatility: float = Field(2.0, gt=0, description="Profit target in volatilities over the horizon")
     stop_volatility: float = Field(1.5, gt=0, description="Stop in volatilities over the horizon")
     min_width: float = Field(
-        0.006, gt=0, lt=1, description="Narrowest target or stop, as a fraction of the price"
+        0.01,
+        gt=0,
+        lt=1,
+        description="Narrowest target or stop, as a fraction of the price; above the costs of a round trip",
     )
     max_width: float = Field(
         0.10, gt=0, lt=1, description="Widest target or stop, as a fraction of the price"
@@ -60,16 +63,19 @@ class BarriersConfig(Section):
 
 
 class TrainingConfig(Section):
-    trees: int = Field(200, ge=1, le=5_000, description="Boosted trees")
-    depth: int = Field(5, ge=1, le=12, description="Levels of each tree")
+    trees: int = Field(150, ge=1, le=5_000, description="Boosted trees")
+    depth: int = Field(3, ge=1, le=12, description="Levels of each tree")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Shrinkage of each tree")
     min_child_weight: float = Field(
-        50.0, ge=0, description="Least sum of second derivatives in a leaf: larger is smoother"
+        100.0, ge=0, description="Least sum of second derivatives in a leaf: larger is smoother"
     )
-    subsample: float = Field(0.8, gt=0, le=1, description="Share of events each tree sees")
-    column_sample: float = Field(0.8, gt=0, le=1, description="Share of features each tree sees")
+    subsample: float = Field(0.5, gt=0, le=1, description="Share of events each tree sees")
+    column_sample: float = Field(0.5, gt=0, le=1, description="Share of features each tree sees")
     threads: int = Field(
-        2, ge=1, description="Part of the reproducibility contract: the same value gives the same bytes"
+        1,
+        ge=1,
+        description="Part of the reproducibility contract: the same value gives the same bytes. "
+        "On a busy machine more threads than free cores wait for each other and take ten times as long",
     )
     seed: int = Field(
         20_170_101,

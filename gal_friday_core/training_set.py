@@ -1,0 +1,116 @@
+"""What a model learns from: complete feature rows with a label that is known before the holdout begins.
+
+`assemble` makes it. Every labelled bar can be tested on (the strategy looks at each one); every
+`stride_bars`-th is an event to learn from, since neighbours say almost the same.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_core.candles import Candles
+from gal_friday_core.config import Config
+from gal_friday_core.errors import DataError
+from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.labels import STOP, TARGET, TIME, Labels, break_even, label_trades
+from gal_friday_core.splits import purged
+
+VOLATILITY = "volatility_60"
+"""The feature that scales target and stop."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrainingSet:
+    """Labelled bars in time order, before the holdout.
+
+    `table_rows` (bars,) where each bar stands in `table`; `labels` (bars,); `events` (events,) the bars to
+    learn from; `holdout_start_ns` the open of the first bar that no label touches.
+    """
+
+    table: FeatureTable
+    table_rows: NDArray[np.int64]
+    labels: Labels
+    events: NDArray[np.int64]
+    holdout_start_ns: int
+    embargo_ns: int
+    candles_fingerprint: str
+    series_key: str
+    first_ns: int
+    last_ns: int
+    candle_rows: int
+
+    @property
+    def schema(self) -> FeatureSchema:
+        return self.table.schema
+
+    def features(self, bars: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(len(bars), features), complete."""
+        return self.table.values[self.table_rows[bars]]
+
+    def outcomes(self) -> dict[str, int]:
+        """How the labelled trades ended."""
+        ends = self.labels.outcome
+        names = {"STOP": STOP, "TIME": TIME, "TARGET": TARGET}
+        return {name: int((ends == outcome).sum()) for name, outcome in names.items()}
+
+
+def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingSet:
+    """Label the candles and keep what can be learnt from.
+
+    Raises DataError when features and candles do not belong together, when fewer than
+    `training.min_events` events remain, when all trades end alike, or when no feature ever changes.
+    """
+    if not len(candles):
+        raise DataError(f"{candles.series.key}: no candles; ingest history first")
+    rows = _rows_of(candles, table)
+    volatility = np.full(len(candles), np.nan)
+    volatility[rows] = table.column(VOLATILITY)
+    table_row = np.full(len(candles), -1, np.int64)
+    table_row[rows] = np.where(table.finite_rows(), np.arange(len(table)), -1)
+    labels = label_trades(candles, volatility, config.barriers, config.costs)
+    labels = labels[table_row[labels.index] >= 0]
+    holdout_start = int(candles.ts[int(len(candles) * (1 - config.training.holdout_fraction))])
+    embargo_ns = config.training.embargo_bars * candles.series.interval_ns
+    labels = labels[
+        purged(
+            labels.t0_ns, labels.t1_ns, np.arange(len(labels)),
+            start_ns=holdout_start, end_ns=int(candles.ts[-1]) + embargo_ns, embargo_ns=embargo_ns,
+        )
+    ]  # fmt: skip
+    interval_ns = candles.series.interval_ns
+    events = np.flatnonzero(candles.ts[labels.index] // interval_ns % config.training.stride_bars == 0)
+    found = TrainingSet(
+        table=table, table_rows=table_row[labels.index], labels=labels, events=events,
+        holdout_start_ns=holdout_start, embargo_ns=embargo_ns, candles_fingerprint=candles.fingerprint(),
+        series_key=candles.series.key, first_ns=int(candles.ts[0]), last_ns=int(candles.ts[-1]),
+        candle_rows=len(candles),
+    )  # fmt: skip
+    _check_learnable(found, config.training.min_events)
+    return found
+
+
+def _rows_of(candles: Candles, table: FeatureTable) -> NDArray[np.int64]:
+    """Where each row of the table stands among the candles."""
+    rows = np.searchsorted(candles.ts, table.ts)
+    if not len(table) or rows[-1] >= len(candles) or not np.array_equal(candles.ts[rows], table.ts):
+        raise DataError(
+            f"{candles.series.key}: the feature table holds bars that the candles do not; compute the features again"
+        )
+    return rows
+
+
+def _check_learnable(found: TrainingSet, min_events: int) -> None:
+    if len(found.events) < min_events:
+        raise DataError(
+            f"{found.series_key}: {len(found.events):,} labelled events from {found.candle_rows:,} candles, "
+            f"at least {min_events:,} are needed (training.min_events): use more history, "
+            "or a smaller training.stride_bars"
+        )
+    break_even(found.labels.net_return[found.events])
+    values = found.features(found.events)
+    if not (np.ptp(values, axis=0) > 0).any():
+        raise DataError(
+            f"{found.series_key}: every feature is constant over {len(values):,} events: the candles never move"
+        )

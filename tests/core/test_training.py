@@ -1,0 +1,171 @@
+"""Training learns what is there, says so when nothing is, leaks nothing, and repeats itself to the byte."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gal_friday_core import artifact
+from gal_friday_core.candles import Candles, Series
+from gal_friday_core.config import BarriersConfig, Config, CostsConfig, TrainingConfig
+from gal_friday_core.errors import DataError
+from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.features.schema import Feature, FeatureSchema
+from gal_friday_core.predictor import Predictor
+from gal_friday_core.training import train
+from gal_friday_core.training_set import assemble
+
+MINUTE = 60_000_000_000
+START = 1_600_000_020_000_000_000 // MINUTE * MINUTE
+SCHEMA = FeatureSchema(
+    "made_up", 1,
+    tuple(Feature(name, "1", 0, "made up") for name in ("volatility_60", "hint", "noise", "noise_2")),
+)  # fmt: skip
+FREE = CostsConfig(taker_fee="0.0002", maker_fee="0.0001", slippage="0")
+CONFIG = Config(
+    costs=FREE,
+    barriers=BarriersConfig(
+        horizon_bars=10, target_volatility=1.0, stop_volatility=1.0, min_width=0.002, max_width=0.1
+    ),
+    training=TrainingConfig(
+        trees=20, depth=3, min_child_weight=5, stride_bars=3, folds=3, embargo_bars=5, min_events=500
+    ),
+)
+
+
+def market(bars=12_000, seed=1, strength=1.0):
+    """A walk whose drift over the next 10 bars the feature `hint` tells, as strongly as said."""
+    rng = np.random.default_rng(seed)
+    drift = np.repeat(rng.normal(size=bars // 10 + 1), 10)[:bars]
+    steps = 0.001 * rng.normal(size=bars) + 0.0012 * strength * drift
+    close = 100 * np.exp(np.cumsum(steps))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    high, low = np.maximum(open_, close) * 1.0002, np.minimum(open_, close) * 0.9998
+    ts = START + MINUTE * np.arange(bars, dtype=np.int64)
+    candles = Candles(
+        Series("test", "BTC/USD", "1m"), ts, open_, high, low, close, np.ones(bars), np.ones(bars, np.int64)
+    )
+    hint = np.concatenate((drift[10:], np.zeros(10))) * (strength > 0) + 0.3 * rng.normal(size=bars)
+    # The hint looks into the next stretch: known in advance here, because the market is made up.
+    hint = np.roll(hint, 9)
+    values = np.column_stack((np.full(bars, 0.001), hint, rng.normal(size=(bars, 2))))
+    values[:60] = np.nan
+    return candles, FeatureTable(ts, values, SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def informed():
+    return train(*market(), CONFIG, code_version="abc123")
+
+
+@pytest.fixture(scope="module")
+def ignorant():
+    return train(*market(strength=0.0), CONFIG)
+
+
+def test_a_feature_that_tells_the_future_passes_the_gates(informed):
+    scores = informed.report.pooled
+    assert informed.passed, informed.report.verdict.reasons
+    assert scores.auc.low > 0.6
+    assert scores.log_loss.value < scores.base_log_loss
+    assert scores.mean_net_return.low > 0
+    assert len(informed.report.folds) == 3
+    assert "better than always saying" in informed.report.verdict.reasons[0]
+
+
+def test_noise_is_refused_and_the_reason_is_told(ignorant):
+    assert not ignorant.passed
+    assert ignorant.report.pooled.auc.low < 0.5 < ignorant.report.pooled.auc.high
+    assert any("of the base rate" in reason for reason in ignorant.report.verdict.reasons)
+
+
+def test_the_same_input_gives_the_same_bytes(informed):
+    again = train(*market(), CONFIG, code_version="abc123")
+    assert again.files == informed.files
+    assert again.artifact_id == informed.artifact_id
+
+
+def test_another_seed_gives_another_model(informed):
+    other = CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update={"seed": 5})})
+    assert train(*market(), other).files[artifact.MODEL] != informed.files[artifact.MODEL]
+
+
+def test_what_comes_after_the_holdout_begins_changes_no_model(informed):
+    candles, table = market()
+    later = candles.ts >= informed.holdout_start_ns
+    changed = Candles(
+        candles.series, candles.ts,
+        *(np.where(later, column * 3, column) for column in candles.columns()[1:5]),
+        candles.volume, candles.trades,
+    )  # fmt: skip
+    values = np.where(later[:, None], -7.0, table.values)
+    again = train(changed, FeatureTable(table.ts, values, SCHEMA), CONFIG, code_version="abc123")
+    for name in (artifact.MODEL, artifact.CALIBRATION, artifact.REPORT):
+        assert again.files[name] == informed.files[name]
+
+
+def test_no_label_of_the_training_set_reaches_the_holdout():
+    data = assemble(*market(), CONFIG)
+    assert data.labels.t1_ns.max() + data.embargo_ns < data.holdout_start_ns
+    assert np.isfinite(data.features(np.arange(len(data.labels)))).all()
+
+
+def test_the_artifact_predicts_and_says_where_it_came_from(informed):
+    model = Predictor.from_files(informed.files, model_id="m@v1", model_type="m", version=1)
+    row = np.array([0.001, 1.0, 0.0, 0.0])
+    assert model.predict_row(row) > model.predict_row(row * [1, -1, 1, 1])
+    assert 0 < model.entry_threshold < 1
+    assert model.metadata.code_version == "abc123"
+    assert model.metadata.data["candles_sha256"] == market()[0].fingerprint()
+    assert model.metadata.parity["differing"] == 0
+    assert model.metadata.parity["rows"] > 1_000
+    assert model.barriers == CONFIG.barriers
+    assert model.costs == CONFIG.costs
+
+
+def test_the_report_file_is_the_report(informed):
+    report = json.loads(informed.files[artifact.REPORT])
+    assert report == json.loads(json.dumps(informed.report.to_dict(), allow_nan=False))
+
+
+def test_progress_is_told_to_its_end():
+    told = []
+    train(*market(6_000), CONFIG, lambda *stage: told.append(stage))
+    assert told[0] == ("labels", 0, 1)
+    assert ("folds", 3, 3) in told
+    assert told[-1] == ("model", 1, 1)
+
+
+def test_too_few_events_say_how_many_are_needed():
+    with pytest.raises(DataError, match=r"test:BTC-USD:1m: \d+ labelled events from 1,000 candles.*500"):
+        train(*market(1_000), CONFIG)
+
+
+def test_no_candles_say_what_to_do():
+    candles, table = market(100)
+    with pytest.raises(DataError, match="no candles; ingest history first"):
+        train(candles[:0], table[:0], CONFIG)
+
+
+def test_costs_that_no_target_can_pay_are_refused_in_plain_words():
+    costly = CONFIG.model_copy(update={"costs": CostsConfig(taker_fee="0.5")})
+    with pytest.raises(DataError, match="labelled trades lost: there is nothing to learn"):
+        train(*market(6_000), costly)
+
+
+def test_constant_features_are_refused_in_plain_words():
+    candles, table = market(6_000)
+    values = np.where(np.isnan(table.values), np.nan, 1.0)
+    with pytest.raises(DataError, match="every feature is constant"):
+        train(candles, FeatureTable(table.ts, values, SCHEMA), CONFIG)
+
+
+def test_features_of_other_bars_are_refused():
+    candles, table = market(6_000)
+    with pytest.raises(DataError, match="holds bars that the candles do not"):
+        train(candles, FeatureTable(table.ts + 1, table.values, SCHEMA), CONFIG)
+
+
+def test_features_of_a_part_of_the_bars_are_enough():
+    candles, table = market(12_000)
+    assert len(assemble(candles, table[1_000:], CONFIG).labels) < len(assemble(candles, table, CONFIG).labels)
