@@ -4,7 +4,7 @@
 simulation) is nothing but a choice of these.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -36,8 +36,8 @@ class Ids(Protocol):
 class Feed(Protocol):
     """Market data in time order."""
 
-    def candles(self) -> AsyncIterator[MarketDataOHLCV]:
-        """Closed bars, each once; ends when the feed has no more."""
+    def candles(self) -> AsyncGenerator[MarketDataOHLCV, None]:
+        """Closed bars, each once; ends when the feed has no more. Whoever leaves early closes the generator."""
         ...
 
     async def close(self) -> None: ...

@@ -103,8 +103,32 @@ class BacktestingEngine:
         self, engine: Engine, curve: list[tuple[int, Decimal]], fills: list[ExecutionReport]
     ) -> dict[str, Any]:
         confidence = self._config.config.gates.confidence
-        report: Mapping[str, Any] = performance(curve, fills, confidence=confidence)
-        return {**report, "series": self._series.key, "engine": engine.summary()}
+        summary = engine.summary()
+        models = ", ".join(summary["model_ids"]) or "no model"
+        return {
+            **performance(curve, fills, confidence=confidence),
+            "title": f"Backtest of {models}",
+            "series": self._series.key,
+            "engine": summary,
+            "notes": _notes(summary),
+            "context": {
+                "series": self._series.key,
+                "model": models,
+                "bars": f"{summary['bars']:,}",
+                "predictions": f"{summary['predictions']:,}",
+                **{name: str(value) for name, value in self._config.config.costs},
+            },
+        }
+
+
+def _notes(summary: Mapping[str, Any]) -> list[str]:
+    """What a reader must know before the figures."""
+    notes = []
+    if summary["override"]:
+        notes.append(f"Traded under an override: {summary['override']}.")
+    if summary["halted"]:
+        notes.append(f"Trading halted: {'; '.join(summary['halt_reasons'])}.")
+    return notes
 
 
 def _series(config: ConfigurationManager, predictor: Predictor | None) -> Series:

@@ -1,6 +1,7 @@
 """Brings the market onto the bus: each closed bar once, in order, and only when the last one is digested (001 §2.1)."""
 
 from collections import Counter
+from contextlib import aclosing
 
 from gal_friday_core.payloads import MarketDataOHLCV
 from gal_friday_core.ports import Exchange, Feed
@@ -47,18 +48,21 @@ class DataIngestor:
         A simulated venue sees a bar before the strategy does, so that what was decided on the last bar
         fills in this one.
         """
-        working, settle = self._tasks, self._tasks.settle
-        async for candle in self._feed.candles():
-            if not self._running:
-                return
-            if not self._is_new(candle):
-                continue
-            await self._exchange.on_candle(candle)
-            if working.working:
-                await settle()
-            await self._publish_market_data(candle)
-            if working.working:
-                await settle()
+        async with aclosing(self._feed.candles()) as candles:
+            async for candle in candles:
+                if not self._running:
+                    return
+                if self._is_new(candle):
+                    await self._take(candle)
+
+    async def _take(self, candle: MarketDataOHLCV) -> None:
+        tasks = self._tasks
+        await self._exchange.on_candle(candle)
+        if tasks.working:
+            await tasks.settle()
+        await self._publish_market_data(candle)
+        if tasks.working:
+            await tasks.settle()
 
     async def _publish_market_data(self, candle: MarketDataOHLCV) -> None:
         self.published += 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from decimal import Decimal
 
 from gal_friday_core.candles import Candles
@@ -54,7 +54,7 @@ class RecordedFeed:
     def __len__(self) -> int:
         return sum(map(len, self._candles))
 
-    async def candles(self) -> AsyncIterator[MarketDataOHLCV]:
+    async def candles(self) -> AsyncGenerator[MarketDataOHLCV, None]:
         clock, loop = self._clock, asyncio.get_running_loop()
         due = loop.time()
         for number, (close_ns, bar) in enumerate(self._by_close()):

@@ -231,5 +231,5 @@ class StrategyArbitrator:
         for pair, desk in self._desks.items():
             position = self._positions.position(pair)
             if position.quantity > 0 and desk.exit is None:
-                wish = Proposal(side="SELL", reason="HORIZON_REACHED")
+                wish = Proposal(side="SELL", reason="LIQUIDATION")
                 await self._propose(desk, wish, position.average_entry_price, now)

@@ -72,7 +72,7 @@ def backtest(
         predictor = asyncio.run(_predictor(manager, model, chosen))
         capital = manager.config.paper.initial_cash if cash is None else Decimal(str(cash))
         report = _run(manager, lake, chosen, predictor, threshold, _span(lake, chosen, start, end), capital)
-    report["model_id"] = predictor.model_id
+    report = {"model_id": predictor.model_id, **report}
     if output is not None:
         _write(output, report)
     if as_json:
@@ -179,7 +179,7 @@ def _write(folder: Path, report: dict[str, Any]) -> None:
 
 
 def _table(report: dict[str, Any]) -> Table:
-    table = Table("", "", title=f"Backtest of {report['model_id']}", show_header=False)
+    table = Table("", "", title=report["title"], show_header=False)
     sharpe, trades = report["sharpe"], report["trades"]
     rows = {
         "time": f"{report['start'][:16]} to {report['end'][:16]}",

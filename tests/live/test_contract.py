@@ -1,0 +1,85 @@
+"""The interfaces of the specification: classes with their public methods, as far as they exist here."""
+
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.bus import EnhancedEventBus, PubSubManager
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.execution_handler import ExecutionHandler
+from gal_friday_live.feature_engine import FeatureEngine
+from gal_friday_live.model_registry import ModelRegistry
+from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.prediction_service import PredictionService
+from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.strategy_arbitrator import StrategyArbitrator
+
+INTERFACES = json.loads(Path(__file__).with_name("contract.json").read_text(encoding="utf-8"))["interfaces"]
+BUILT = {
+    "BacktestingEngine": BacktestingEngine,
+    "ConfigurationManager": ConfigurationManager,
+    "DataIngestor": DataIngestor,
+    "EnhancedEventBus": PubSubManager,
+    "ExecutionHandler": ExecutionHandler,
+    "FeatureEngine": FeatureEngine,
+    "ModelRegistry": ModelRegistry,
+    "MonitoringService": MonitoringService,
+    "PortfolioManager": PortfolioManager,
+    "PredictionService": PredictionService,
+    "RiskManager": RiskManager,
+    "StrategyArbitrator": StrategyArbitrator,
+}
+POSITIONAL = {
+    "BacktestingEngine": ["config"],
+    "ConfigurationManager": ["config_path"],
+    "DataIngestor": ["config", "event_bus"],
+    "ExecutionHandler": ["config", "event_bus"],
+    "FeatureEngine": ["config", "event_bus"],
+    "ModelRegistry": ["config", "database"],
+    "MonitoringService": ["config", "event_bus"],
+    "PortfolioManager": ["config", "event_bus"],
+    "PredictionService": ["config", "event_bus", "process_pool_executor"],
+    "RiskManager": ["config", "event_bus", "portfolio_manager"],
+    "StrategyArbitrator": ["config", "event_bus"],
+}
+SYNCHRONOUS = {
+    "get_current_state",
+    "is_halted",
+    "run_backtest",
+    "load_config",
+    "get",
+    "subscribe",
+    "unsubscribe",
+}
+
+
+@pytest.mark.parametrize("name", sorted(BUILT))
+def test_every_public_method_of_the_contract_exists(name):
+    missing = [method for method in INTERFACES[name] if not callable(getattr(BUILT[name], method, None))]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", sorted(POSITIONAL))
+def test_constructors_take_the_positional_parameters_of_the_contract_and_ports_by_keyword(name):
+    parameters = list(inspect.signature(BUILT[name].__init__).parameters.values())[1:]
+    positional = [item.name for item in parameters if item.kind is item.POSITIONAL_OR_KEYWORD]
+    assert positional == POSITIONAL[name]
+
+
+@pytest.mark.parametrize("name", sorted(BUILT))
+def test_what_the_contract_calls_synchronous_is_and_the_rest_of_a_service_is_not(name):
+    for method in INTERFACES[name]:
+        function = getattr(BUILT[name], method)
+        synchronous = method in SYNCHRONOUS or (method.startswith("get_") and name == "ConfigurationManager")
+        asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        assert asynchronous != synchronous, method
+
+
+def test_the_bus_protocol_is_what_the_bus_offers():
+    for method in INTERFACES["EnhancedEventBus"]:
+        assert hasattr(EnhancedEventBus, method)
