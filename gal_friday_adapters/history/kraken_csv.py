@@ -27,7 +27,7 @@ def read_kraken_csv(content: bytes, series: Series, source: str) -> RawCandles:
 
     Raises DataError where it is empty, not text, cut off, with a header, or of another column count.
     """
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{source}: the file is empty; {NOTHING_STORED}. Fetch it again")
     if b"\0" in content[:65_536]:
         raise DataError(f"{source}: not a text file; {NOTHING_STORED}. Expected Kraken's OHLCVT lines")

@@ -2,11 +2,14 @@
 
 A path that the user names must be readable as candles. Inside a folder or an archive, what is not a
 candle file (or a derivative, or of another pair or interval than asked for) is left out with its reason.
+The options overrule the name of a single file; among several files they choose.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zipfile import ZipFile, ZipInfo
 
 from gal_friday_adapters.history.archive import members, read_member
 from gal_friday_adapters.history.kraken_csv import read_kraken_csv
@@ -44,7 +47,9 @@ def sources(paths: list[Path], overrides: Overrides) -> Iterator[Source | LeftOu
         if not path.exists():
             raise DataError(f"{path}: no such file or directory; check the path")
     for path in paths:
-        yield from _in_folder(path, overrides) if path.is_dir() else _named(path, overrides)
+        yield from (
+            _in_folder(path, overrides) if path.is_dir() else _named(path, overrides, alone=len(paths) == 1)
+        )
 
 
 def _in_folder(folder: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:
@@ -58,7 +63,7 @@ def _in_folder(folder: Path, overrides: Overrides) -> Iterator[Source | LeftOut]
         for item in (
             _archived(path, overrides) if path.suffix.lower() == ".zip" else _filtered(path, overrides)
         ):
-            found = found or isinstance(item, Source)
+            found = found or isinstance(item, Source) or item.refused
             yield item
     if not found:
         raise DataError(
@@ -71,10 +76,12 @@ def _visible(path: Path, folder: Path) -> bool:
     return not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _named(path: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:
+def _named(path: Path, overrides: Overrides, *, alone: bool) -> Iterator[Source | LeftOut]:
     suffix = path.suffix.lower()
     if suffix == ".zip":
         yield from _named_archive(path, overrides)
+    elif suffix in SUFFIXES and not alone and overrides != Overrides():
+        yield from _filtered(path, overrides)
     elif suffix in SUFFIXES:
         try:
             yield _source(path, series_of(path.name, overrides))
@@ -86,31 +93,30 @@ def _named(path: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:
 
 
 def _named_archive(path: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:
-    found = False
-    try:
-        for item in _archived(path, overrides):
-            found = found or isinstance(item, Source)
-            yield item
-    except DataError as error:
-        yield LeftOut(path.name, str(error), refused=True)
-        return
-    if not found:
+    told = False
+    for item in _archived(path, overrides):
+        told = told or isinstance(item, Source) or item.refused
+        yield item
+    if not told:
         reason = f"{path.name}: no member is a candle file such as XBTUSD_1.csv; {NOTHING_STORED}. Check the archive"
         yield LeftOut(path.name, reason, refused=True)
 
 
 def _archived(path: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:
-    for name, entry, archive in members(path):
-        shown = f"{path.name}!{entry.filename}"
-        series = _wanted_series(name, overrides)
-        if isinstance(series, str):
-            yield LeftOut(shown, series)
-            continue
+    try:
+        for name, entry, archive in members(path):
+            shown = f"{path.name}!{entry.filename}"
+            series = _wanted_series(name, overrides)
+            if isinstance(series, str):
+                yield LeftOut(shown, series)
+            else:
+                yield Source(shown, series, partial(_read_archived, path, entry, archive, series, shown))
+    except DataError as error:
+        yield LeftOut(path.name, str(error), refused=True)
 
-        def read(entry=entry, archive=archive, series=series, shown=shown) -> RawCandles:  # type: ignore[no-untyped-def]  # noqa: ANN001
-            return read_kraken_csv(read_member(path, entry, archive), series, shown)
 
-        yield Source(shown, series, read)
+def _read_archived(path: Path, entry: ZipInfo, archive: ZipFile, series: Series, shown: str) -> RawCandles:
+    return read_kraken_csv(read_member(path, entry, archive), series, shown)
 
 
 def _filtered(path: Path, overrides: Overrides) -> Iterator[Source | LeftOut]:

@@ -14,6 +14,8 @@ from gal_friday_core.errors import DataError
 from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
 
 if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
+
     from gal_friday_adapters.history.report import FileReport, IngestReport
     from gal_friday_adapters.lake import CandleLake
     from gal_friday_core.candle_quality import QualityReport
@@ -40,13 +42,14 @@ def ingest(
     pair: Annotated[
         str | None,
         typer.Option(
-            help="As BASE/QUOTE, e.g. XBT/USD. With files: overrules or filters names.", show_default=False
+            help="As BASE/QUOTE, e.g. XBT/USD. Overrules the name of a file; among several, chooses.",
+            show_default=False,
         ),
     ] = None,
     interval: Annotated[
         str | None,
         typer.Option(
-            help="Bar length: 1m 5m 15m 30m 1h 4h 1d. With files: overrules or filters.", show_default=False
+            help="Bar length: 1m 5m 15m 30m 1h 4h 1d. Overrules or chooses, as --pair.", show_default=False
         ),
     ] = None,
     venue: Annotated[
@@ -142,7 +145,7 @@ def _from_exchange(
     return ingest_exchange(series, lake, since_ns=from_iso(since), deep=deep, progress=progress)
 
 
-def _tell_retry(details: "stamina.instrumentation.RetryDetails") -> None:  # type: ignore[name-defined]  # noqa: F821
+def _tell_retry(details: "RetryDetails") -> None:
     console.print(
         f"[yellow]the exchange did not answer ({type(details.caused_by).__name__}); "
         f"next try in {details.wait_for:.1f} s[/]"

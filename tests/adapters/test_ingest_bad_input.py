@@ -325,6 +325,19 @@ class TestFolders:
             "another interval than 1m",
         ]
 
+    def test_options_choose_among_several_named_files_and_never_merge_them(self, lake, tmp_path):
+        paths = [write_csv(tmp_path, LINES, name) for name in ("XBTUSD_1.csv", "ETHUSD_1.csv")]
+        report = ingest_paths(paths, lake, overrides=Overrides(pair="BTC/USD"))
+        assert [file.status for file in report.files] == ["stored", "left out"]
+
+    def test_a_damaged_archive_among_good_files_is_refused_alone(self, lake, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "a.zip").write_bytes(b"PK")
+        write_csv(folder, LINES)
+        report = ingest_paths([folder], lake, keep_going=True)
+        assert [file.status for file in report.files] == ["stored", "refused"]
+
 
 def zipped(path, members, **options):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, **options) as file:

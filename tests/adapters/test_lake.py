@@ -170,35 +170,35 @@ import sys
 from pathlib import Path
 from gal_friday_adapters.ingest import ingest_paths
 from gal_friday_adapters.lake import CandleLake
-ingest_paths([sys.argv[1]], CandleLake(Path(sys.argv[2])), progress=lambda *a: print(*a, flush=True))
+ingest_paths([sys.argv[1]], CandleLake(Path(sys.argv[2])))
 """
 
 
-def test_killed_at_any_month_and_run_again_ends_in_the_same_lake(tmp_path):
-    candles = bars(60 * 24 * 75, start=from_iso("2024-01-01"))  # three months
+def start_ingest(source, lake):
+    return subprocess.Popen([sys.executable, "-c", WRITER, str(source), str(lake)])
+
+
+def test_an_ingest_killed_at_any_moment_and_run_again_ends_in_the_same_lake(tmp_path):
+    candles = bars(60 * 24 * 120, start=from_iso("2024-01-01"))  # four months
     source = tmp_path / "XBTUSD_1.csv"
     lines = zip(*(column.tolist() for column in (candles.ts // 10**9, *candles.columns()[1:])), strict=True)
     source.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
     whole = tmp_path / "whole"
-    subprocess.run([sys.executable, "-c", WRITER, str(source), str(whole)], check=True, capture_output=True)
-    for boundary in range(3):
-        broken = tmp_path / f"broken{boundary}"
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(source), str(broken)], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(boundary + 1):  # the first line says that reading began, each later one ends a month
-            process.stdout.readline()
+    assert start_ingest(source, whole).wait() == 0
+    expected = tree(whole)
+    assert len(expected) == 5  # four months, and what they cover
+    for months in (0, 1, 3):  # killed as soon as so many are there, wherever the writer is then
+        broken = tmp_path / f"broken{months}"
+        process = start_ingest(source, broken)
+        while len(list(broken.rglob("*.lock"))) == 0 or len(list(broken.rglob("data.parquet"))) < months:
+            if process.poll() is not None:
+                break
         process.kill()
         process.wait()
-        process.stdout.close()
-        before = tree(broken) if broken.exists() else {}
-        assert all(
-            tree(whole)[name] == content for name, content in before.items() if not name.endswith(".tmp")
-        )
-        subprocess.run(
-            [sys.executable, "-c", WRITER, str(source), str(broken)], check=True, capture_output=True
-        )
-        assert tree(broken) == tree(whole)
+        left = tree(broken)
+        assert all(expected[name] == content for name, content in left.items() if not name.endswith(".tmp"))
+        assert start_ingest(source, broken).wait() == 0
+        assert tree(broken) == expected
 
 
 def test_feature_tables_keep_columns_types_and_metadata(tmp_path):
