@@ -13,8 +13,8 @@ from gal_friday_core.errors import StorageError
 WAYS = ("drop", "drop+reach", "namespace")
 """Of `run_as.py`, the one with the least power first."""
 _LAUNCHER = Path(__file__).with_name("run_as.py")
-# Reads what PostgreSQL reads and writes where it writes: $1 bin folder, $2 a file it needs, $3 its data.
-_PROBE = '"$1/initdb" --version && "$1/postgres" --version && test -r "$2" && test -w "$3" && test -x "$3"'
+# $1 bin folder, $2 data. With --show, initdb looks for every program and file that it needs, and stops.
+_PROBE = '"$1/initdb" --show -U postgres -D "$2" && test -w "$2" && test -x "$2"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ def choose_account(binaries: Path, data: Path) -> Account:
     for way in WAYS:
         account = _account(way, uid, gid)
         account.own(data)
-        probe = account.run(["/bin/sh", "-c", _PROBE, "probe", binaries, _needed_file(binaries), data])
+        probe = account.run(["/bin/sh", "-c", _PROBE, "probe", binaries, data])
         if probe.returncode == 0:
             return account
-        refusals.append(" ".join(probe.stdout.split()) or way)
+        refusals.append(f"{way}: {last_lines(probe.stdout, 1)}")
     raise StorageError(
         "PostgreSQL refuses to run as root, and no other user can run it here "
         f"({'; '.join(refusals)}): start as an ordinary user, "
@@ -97,10 +97,11 @@ def _account(way: str, uid: int, gid: int) -> Account:
 
 
 def _unprivileged(data: Path) -> tuple[int, int]:
-    """The present owner of the data unless that is root, else `nobody`, who exists on every system."""
-    owner = data.stat()
-    if owner.st_uid != 0:
-        return owner.st_uid, owner.st_gid
+    """The present owner of the data if they are a known ordinary user, else `nobody`, whom every system has."""
+    owner = data.stat().st_uid
+    for known in pwd.getpwall():
+        if known.pw_uid == owner != 0:
+            return known.pw_uid, known.pw_gid
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError as error:
@@ -110,5 +111,6 @@ def _unprivileged(data: Path) -> tuple[int, int]:
     return nobody.pw_uid, nobody.pw_gid
 
 
-def _needed_file(binaries: Path) -> Path:
-    return binaries.parent / "share" / "postgresql" / "postgres.bki"
+def last_lines(text: str, count: int = 3) -> str:
+    """The end of what a program said, on one line."""
+    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "no message"

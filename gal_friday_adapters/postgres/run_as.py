@@ -17,7 +17,8 @@ from pathlib import Path
 # linux/capability.h and linux/prctl.h
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 _CAPABILITY_VERSION_3 = 0x20080522
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
+_PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 28, 47, 2
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CLONE_NEWUSER = 0x10000000
 
 
@@ -48,7 +49,9 @@ def drop_and_reach(uid: int, gid: int) -> None:
     held = _get_capabilities()[0].permitted & ((1 << _CAP_DAC_OVERRIDE) | (1 << _CAP_DAC_READ_SEARCH))
     if not held:
         raise OSError("this root holds neither CAP_DAC_OVERRIDE nor CAP_DAC_READ_SEARCH")
-    _prctl(_PR_SET_KEEPCAPS, 1)
+    # Keeps capabilities over the change of user, and makes access(2) respect them, by which PostgreSQL
+    # looks for its own programs.
+    _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     drop(uid, gid)
     low, high = _CapabilitySet(held, held, held), _CapabilitySet(0, 0, 0)
     _check(_libc.capset(ctypes.byref(_header()), (_CapabilitySet * 2)(low, high)))

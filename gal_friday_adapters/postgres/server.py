@@ -20,7 +20,7 @@ from typing import Self
 
 import psutil
 
-from gal_friday_adapters.postgres.account import Account, choose_account
+from gal_friday_adapters.postgres.account import Account, choose_account, last_lines
 from gal_friday_adapters.postgres.connect import connect, ensure_database, socket_url
 from gal_friday_core.errors import StorageError
 
@@ -114,10 +114,28 @@ class EmbeddedPostgres:
             self._check_version()
         else:
             self._initialise()
-        if self._postmaster() is None:
-            self._launch(choose_account(binaries(), self._cluster))
-        self._await_connections()
+        self._bring_up()
         ensure_database(self.url("postgres"), DATABASE)
+
+    def _bring_up(self) -> None:
+        """Adopt the server that runs, or launch one, and wait until it takes connections."""
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        launched = False
+        while not self._accepts_connections("postgres"):
+            if not self._runs():
+                # Of a killed server some process may live for a moment more: PostgreSQL then refuses, rightly.
+                if launched and "still in use" not in self._end_of_log():
+                    raise StorageError(
+                        f"the embedded PostgreSQL in {self._cluster} did not start: {self._end_of_log()}"
+                    )
+                self._launch(choose_account(binaries(), self._cluster))
+                launched = True
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"the embedded PostgreSQL in {self._cluster} took no connection in {_START_TIMEOUT_S} s: "
+                    f"{self._end_of_log()}"
+                )
+            time.sleep(_POLL_S)
 
     def _initialise(self) -> None:
         """Make the cluster beside its final place, so that an interrupted start leaves nothing half-made."""
@@ -129,14 +147,13 @@ class EmbeddedPostgres:
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = account.run([str(binaries() / "initdb"), "-D", str(fresh), *options, *locale])
         if done.returncode != 0:
-            raise StorageError(f"cannot create a PostgreSQL cluster in {fresh}: {_last_lines(done.stdout)}")
+            raise StorageError(f"cannot create a PostgreSQL cluster in {fresh}: {last_lines(done.stdout)}")
         fresh.rename(self._cluster)
 
     def _launch(self, account: Account) -> None:
         """Start the server as our child, in a session of its own: it goes down last, and when we say so."""
         socket_directory = self._make_socket_directory(account)
-        # Checked: nobody runs. PostgreSQL itself believes any process of its user that has the old number.
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
+        self._disown_pid_file()
         for left in socket_directory.glob(".s.PGSQL.*"):
             left.unlink()
         quoted = '"' + str(socket_directory).replace('"', '""') + '"'
@@ -144,6 +161,17 @@ class EmbeddedPostgres:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._trim_log()
         self._child = account.spawn([binaries() / "postgres", "-D", self._cluster, *options], self._log)
+
+    def _disown_pid_file(self) -> None:
+        """Let PostgreSQL see that the pid file which a killed server left is stale.
+
+        It believes any process of its user that now has the old number, but never its own parent: us. The file
+        stays, since by its shared memory key PostgreSQL finds out whether parts of the old server still live.
+        """
+        pid_file = self._cluster / "postmaster.pid"
+        if pid_file.exists():
+            _, *rest = pid_file.read_text(encoding="utf-8").split("\n")
+            pid_file.write_text("\n".join([str(os.getpid()), *rest]), encoding="utf-8")
 
     def _shut_down(self) -> None:
         """Fast shutdown; a server that does not answer is cut off, and recovers at its next start."""
@@ -176,16 +204,6 @@ class EmbeddedPostgres:
         except (OSError, ValueError, psutil.Error):
             return None
         return process.pid if ours else None
-
-    def _await_connections(self) -> None:
-        """A server that crashed recovers first, whether we launched or adopted it."""
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        while not self._accepts_connections("postgres"):
-            if not self._runs() or time.monotonic() > deadline:
-                raise StorageError(
-                    f"the embedded PostgreSQL in {self._cluster} did not start: {self._end_of_log()}"
-                )
-            time.sleep(_POLL_S)
 
     def _accepts_connections(self, database: str) -> bool:
         try:
@@ -255,7 +273,7 @@ class EmbeddedPostgres:
 
     def _end_of_log(self) -> str:
         try:
-            return _last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
+            return last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return f"nothing in {self._log}"
 
@@ -280,8 +298,3 @@ def _is_private(directory: Path) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o700
-
-
-def _last_lines(text: str, count: int = 3) -> str:
-    """The end of a log, on one line."""
-    return " | ".join(line.strip() for line in text.strip().splitlines()[-count:]) or "no message"

@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 from gal_friday_adapters.postgres import account
+from gal_friday_adapters.postgres import server as server_module
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.server import EmbeddedPostgres, binaries
 from gal_friday_core.errors import StorageError
@@ -137,6 +139,26 @@ def test_a_killed_server_recovers_at_the_next_start(used: Path, owner: "subproce
         assert postmaster(used).pid != left_running.pid
 
 
+def test_a_start_waits_for_what_still_lives_of_a_killed_server(
+    used: Path, owner: "subprocess.Popen[str]"
+) -> None:
+    left_running = postmaster(used)
+    part = left_running.children()[0]
+    part.suspend()  # it cannot notice that its parent died
+    owner.kill()
+    owner.wait()
+    left_running.kill()
+    left_running.wait()
+    server = EmbeddedPostgres(used)
+    with ThreadPoolExecutor() as threads:
+        starting = threads.submit(server.start)
+        while "still in use" not in (used / "server.log").read_text(encoding="utf-8"):
+            assert not starting.done()
+        part.resume()
+        assert kept_value(starting.result()) == 7
+    server.stop()
+
+
 def test_a_pid_file_that_names_a_stranger_is_stale(used: Path) -> None:
     pid_file = used / "cluster" / "postmaster.pid"
     pid_file.write_text(f"{os.getpid()}\n{used / 'cluster'}\n1700000000\n5432\n\n\n", encoding="utf-8")
@@ -210,41 +232,52 @@ def test_foreign_postgres_variables_change_nothing(used: Path, monkeypatch: pyte
 
 
 @as_root
-def test_root_runs_it_as_another_user_below_a_folder_only_root_may_enter(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    with EmbeddedPostgres(home / "data") as server:
-        assert postmaster(server.data_dir).uids().real != 0
-        with connect(server.url()) as connection:
-            connection.execute("create table t (a int)")
-            connection.execute("checkpoint")
-    with EmbeddedPostgres(home / "data") as server, connect(server.url()) as connection:
-        assert connection.execute("select count(*) from t").fetchone() == (0,)
-
-
-@as_root
 def test_root_keeps_the_user_who_made_the_cluster(copied: Path) -> None:
     (copied / "cluster").chmod(0o700)
-    os.chown(copied / "cluster", 12345, 12345)
-    assert account.choose_account(binaries(), copied / "cluster").uid == 12345
+    daemon = pwd.getpwnam("daemon")
+    os.chown(copied / "cluster", daemon.pw_uid, daemon.pw_gid)
+    assert account.choose_account(binaries(), copied / "cluster").uid == daemon.pw_uid
 
 
 @as_root
+def test_root_takes_over_a_cluster_whose_owner_is_unknown_here(copied: Path) -> None:
+    os.chown(copied / "cluster", 54321, 54321)
+    with EmbeddedPostgres(copied) as server:
+        assert kept_value(server.url()) == 7
+
+
+@pytest.fixture
+def roots_own_binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL's programs where only root may go, as in a virtual environment below root's home."""
+    closed = tmp_path / "closed"
+    wheel = binaries().parents[1]
+    for folder in (binaries().parent, *wheel.parent.glob(f"{wheel.name}.libs")):
+        shutil.copytree(folder, closed / folder.relative_to(wheel.parent), symlinks=True)
+    closed.chmod(0o700)
+    moved = closed / binaries().relative_to(wheel.parent)
+    monkeypatch.setattr(server_module, "binaries", lambda: moved)
+
+
+@as_root
+@pytest.mark.usefixtures("roots_own_binaries")
 @pytest.mark.parametrize("way", ["drop+reach", "namespace"])
-def test_each_way_of_leaving_root_can_run_the_server(
-    copied: Path, way: str, monkeypatch: pytest.MonkeyPatch
+def test_each_way_of_leaving_root_makes_and_runs_a_cluster_behind_closed_folders(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(account, "WAYS", (way,))
-    copied.chmod(0o700)
+    tmp_path.chmod(0o700)
     try:
-        server = EmbeddedPostgres(copied)
+        server = EmbeddedPostgres(tmp_path / "pg")
         url = server.start()
     except StorageError as error:
         if way == "namespace" and "Operation not permitted" in str(error):
             pytest.skip("user namespaces are switched off here")
         raise
-    assert kept_value(url) == 7
-    assert (copied / "cluster").stat().st_uid == (0 if way == "namespace" else 65534)
+    with connect(url) as connection:
+        connection.execute("create table t (a int)")
+        connection.execute("checkpoint")
+    assert postmaster(tmp_path / "pg").uids().real == (0 if way == "namespace" else 65534)
+    assert (tmp_path / "pg" / "cluster").stat().st_uid == (0 if way == "namespace" else 65534)
     server.stop()
 
 
