@@ -119,10 +119,11 @@ def test_a_changed_lock_is_installed(clone: Path, tools: Path) -> None:
 def test_an_interrupted_installation_is_made_anew(clone: Path, tools: Path) -> None:
     assert start(clone, tools=tools).returncode == 0
     (clone / ".venv" / "installed").unlink()  # the stamp is the last thing an installation writes
-    for module in (clone / ".venv").rglob("mdurl/*.py"):
+    installed = "lib/python*/site-packages/mdurl/*.py"
+    for module in (clone / ".venv").glob(installed):
         module.unlink()
     assert start(clone, tools=tools).returncode == 0
-    assert list((clone / ".venv").rglob("mdurl/__init__.py"))
+    assert list((clone / ".venv").glob(installed))
 
 
 def test_two_starts_at_once_install_once(clone: Path, tools: Path) -> None:
