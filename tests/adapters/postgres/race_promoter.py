@@ -34,4 +34,5 @@ async def main(url: str, seed: str, count: str, *model_ids: str) -> None:
     sys.stdout.write(json.dumps(outcomes))
 
 
-asyncio.run(main(*sys.argv[1:]))
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
