@@ -15,7 +15,7 @@ from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.performance import performance
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
-from gal_friday_core.times import SECOND_NS
+from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.fixed_models import FixedModels
@@ -110,7 +110,7 @@ class BacktestingEngine:
             "title": f"Backtest of {models}",
             "series": self._series.key,
             "engine": summary,
-            "notes": _notes(summary),
+            "notes": [*_notes(summary), *_in_sample(engine, curve[0][0])],
             "context": {
                 "series": self._series.key,
                 "model": models,
@@ -129,6 +129,19 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     if summary["halted"]:
         notes.append(f"Trading halted: {'; '.join(summary['halt_reasons'])}.")
     return notes
+
+
+def _in_sample(engine: Engine, start_ns: int) -> list[str]:
+    """A model knows the history it was trained on: what it earns there says nothing."""
+    held_out = {
+        name: engine.prediction.model(name).predictor.metadata.holdout_start_ns
+        for name in engine.prediction.model_ids
+    }
+    return [
+        f"In sample: {name} was trained on everything before {to_iso(moment)[:16]}."
+        for name, moment in held_out.items()
+        if start_ns < moment
+    ]
 
 
 def _series(config: ConfigurationManager, predictor: Predictor | None) -> Series:

@@ -79,6 +79,8 @@ def backtest(
         print_json(report)
     else:
         console.print(_table(report))
+        for note in report["notes"]:
+            console.print(f"[yellow]{note}[/]")
 
 
 @contextmanager
