@@ -58,18 +58,18 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
 @njit(cache=True)
 def _calibrated_row(  # noqa: PLR0917 - compiled kernels take positions
-    nodes: Any, roots: Any, steps: Any, base_margin: Any, slope: float, intercept: float, values: Any
+    nodes: Any, groups: Any, base_margin: Any, slope: float, intercept: float, values: Any
 ) -> float:
-    return calibrated(slope, intercept, np.float64(margin_row(nodes, roots, steps, base_margin, values)))
+    return calibrated(slope, intercept, np.float64(margin_row(nodes, groups, base_margin, values)))
 
 
 @njit(cache=True)
 def _calibrated_rows(  # noqa: PLR0917 - compiled kernels take positions
-    nodes: Any, roots: Any, steps: Any, base_margin: Any, slope: float, intercept: float, matrix: Any
+    nodes: Any, groups: Any, base_margin: Any, slope: float, intercept: float, matrix: Any
 ) -> Any:
     found = np.empty(len(matrix), np.float64)
     for row in range(len(matrix)):
-        found[row] = _calibrated_row(nodes, roots, steps, base_margin, slope, intercept, matrix[row])
+        found[row] = _calibrated_row(nodes, groups, base_margin, slope, intercept, matrix[row])
     return found
 
 
@@ -154,7 +154,7 @@ class Predictor:
                 f"model {self.model_id}: {len(values)} features, expected {trees.features}"
             )
         found: float = _calibrated_row(
-            trees.nodes, trees.roots, trees.steps, trees.base_margin,
+            trees.nodes, trees.groups, trees.base_margin,
             calibration.slope, calibration.intercept, values,
         )  # fmt: skip
         return found
@@ -167,7 +167,7 @@ class Predictor:
                 f"model {self.model_id}: {matrix.shape}, expected (rows, {trees.features})"
             )
         found: NDArray[np.float64] = _calibrated_rows(
-            trees.nodes, trees.roots, trees.steps, trees.base_margin,
+            trees.nodes, trees.groups, trees.base_margin,
             calibration.slope, calibration.intercept, np.ascontiguousarray(matrix, np.float64),
         )  # fmt: skip
         return found

@@ -277,12 +277,13 @@ def on_thresholds(
 ) -> NDArray[np.float64]:
     """Copies of `rows` in which features take the very values that the trees split at."""
     changed = rows.copy()
-    splits = trees.nodes[trees.nodes["feature"] < trees.features]
+    features = trees.split_features()
+    splits = np.flatnonzero(features < trees.features)
     if not len(splits):
         return changed
     for _ in range(4):
         chosen = splits[rng.integers(0, len(splits), len(rows))]
-        changed[np.arange(len(rows)), chosen["feature"]] = chosen["threshold"]
+        changed[np.arange(len(rows)), features[chosen]] = trees.nodes["threshold"][chosen]
     return changed
 
 

@@ -3,7 +3,7 @@
 `read` packs a model; `margins` and `probabilities` serve rows. Invariants, each checked against
 `Booster.predict`: features are rounded to float32; leaves are added in float32 in tree order, starting
 from the base margin; `x < threshold` goes left and NaN goes where the split says; logarithm and
-exponential are libm's float32 ones. Trees are walked four at a time, which hides the latency of memory.
+exponential are libm's float32 ones. Trees are walked eight at a time, which hides the latency of memory.
 """
 
 from dataclasses import dataclass
@@ -19,12 +19,21 @@ from gal_friday_core.ubjson import decode
 MAX_TREES = 10_000
 MAX_NODES = 8_000_000
 MAX_DEPTH = 32
-MAX_FEATURES = 10_000
-LANES = 4
+LANES = 8
 
-NODE = np.dtype([("threshold", "<f4"), ("feature", "<i4"), ("left", "<i4"), ("default_right", "<i4")])
-"""One node; its right child follows its left one. A leaf keeps its value in `threshold`, points to itself,
-and asks for the feature after the last, which is NaN: so a walk that has arrived stays."""
+_FEATURE_BITS = 12
+_JUMP_SHIFT = 13
+_FEATURE_MASK = np.uint32(2**_FEATURE_BITS - 1)
+_FEATURE_SHIFT, _DEFAULT_BIT = np.uint32(_JUMP_SHIFT), np.uint32(_FEATURE_BITS)
+_ONE = np.uint32(1)
+MAX_FEATURES = 2**_FEATURE_BITS - 1
+MAX_TREE_NODES = 2 ** (32 - _JUMP_SHIFT)
+
+NODE = np.dtype([("threshold", "<f4"), ("packed", "<u4")])
+"""One node in eight bytes. `packed` is, from the lowest bit: 12 bits of feature, 1 bit that sends NaN right,
+19 bits of distance to the left child; the right child follows the left one. A leaf keeps its value in
+`threshold`, lies at distance 0 from itself, and asks for the feature after the last, which is NaN: so a
+walk that has arrived stays."""
 
 _expf: Any = types.ExternalFunction("expf", types.float32(types.float32))
 _logf: Any = types.ExternalFunction("logf", types.float32(types.float32))
@@ -32,13 +41,12 @@ _logf: Any = types.ExternalFunction("logf", types.float32(types.float32))
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PackedTrees:
-    """`nodes` (n,) NODE of all trees; `roots` (t,) their first nodes, t a multiple of LANES; `steps` (t/LANES,)
-    the depth of each group of trees; `base_margin` the log odds that the sum begins with.
+    """`nodes` (n,) NODE of all trees; `groups` (g, LANES + 1) uint32, the first nodes of LANES trees and the
+    steps that the deepest of them takes; `base_margin` the log odds that the sum begins with.
     """
 
     nodes: NDArray[np.void]
-    roots: NDArray[np.int32]
-    steps: NDArray[np.int32]
+    groups: NDArray[np.uint32]
     base_margin: np.float32
     features: int
     trees: int
@@ -46,7 +54,7 @@ class PackedTrees:
     def margins(self, matrix: NDArray[np.float64]) -> NDArray[np.float32]:
         """Log odds of each row of a (rows, features) matrix."""
         found: NDArray[np.float32] = margin_rows(
-            self.nodes, self.roots, self.steps, self.base_margin, np.ascontiguousarray(matrix, np.float64)
+            self.nodes, self.groups, self.base_margin, np.ascontiguousarray(matrix, np.float64)
         )
         return found
 
@@ -55,43 +63,58 @@ class PackedTrees:
         found: NDArray[np.float32] = sigmoids(self.margins(matrix))
         return found
 
+    def split_features(self) -> NDArray[np.int64]:
+        """(n,) the feature that each node splits on; the number of features for a leaf."""
+        return (self.nodes["packed"] & _FEATURE_MASK).astype(np.int64)
+
 
 @njit(cache=True, inline="always")
 def _next(nodes: Any, node: Any, row: Any) -> Any:
+    """One step down. Unsigned throughout: signed indices would be checked for counting from the end."""
     here = nodes[node]
-    x = row[here.feature]
+    packed = here.packed
+    x = row[packed & _FEATURE_MASK]
+    left = node + np.uint64(packed >> _FEATURE_SHIFT)
     if x != x:  # noqa: PLR0124 - NaN, without a call
-        return here.left + here.default_right
-    return here.left + (x >= here.threshold)
+        return left + np.uint64((packed >> _DEFAULT_BIT) & _ONE)
+    return left + np.uint64(x >= here.threshold)
 
 
 @njit(cache=True)
-def margin_row(nodes: Any, roots: Any, steps: Any, base_margin: Any, values: Any) -> Any:
+def margin_row(nodes: Any, groups: Any, base_margin: Any, values: Any) -> Any:
     """Log odds of one row of float64 features."""
     row = np.empty(len(values) + 1, np.float32)
     for column in range(len(values)):
         row[column] = values[column]
     row[len(values)] = np.nan
     total = np.float32(base_margin)
-    for group in range(len(steps)):
-        first = group * LANES
-        a, b, c, d = roots[first], roots[first + 1], roots[first + 2], roots[first + 3]
-        for _ in range(steps[group]):
-            a, b = _next(nodes, a, row), _next(nodes, b, row)
-            c, d = _next(nodes, c, row), _next(nodes, d, row)
-        total += nodes[a].threshold
-        total += nodes[b].threshold
-        total += nodes[c].threshold
-        total += nodes[d].threshold
+    for group in groups:
+        a, b, c, d = np.uint64(group[0]), np.uint64(group[1]), np.uint64(group[2]), np.uint64(group[3])
+        e, f, g, h = np.uint64(group[4]), np.uint64(group[5]), np.uint64(group[6]), np.uint64(group[7])
+        for _ in range(group[LANES]):
+            a, b, c, d = (
+                _next(nodes, a, row),
+                _next(nodes, b, row),
+                _next(nodes, c, row),
+                _next(nodes, d, row),
+            )
+            e, f, g, h = (
+                _next(nodes, e, row),
+                _next(nodes, f, row),
+                _next(nodes, g, row),
+                _next(nodes, h, row),
+            )
+        for leaf in (a, b, c, d, e, f, g, h):
+            total += nodes[leaf].threshold
     return total
 
 
 @njit(cache=True)
-def margin_rows(nodes: Any, roots: Any, steps: Any, base_margin: Any, matrix: Any) -> Any:
+def margin_rows(nodes: Any, groups: Any, base_margin: Any, matrix: Any) -> Any:
     """`margin_row` of every row."""
     found = np.empty(len(matrix), np.float32)
     for row in range(len(matrix)):
-        found[row] = margin_row(nodes, roots, steps, base_margin, matrix[row])
+        found[row] = margin_row(nodes, groups, base_margin, matrix[row])
     return found
 
 
@@ -180,7 +203,7 @@ def _at(document: Any, *path: str) -> Any:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Tree:
-    """One tree in breadth-first order, children side by side, indices relative to its root."""
+    """One tree in breadth-first order, children side by side."""
 
     nodes: NDArray[np.void]
     depth: int
@@ -208,11 +231,15 @@ def _read_tree(number: int, tree: Any, features: int) -> _Tree:
     feature, threshold = feature[order], threshold[order]
     if not ((leaf | ((feature >= 0) & (feature < features))).all() and np.isfinite(threshold).all()):
         raise ArtifactError(f"model.ubj: tree {number} splits on a feature or value that does not exist")
+    if len(order) > MAX_TREE_NODES:
+        raise ArtifactError(
+            f"model.ubj: tree {number} has {len(order):,} nodes, more than {MAX_TREE_NODES:,}"
+        )
+    jump = np.where(leaf, 0, child - np.arange(len(order)))
+    default_right = ~leaf & (default_left[order] == 0)
     nodes = np.empty(len(order), NODE)
     nodes["threshold"] = threshold
-    nodes["feature"] = np.where(leaf, features, feature)
-    nodes["left"] = np.where(leaf, np.arange(len(order)), child)
-    nodes["default_right"] = ~leaf & (default_left[order] == 0)
+    nodes["packed"] = jump << _JUMP_SHIFT | default_right << _FEATURE_BITS | np.where(leaf, features, feature)
     return _Tree(nodes, depth)
 
 
@@ -247,13 +274,13 @@ def _breadth_first(
 def _pack(forest: list[_Tree], features: int, base_score: np.float32) -> PackedTrees:
     """Lay all trees one behind the other. Trees that fill the last group are one leaf of -0.0, which adds nothing."""
     trees = len(forest)
-    nothing = np.array([(-0.0, features, 0, 0)], NODE)
+    nothing = np.array([(-0.0, features)], NODE)
     forest = forest + [_Tree(nothing, 0)] * (-trees % LANES)
     sizes = np.array([len(tree.nodes) for tree in forest])
     if sizes.sum() > MAX_NODES:
         raise ArtifactError(f"model.ubj: {sizes.sum():,} nodes, more than the {MAX_NODES:,} served")
-    roots = np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(np.int32)
+    roots = np.concatenate(([0], np.cumsum(sizes)[:-1])).reshape(-1, LANES)
+    steps = np.array([tree.depth for tree in forest]).reshape(-1, LANES).max(axis=1, keepdims=True)
     nodes = np.concatenate([tree.nodes for tree in forest])
-    nodes["left"] += np.repeat(roots, sizes)
-    steps = np.array([tree.depth for tree in forest], np.int32).reshape(-1, LANES).max(axis=1)
-    return PackedTrees(nodes, roots, steps, np.float32(_log_odds(base_score)), features, trees)
+    groups = np.hstack((roots, steps)).astype(np.uint32)
+    return PackedTrees(nodes, groups, np.float32(_log_odds(base_score)), features, trees)

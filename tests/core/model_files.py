@@ -32,7 +32,7 @@ def train_booster(trees=20, depth=3, seed=7, features=6, **parameters):
     noise = np.random.default_rng(seed + 1).normal(size=len(matrix))
     labels = (np.nan_to_num(matrix[:, 0]) + np.nan_to_num(matrix[:, 1] * matrix[:, 2]) + noise) > 0.4
     settings = {
-        "objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "seed": seed,
+        "objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "seed": seed,
         "max_depth": depth, "eta": 0.1, **parameters,
     }  # fmt: skip
     return xgboost.train(settings, xgboost.DMatrix(matrix, labels), trees)
