@@ -1,6 +1,6 @@
 """Feature tables in the table lake, one file a month, and the training set that is made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,8 +59,24 @@ def read_table(
             f"feature_table of {series.key} has {found:,} rows for {len(ts):,} candles: materialise it for "
             "every month of the series first"
         )
-    values = np.column_stack([columns[name] for name in schema.names])
-    return FeatureTable(ts, values, schema)
+    return FeatureTable(ts, matrix(columns, schema), schema)
+
+
+def matrix(columns: Mapping[str, NDArray[np.float64]], schema: FeatureSchema) -> NDArray[np.float64]:
+    """Columns by name as one array in schema order, shape (n, f)."""
+    return np.column_stack([columns[name] for name in schema.names])
+
+
+def latest_rows(tables: TableLake, series: Series, schema: FeatureSchema, count: int) -> NDArray[np.float64]:
+    """Up to `count` of the newest complete feature rows, shape (n, f), from as few months as hold them."""
+    name, parts, found = table_name(schema), list[NDArray[np.float64]](), 0
+    for month in reversed(tables.months(name, series.key)):
+        values = matrix(tables.read(name, series.key, [month]), schema)
+        parts.append(values[np.isfinite(values).all(axis=1)])
+        found += len(parts[-1])
+        if found >= count:
+            break
+    return np.concatenate(parts[::-1])[-count:] if parts else np.empty((0, len(schema)))
 
 
 def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:

@@ -8,14 +8,15 @@ import dagster as dg
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.describe import labels_metadata, model_metadata, report_metadata
-from gal_friday_assets.feature_store import assemble_series, label_columns
+from gal_friday_assets.feature_store import assemble_series, label_columns, latest_rows
 from gal_friday_assets.lineage import latest
-from gal_friday_assets.model_checks import served_as_trained
+from gal_friday_assets.model_checks import SAMPLE_ROWS, served_as_trained
 from gal_friday_assets.partitions import pairs, whole_series
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Settings
 from gal_friday_core import __version__, artifact
 from gal_friday_core.candles import Series
+from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.labels import RULE
 from gal_friday_core.validation import ValidationReport
 
@@ -79,16 +80,13 @@ def candidate_model(
 @dg.asset_check(asset="candidate_model", blocking=True)
 def serving_parity(
     context: dg.AssetCheckExecutionContext,
-    settings: Settings,
-    lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
     artifacts: dg.ResourceParam[ArtifactStore],
 ) -> dg.AssetCheckResult:
     """The stored files verify, and the engine's compiled trees answer as XGBoost itself does, bit for bit."""
     files = artifacts.get(latest(context, "candidate_model")["artifact"])
     series = Series.parse(context.run.tags["dagster/partition"])
-    data = assemble_series(lake, tables, series, settings.config)
-    rows, differing = served_as_trained(files, data.table.values[data.table.finite_rows()])
+    rows, differing = served_as_trained(files, latest_rows(tables, series, CANDLES_V1, SAMPLE_ROWS))
     return dg.AssetCheckResult(
         passed=differing == 0,
         description=f"{differing:,} of {rows:,} predictions differ from XGBoost's own",

@@ -1,0 +1,122 @@
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from gal_friday_assets.definitions import MODULES, defs
+from gal_friday_assets.instance import WORKSPACE
+from gal_friday_assets.partitions import pair_months, pairs
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAIN = {
+    "candles": set(),
+    "feature_table": {"candles"},
+    "training_set": {"feature_table"},
+    "candidate_model": {"training_set"},
+    "validation_report": {"candidate_model"},
+    "registered_model": {"validation_report"},
+    "production_model": {"registered_model"},
+    "backtest_report": {"candidate_model", "registered_model", "production_model"},
+}
+GROUPS = {"candles": "market", "feature_table": "features", "backtest_report": "trading"}
+BLOCKING = {
+    "candles:quality",
+    "feature_table:no_leakage",
+    "feature_table:live_parity",
+    "candidate_model:serving_parity",
+}
+
+
+def nodes() -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_the_code_location_loads():
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_lineage_runs_from_candles_to_production_model_and_backtest():
+    found = {key: {dep.asset_key.to_user_string() for dep in spec.deps} for key, spec in nodes().items()}
+    assert found == CHAIN
+
+
+def test_every_asset_has_group_kind_owner_code_version_and_a_description():
+    for key, spec in nodes().items():
+        assert spec.group_name == GROUPS.get(key, "models")
+        assert spec.kinds
+        assert spec.owners
+        assert spec.code_version
+        assert spec.description
+
+
+def test_assets_are_cut_by_month_up_to_the_features_and_by_series_after():
+    for key, spec in nodes().items():
+        expected = pair_months if key in {"candles", "feature_table"} else pairs
+        assert spec.partitions_def == expected
+
+
+def test_every_promise_is_a_blocking_check():
+    checks = {
+        spec.key.to_user_string(): spec.blocking
+        for definition in defs.asset_checks or []
+        for spec in definition.check_specs
+    }
+    assert checks == dict.fromkeys(BLOCKING, True)
+
+
+def test_jobs_together_cover_every_asset_once():
+    covered = [
+        key.to_user_string()
+        for job in ("refresh", "retrain")
+        for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys
+    ]
+    assert sorted(covered) == sorted(CHAIN)
+
+
+def test_assets_stay_thin():
+    """At most 15 lines of body: they load, call the core, and return."""
+    for module in MODULES:
+        tree = ast.parse(Path(str(module.__file__)).read_text())
+        for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+            body = function.body[1:] or function.body
+            lines = (function.end_lineno or 0) - body[0].lineno + 1
+            assert lines <= 15, f"{module.__name__}.{function.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("package", ["jobs", "sensors"])
+def test_jobs_and_sensors_import_no_asset_module(package: str):
+    assets = {module.__name__ for module in MODULES} | {"gal_friday_assets.definitions"}
+    for path in (ROOT / package).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                names = {str(node.module)} | {f"{node.module}.{alias.name}" for alias in node.names}
+                assert not names & assets, path
+            if isinstance(node, ast.Import):
+                assert not {alias.name for alias in node.names} & assets, path
+
+
+def test_the_workspace_of_the_clone_is_the_one_that_is_written_home():
+    (written,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
+    assert written["python_module"].pop("working_directory") == "."
+    assert {"load_from": [written]} == WORKSPACE
+
+
+def test_dagster_finds_the_same_code_location_from_the_clone():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    python = WORKSPACE["load_from"][0]["python_module"]
+    assert tools["dagster"]["module_name"] == python["module_name"]
+    assert tools["dagster"]["code_location_name"] == python["location_name"]
+    assert tools["dg"]["project"]["code_location_target_module"] == python["module_name"]
+
+
+def test_the_code_location_loads_without_training_libraries_and_without_a_word():
+    """The web server holds it in memory for days, and its log belongs to what happens."""
+    code = "import sys, gal_friday_assets.definitions; print({'xgboost', 'evidently', 'sklearn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+    assert done.stderr == ""

@@ -1,0 +1,136 @@
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_assets.definitions import defs
+from gal_friday_assets.partitions import PAIR, range_tags, series_in_run
+from gal_friday_core.candles import Candles, Series
+from jobs.schedules import daily_refresh, weekly_retrain
+from sensors.failures import run_failure
+from sensors.universe import pair_universe
+
+
+def tick(lake: CandleLake, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, definitions=defs, resources={"lake": lake}
+    )
+    result = pair_universe(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def requested(result: dg.SensorResult) -> list[dict[str, str]]:
+    return [dict(request.tags) for request in result.run_requests or []]
+
+
+def added(result: dg.SensorResult) -> list[str]:
+    return [key for request in result.dynamic_partitions_requests or [] for key in request.partition_keys]
+
+
+def test_new_series_become_partitions_and_one_run_each(
+    lake: CandleLake, stored: Candles, instance: dg.DagsterInstance
+):
+    other = Series("kraken", "ETH/USD", "5m")
+    lake.write(Candles(other, *(column[:500] for column in stored.columns())))
+    result = tick(lake, instance)
+    assert added(result) == [other.key]  # the first one is known to the instance already
+    assert requested(result) == [
+        range_tags(stored.series, "2017-01", "2017-02"),
+        range_tags(other, "2017-01", "2017-01"),
+    ]
+
+
+def test_nothing_new_asks_for_nothing(lake: CandleLake, stored: Candles, instance: dg.DagsterInstance):
+    first = tick(lake, instance)
+    second = tick(lake, instance, first.cursor)
+    assert requested(second) == []
+    assert added(second) == []
+    assert second.cursor == first.cursor
+
+
+def test_one_more_bar_asks_for_its_month_alone(
+    lake: CandleLake, stored: Candles, instance: dg.DagsterInstance
+):
+    first = tick(lake, instance)
+    bar = Candles(stored.series, *(column[-1:].copy() for column in stored.columns()))
+    bar.ts[0] += stored.series.interval_ns
+    lake.write(bar)
+    second = tick(lake, instance, first.cursor)
+    assert requested(second) == [range_tags(stored.series, "2017-02", "2017-02")]
+    keys = {str(request.run_key) for result in (first, second) for request in result.run_requests or []}
+    assert len(keys) == 2
+
+
+def test_an_empty_lake_asks_for_nothing(lake: CandleLake, instance: dg.DagsterInstance):
+    assert requested(tick(lake, instance)) == []
+
+
+@pytest.fixture
+def stored_instance(tmp_path: Path, series: Series) -> Iterator[dg.DagsterInstance]:
+    """Schedules are given a reference to an instance, so it must be on disk."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        instance.add_dynamic_partitions(PAIR, [series.key])
+        yield instance
+
+
+def test_the_daily_refresh_closes_the_old_month_on_the_first(
+    stored_instance: dg.DagsterInstance, series: Series
+):
+    context = dg.build_schedule_context(
+        instance=stored_instance, scheduled_execution_time=datetime(2017, 2, 1, 0, 15, tzinfo=UTC)
+    )
+    (request,) = daily_refresh(context)
+    assert request.tags == range_tags(series, "2017-01", "2017-02")
+
+
+def test_the_weekly_retrain_asks_once_a_series(stored_instance: dg.DagsterInstance, series: Series):
+    stored_instance.add_dynamic_partitions(PAIR, ["kraken:ETH-USD:1m"])
+    context = dg.build_schedule_context(
+        instance=stored_instance, scheduled_execution_time=datetime(2017, 2, 5, 2, tzinfo=UTC)
+    )
+    requests = list(weekly_retrain(context))
+    assert [request.partition_key for request in requests] == [series.key, "kraken:ETH-USD:1m"]
+    assert len({request.run_key for request in requests}) == 2
+
+
+def test_schedules_wait_until_somebody_starts_them():
+    for schedule in (daily_refresh, weekly_retrain):
+        assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+
+
+def test_a_failed_run_is_one_line_in_the_log(
+    lake: CandleLake, instance: dg.DagsterInstance, stored: Candles, caplog: pytest.LogCaptureFixture
+):
+    frozen = np.full(len(stored), 1_000.0)
+    lake.write(Candles(stored.series, stored.ts, *[frozen] * 4, np.zeros(len(stored)), stored.trades))
+    failed = defs.resolve_job_def("refresh").execute_in_process(
+        instance=instance, tags=range_tags(stored.series, "2017-01", "2017-02"), raise_on_error=False
+    )
+    context = dg.build_run_status_sensor_context(
+        sensor_name="run_failure",
+        dagster_instance=instance,
+        dagster_run=failed.dagster_run,
+        dagster_event=failed.get_run_failure_event(),
+    ).for_run_failure()
+    with caplog.at_level(logging.ERROR, "gal_friday.alerts"):
+        run_failure(context)
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "gal_friday.alerts"]
+    assert failed.run_id in line
+    assert "refresh" in line
+    assert stored.series.key in line
+    assert "\n" not in line
+
+
+def test_a_range_over_several_series_is_read_as_such():
+    known = ["a:B-C:1m", "d:E-F:1m", "g:H-I:1m"]
+    tags = {
+        "dagster/asset_partition_range_start": "2017-01|a:B-C:1m",
+        "dagster/asset_partition_range_end": "2017-02|d:E-F:1m",
+    }
+    assert [series.key for series in series_in_run(tags, known)] == known[:2]
