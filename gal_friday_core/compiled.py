@@ -6,9 +6,11 @@ functions it calls stand in one file.
 """
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -20,10 +22,25 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `compiled`, and made part of its caller, for what runs on every bar.
-
-    Passing an array to a function counts references with atomic instructions, which the compiler removes
-    only inside one small enough function: keep what runs rarely `compiled`, and watch the benchmark.
-    """
+    """As `compiled`, and made part of its caller: for what runs on every bar."""
     inline = njit(cache=True, fastmath=False, error_model="numpy", forceinline=True)
     return cast("Callable[_P, _R]", inline(function))
+
+
+@intrinsic
+def _pointer(_typing: Any, array: Any, offset: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.gep(view.data, [arguments[1]])
+
+    address = types.CPointer(array.dtype)  # type: ignore[no-untyped-call]  # numba types it not
+    return address(array, offset), generate
+
+
+pointer = cast("Callable[[NDArray[Any], int], NDArray[Any]]", _pointer)
+"""In compiled code: element `offset` of a contiguous array and what follows, without the array.
+
+Handing an array from function to function counts references with atomic instructions, which costs more than
+the arithmetic here and goes away or not at the compiler's whim; a pointer counts nothing. The array must
+outlive it, and no index is checked.
+"""

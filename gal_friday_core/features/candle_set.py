@@ -8,7 +8,7 @@ from gal_friday_core.features.schema import Feature, FeatureSchema
 SEED_WEIGHT = 1e-3
 """A recursive average is warm when its first value weighs less than this."""
 
-_TALIB = "TA-Lib 0.6"
+_TALIB = "TA-Lib"
 _WILDER = "Wilder, New Concepts in Technical Trading Systems, 1978"
 _PANDAS = "pandas rolling"
 
@@ -36,7 +36,7 @@ def _trend() -> list[Feature]:
             _feature(f"log_return_{bars}", "log", bars, "ln(close / close[-bars])", bars=bars)
             for bars in kernel.HORIZONS
         ),
-        _feature(f"rate_of_change_{roc}", "share of price", roc, f"{_TALIB} ROCP", bars=roc),
+        _feature(f"rate_of_change_{roc}", "share", roc, f"{_TALIB} ROCP", bars=roc),
         *(
             _feature(
                 f"ema_{span}_distance", "share", _ema_warmup(span), f"close / {_TALIB} EMA - 1", span=span

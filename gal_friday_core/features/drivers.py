@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gal_friday_core.candles import Candles
+from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features import kernel
 from gal_friday_core.features.candle_set import CANDLES_V1
@@ -147,6 +147,9 @@ def compute(candles: Candles, schema: FeatureSchema = CANDLES_V1) -> FeatureTabl
 
 
 def warm() -> None:
-    """Compile ahead, or load from the cache, so that the first live bar does not wait for it."""
-    stream = FeatureStream(CANDLES_V1, MINUTE_NS)
-    stream.update(0, 1.0, 1.0, 1.0, 1.0, 0.0)
+    """Compile both drivers ahead, or load them from the cache, so that the first live bar does not wait."""
+    series, one = Series("none", "BASE/QUOTE", "1m"), np.ones(1)
+    compute(
+        Candles(series, np.zeros(1, dtype=np.int64), one, one, one, one, one, np.zeros(1, dtype=np.int64))
+    )
+    FeatureStream(CANDLES_V1, MINUTE_NS).update(0, 1.0, 1.0, 1.0, 1.0, 1.0)

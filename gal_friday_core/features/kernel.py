@@ -20,7 +20,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gal_friday_core.compiled import compiled, inlined
+from gal_friday_core.compiled import compiled, inlined, pointer
 
 State = NDArray[np.float64]
 Clock = NDArray[np.int64]
@@ -427,7 +427,7 @@ def update(  # noqa: PLR0917 - compiled calls are positional
     bar, slot = (open_, high, low, close), ts // clock[INTERVAL]
     if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume):
         return False
-    _take(state, clock, (ts, slot), bar, volume, out)
+    _take(pointer(state, 0), pointer(clock, 0), (ts, slot), bar, volume, pointer(out, 0))
     return True
 
 
@@ -445,9 +445,10 @@ def run(  # noqa: PLR0917 - compiled calls are positional
     Returns the number of bars taken: fewer than given when one was refused.
     """
     open_, high, low, close = prices
+    memory, time = pointer(state, 0), pointer(clock, 0)
     for i in range(len(ts)):
         bar, slot = (open_[i], high[i], low[i], close[i]), ts[i] // clock[INTERVAL]
         if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume[i]):
             return i
-        _take(state, clock, (ts[i], slot), bar, volume[i], out[i])
+        _take(memory, time, (ts[i], slot), bar, volume[i], pointer(out, i * COLUMNS))
     return len(ts)

@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from gal_friday_core.errors import ConfigError
+from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.kernel import COLUMNS
+from gal_friday_core.features.reference import page
+from gal_friday_core.features.registry import feature_set
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "features.md"
+
+
+def test_the_features_page_is_current():
+    assert PAGE.read_text() == page(), "run python -m gal_friday_core.features.reference > docs/features.md"
+
+
+def test_each_column_of_the_kernel_has_one_named_feature():
+    assert len(CANDLES_V1) == len(set(CANDLES_V1.names)) == COLUMNS
+    assert CANDLES_V1.warmup == 240
+    assert all(feature.unit and feature.source for feature in CANDLES_V1.features)
+
+
+def test_the_schema_hash_changes_only_on_purpose():
+    assert CANDLES_V1.hash == "49cb398892cab03bbb67de9ed8ed97e11ad5c2ed97357b5b1105531b07152faa", (
+        "models trained before will be refused"
+    )
+
+
+def test_a_feature_set_is_found_by_name():
+    assert feature_set("candles-v1") is CANDLES_V1
+    with pytest.raises(ConfigError, match="unknown feature set 'candles': use one of candles-v1"):
+        feature_set("candles")
