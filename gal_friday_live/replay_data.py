@@ -35,8 +35,8 @@ def stretch(lake: CandleLake, series: Series, start_ns: int, end_ns: int | None)
     return Stretch(series, bars, history, instrument_of(history if len(history) else bars))
 
 
-def history_before(lake: CandleLake, series: Series, before_ns: int | None) -> Candles:
-    """The last `REACH` bars before a time (before_ns None: of all), or all there are; read month by month."""
+def history_before(lake: CandleLake, series: Series, before_ns: int | None, bars: int = REACH) -> Candles:
+    """The last `bars` bars before a time (before_ns None: of all), or all there are; read month by month."""
     found: Candles | None = None
     for month in reversed(lake.months(series)):
         start = from_iso(f"{month}-01")
@@ -45,9 +45,9 @@ def history_before(lake: CandleLake, series: Series, before_ns: int | None) -> C
         end = before_ns if found is None else int(found.ts[0])
         part = lake.read(series, start, end)
         found = part if found is None or not len(found) else concatenate([part, found])
-        if len(found) >= REACH:
+        if len(found) >= bars:
             break
-    return lake.read(series, 0, 0) if found is None else found[-REACH:]
+    return lake.read(series, 0, 0) if found is None else found[-bars:]
 
 
 def instrument_of(candles: Candles) -> Instrument:

@@ -21,7 +21,7 @@ from gal_friday_live.pipeline_process import run_pipeline
 from gal_friday_live.processes import Children
 from gal_friday_live.up_market import Market, bring_history_in
 from gal_friday_live.up_screen import SYNTHETIC_WARNING, Screen
-from gal_friday_live.up_trade import Replay, override_for, trade
+from gal_friday_live.up_trade import Replay, trade
 
 SOURCE_ROOT = Path(__file__).parents[1]
 
@@ -101,7 +101,6 @@ def summary(
     market: Market, outcome: Mapping[str, Any], traded: Mapping[str, Any], address: str, seconds: float
 ) -> dict[str, Any]:
     """The figures of a bounded run, the same for people and for `--json`."""
-    override = override_for(outcome)
     return {
         "series": market.series.key,
         "synthetic": market.synthetic,
@@ -111,18 +110,13 @@ def summary(
         "model_id": outcome["model_id"],
         "promoted": outcome["promoted"],
         "reasons": outcome["reasons"],
-        "override": None
-        if override is None
-        else {
-            "model_id": override.model_id,
-            "entry_threshold": override.entry_threshold,
-            "reason": override.reason,
-        },
+        "override": traded["override"],
         **{
             name: traded[name]
             for name in ("predictions", "signals", "orders", "fills", "fees", "final_equity")
         },
         "halted": traded["halted"],
+        "halt_reasons": traded["halt_reasons"],
         "dagster": address,
         "seconds": round(seconds, 1),
     }

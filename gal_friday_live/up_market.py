@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import stamina.instrumentation
+
 from gal_friday_adapters.ingest import IngestReport, ingest_exchange, ingest_paths
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.candles import Series
@@ -41,6 +43,8 @@ def bring_history_in(
         series = _choose(report, wanted)
         return Market(series, len(lake.read(series)), synthetic=False, live=False)
     series = Series(config.market.exchange, config.market.pairs[0], config.market.interval)
+    # The default hook logs to standard output, which belongs to the result; the progress bar tells enough.
+    stamina.instrumentation.set_on_retry_hooks(())
     try:
         since = time.time_ns() - EXCHANGE_DAYS * DAY_NS
         ingest_exchange(series, lake, since_ns=since, progress=progress)

@@ -2,19 +2,28 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_core.candles import Candles
+from gal_friday_core.features.drivers import REACH, compute
+from gal_friday_core.predictor import Predictor
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.paper import ModelOverride, build_paper_engine
+from gal_friday_live.replay_data import history_before
 from gal_friday_live.up_market import Market
 from gal_friday_live.up_screen import LiveScreen, Screen
 
 REFRESH_S = 0.25
-OVERRIDE_QUANTILE = "0.95"
-"""A refused model rarely reaches its own threshold: under the override it enters on its most confident twentieth."""
+OVERRIDE_QUANTILE = 0.95
+OVERRIDE_BARS = 5_000
+"""A refused model may never reach its own threshold. Under the override it enters on the most confident
+twentieth of its predictions over this many bars before the replay: volatility moves the level of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +36,18 @@ class Replay:
     """Whether the run is over when the history is."""
 
 
-def override_for(outcome: Mapping[str, Any]) -> ModelOverride | None:
-    """None for a promoted model; otherwise the terms on which the refused one may trade paper money."""
-    if outcome["promoted"]:
-        return None
-    threshold = min(float(outcome["entry_threshold"]), float(outcome["oos_quantiles"][OVERRIDE_QUANTILE]))
+def override_for(predictor: Predictor, recent: Candles) -> ModelOverride:
+    """The terms on which a refused model may trade paper money.
+
+    `recent` are the bars before the first that it trades, with what the features need to warm up.
+    """
+    predictions = predictor.predict(compute(recent).values[-OVERRIDE_BARS:])
+    known = predictions[np.isfinite(predictions)]
+    usual = float(np.quantile(known, OVERRIDE_QUANTILE)) if len(known) else predictor.entry_threshold
     return ModelOverride(
-        model_id=str(outcome["model_id"]),
-        entry_threshold=threshold,
-        reason="refused by the gates; paper money only, so that the whole path is seen",
+        model_id=predictor.model_id,
+        entry_threshold=min(predictor.entry_threshold, usual),
+        reason="refused by the gates; trades paper money only, so that the whole path is seen",
     )
 
 
@@ -50,17 +62,27 @@ async def trade(
     screen: Screen,
     footer: str,
 ) -> dict[str, Any]:
-    """Run the paper engine until its feed ends, or for ever; the engine's summary. Cancelling stops it cleanly."""
+    """Run the paper engine until its feed ends, or for ever. Cancelling stops it cleanly.
+
+    The engine's summary, with `override` as the terms that a refused model traded under, or None.
+    """
+    start_ns = None if market.live else int(outcome["holdout_start"])
     async with Database(database_url) as database:
+        override = None
+        if not outcome["promoted"]:
+            predictor = await ModelRegistry(manager, database).by_id(str(outcome["model_id"]))
+            override = override_for(
+                predictor, history_before(lake, market.series, start_ns, OVERRIDE_BARS + REACH)
+            )
         engine = await build_paper_engine(
             manager,
             database=database,
             lake=lake,
             series=market.series,
-            start_ns=None if market.live else int(outcome["holdout_start"]),
+            start_ns=start_ns,
             end_ns=None,
             speed=replay.bars_per_second,
-            override=override_for(outcome),
+            override=override,
         )
         await engine.start()
         try:
@@ -71,7 +93,7 @@ async def trade(
                     await asyncio.Event().wait()
         finally:
             await engine.stop()
-        return dict(engine.summary())
+        return {**engine.summary(), "override": None if override is None else asdict(override)}
 
 
 async def _run(engine: Any, live: LiveScreen, footer: str) -> None:
