@@ -1,8 +1,10 @@
 """Brings the market onto the bus: each closed bar once, in order, and only when the last one is digested (001 §2.1)."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import aclosing
 
+from gal_friday_core.candles import Series
 from gal_friday_core.payloads import MarketDataOHLCV
 from gal_friday_core.ports import Exchange, Feed
 from gal_friday_live.bus import PubSubManager
@@ -13,7 +15,10 @@ SOURCE = "DataIngestor"
 
 
 class DataIngestor:
-    """Pumps one feed. `published` counts bars, `refused` what the feed sent that was not a new closed bar."""
+    """Pumps one feed. `published` counts bars, `refused` what the feed sent that was not a new closed bar.
+
+    `after` says for a series when its last known bar opened: only later ones are new.
+    """
 
     def __init__(
         self,
@@ -23,13 +28,14 @@ class DataIngestor:
         feed: Feed,
         exchange: Exchange,
         tasks: TaskSupervisor,
+        after: Mapping[Series, int] | None = None,
     ) -> None:
         del config  # which series are fed is the feed's business
         self._bus = event_bus
         self._feed = feed
         self._exchange = exchange
         self._tasks = tasks
-        self._latest: dict[tuple[str, str], int] = {}
+        self._latest = {(series.venue, series.pair): opened for series, opened in (after or {}).items()}
         self._running = False
         self.published = 0
         self.refused: Counter[str] = Counter()

@@ -1,5 +1,6 @@
 """Decides when trading halts, and says so to everybody (001 §2.9)."""
 
+import asyncio
 from collections import Counter
 
 from gal_friday_core import payloads
@@ -11,6 +12,7 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import HaltAction, HaltCoordinator
 from gal_friday_live.journal_writer import SessionJournal
+from gal_friday_live.tasks import TaskSupervisor
 
 SOURCE = "MonitoringService"
 SILENT_INTERVALS = 10
@@ -18,7 +20,10 @@ SILENT_INTERVALS = 10
 
 
 class MonitoringService:
-    """Watches for reasons to halt: failing handlers and tasks, drawdown limits, silent market data."""
+    """Watches for reasons to halt: failing handlers and tasks, drawdown limits; and for silent market data.
+
+    `health_every_s` checks on the real clock, as long as the engine runs; a simulated market is never silent.
+    """
 
     def __init__(
         self,
@@ -28,11 +33,15 @@ class MonitoringService:
         halt: HaltCoordinator,
         clock: Clock,
         journal: SessionJournal,
+        tasks: TaskSupervisor | None = None,
+        health_every_s: float | None = None,
     ) -> None:
         self._bus = event_bus
         self._halt = halt
         self._clock = clock
         self._journal = journal
+        self._tasks = tasks
+        self._health_every_s = health_every_s
         self._silence_ns = SILENT_INTERVALS * interval_ns(config.config.market.interval) + 60 * SECOND_NS
         self._heard_ns: int | None = None
         self._degraded = False
@@ -45,6 +54,8 @@ class MonitoringService:
             self._bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
         ]
+        if self._tasks is not None and self._health_every_s is not None:
+            self._tasks.background(self._watch(self._health_every_s), "health")
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:
@@ -90,6 +101,11 @@ class MonitoringService:
         """A task of a service raised: halt, then report it."""
         await self.trigger_halt(f"TASK_FAILED: {name}: {_line(error)}")
         await self._report(error, name, None)
+
+    async def _watch(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await self.check_health()
 
     async def _report(self, error: Exception, component: str, event_id: str | None) -> None:
         problem = payloads.SystemError(

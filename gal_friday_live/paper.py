@@ -23,6 +23,8 @@ from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, history_before, instrument_of, stretch
 from gal_friday_live.wiring import Ports, build
 
+HEALTH_EVERY_S = 5.0
+
 __all__ = ["ModelOverride", "build_paper_engine"]
 
 
@@ -106,4 +108,5 @@ def _listening(
         journal=journal,
         history={series: history},
         override=override,
+        health_every_s=HEALTH_EVERY_S,
     )

@@ -13,7 +13,7 @@ from gal_friday_core.payloads import (
     TradeSignalProposed,
     TradeSignalRejected,
 )
-from gal_friday_core.ports import Clock
+from gal_friday_core.ports import Clock, Journal
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk import Approved, Desk, Rejected, check, drawdown_breach
 from gal_friday_live.bus import PubSubManager
@@ -36,6 +36,7 @@ class RiskManager:
         instruments: Iterable[Instrument],
         clock: Clock,
         is_halted: IsHalted,
+        journal: Journal,
         reservations: Reservations | None = None,
     ) -> None:
         self._limits = config.config.risk
@@ -48,6 +49,7 @@ class RiskManager:
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self._clock = clock
         self._is_halted = is_halted
+        self._journal = journal
         self._reservations = reservations if reservations is not None else Reservations()
         self._subscriptions: list[str] = []
         self.approved = 0
@@ -69,6 +71,7 @@ class RiskManager:
         signal = event.payload
         assert isinstance(signal, TradeSignalProposed)
         verdict = check(signal, self._desk(signal.trading_pair))
+        self._note(signal, verdict)
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
             await self._refuse(signal, verdict)
@@ -101,6 +104,22 @@ class RiskManager:
             now_ns=self._clock.now_ns(),
             halted=self._is_halted(),
         )
+
+    def _note(self, signal: TradeSignalProposed, verdict: Approved | Rejected) -> None:
+        cause = signal.triggering_prediction
+        record = {
+            "pair": signal.trading_pair,
+            "side": signal.side,
+            "strategy": signal.strategy_id,
+            "model_id": cause.model_id if cause else None,
+            "probability": cause.prediction_value if cause else None,
+            "reference_price": signal.reference_price,
+            "stop": signal.proposed_sl_price,
+            "target": signal.proposed_tp_price,
+            "verdict": verdict.code if isinstance(verdict, Rejected) else "APPROVED",
+            "details": verdict.details if isinstance(verdict, Rejected) else verdict.checks,
+        }
+        self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
 
     async def _approve(self, signal: TradeSignalProposed, verdict: Approved) -> None:
         approved = TradeSignalApproved(

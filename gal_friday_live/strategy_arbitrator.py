@@ -7,11 +7,10 @@ prediction could be made.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import partial
 from typing import Protocol
 
 from gal_friday_core.candles import Series
-from gal_friday_core.config import BarriersConfig
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import is_terminal
@@ -50,10 +49,10 @@ class ModelConditions(Protocol):
 
 @dataclass(slots=True)
 class _Desk:
-    """One pair: what is pending, how long the position is held, and the barriers it was entered with."""
+    """One pair: what is pending, how long the position is held, and the strategy it was entered with."""
 
     instrument: Instrument
-    barriers: BarriersConfig
+    strategy: ThresholdStrategy
     entry: str | None = None
     exit: str | None = None
     opened_at: int | None = None
@@ -83,13 +82,15 @@ class StrategyArbitrator:
         self._models = models
         self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
         self._venues = {item.pair: item.venue for item in series}
+        # One strategy a model: each trades the barriers that it was trained on.
+        self._strategies: dict[str, ThresholdStrategy] = {}
+        self._make = partial(ThresholdStrategy, settings.strategy)
+        default = self._make(settings.barriers)
         self._desks = {
-            instrument.pair: _Desk(instrument, settings.barriers)
+            instrument.pair: _Desk(instrument, default)
             for instrument in instruments
             if instrument.pair in self._venues
         }
-        # One strategy a set of barriers: a model trades the barriers it was trained on.
-        self._strategy = lru_cache(lambda barriers: ThresholdStrategy(settings.strategy, barriers))
         self._subscriptions: list[str] = []
         self.proposed = 0
 
@@ -126,10 +127,11 @@ class StrategyArbitrator:
             entry_pending=desk.entry is not None,
             exit_pending=desk.exit is not None,
         )
-        proposal = self._strategy(active.barriers).decide(situation)
+        strategy = self._strategies.get(prediction.model_id) or self._strategy_of(prediction.model_id, active)
+        proposal = strategy.decide(situation)
         if proposal is not None:
             moment = prediction.timestamp_prediction_for
-            desk.barriers = active.barriers
+            desk.strategy = strategy
             await self._propose(desk, proposal, situation.reference_price, moment, prediction)
 
     async def _on_candle(self, event: Event) -> None:
@@ -145,10 +147,14 @@ class StrategyArbitrator:
             return
         desk.bars_held = desk.bars_held + 1 if desk.opened_at == position.opened_at else 1
         desk.opened_at = position.opened_at
-        proposal = self._strategy(desk.barriers).decide(self._held(desk, bar.close, position.quantity))
+        proposal = desk.strategy.decide(self._held(desk, bar.close, position.quantity))
         if proposal is not None:
             moment = bar.timestamp_bar_start + interval_ns(bar.interval)
             await self._propose(desk, proposal, bar.close, moment)
+
+    def _strategy_of(self, model_id: str, active: ActiveModel) -> ThresholdStrategy:
+        made = self._strategies[model_id] = self._make(active.barriers)
+        return made
 
     def _held(self, desk: _Desk, price: Decimal, quantity: Decimal) -> Situation:
         return Situation(
@@ -173,7 +179,7 @@ class StrategyArbitrator:
     ) -> None:
         pair = desk.instrument.pair
         venue = self._venues[pair]
-        strategy_id = self._strategy(desk.barriers).id
+        strategy_id = desk.strategy.id
         signal_id = self._ids.derived("signal", venue, pair, strategy_id, proposal.side, str(moment))
         if proposal.side == "BUY":
             desk.entry = signal_id

@@ -46,6 +46,7 @@ class Ports:
     history: Mapping[Series, Candles] = field(default_factory=dict)
     override: ModelOverride | None = None
     on_bar: Callable[[int, Decimal], None] | None = None
+    health_every_s: float | None = None
 
 
 def build(config: ConfigurationManager, ports: Ports) -> Engine:
@@ -66,7 +67,10 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     writer = JournalWriter(ports.journal, tasks)
     halt = HaltCoordinator(clock, ids, writer)
     reservations = Reservations()
-    monitoring = MonitoringService(config, bus, halt=halt, clock=clock, journal=ports.journal)
+    monitoring = MonitoringService(
+        config, bus, halt=halt, clock=clock, journal=ports.journal, tasks=tasks,
+        health_every_s=ports.health_every_s,
+    )  # fmt: skip
     bus.on_failure(monitoring.on_handler_failure)
     tasks.on_failure(monitoring.on_task_failure)
     portfolio = PortfolioManager(
@@ -75,7 +79,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )  # fmt: skip
     risk = RiskManager(
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
-        reservations=reservations,
+        journal=ports.journal, reservations=reservations,
     )  # fmt: skip
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
@@ -90,7 +94,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         clock=clock, ids=ids,
     )  # fmt: skip
     features = FeatureEngine(config, bus, series=ports.series, history=ports.history)
-    ingestor = DataIngestor(config, bus, feed=ports.feed, exchange=exchange, tasks=tasks)
+    known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
+    ingestor = DataIngestor(config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known)
     return Engine(
         series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt,
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
