@@ -35,6 +35,8 @@ NODE = np.dtype([("threshold", "<f4"), ("packed", "<u4")])
 `threshold`, lies at distance 0 from itself, and asks for the feature after the last, which is NaN: so a
 walk that has arrived stays."""
 
+_MODEL_PARTS = {"cats", "gbtree_model_param", "iteration_indptr", "tree_info", "trees"}
+
 _expf: Any = types.ExternalFunction("expf", types.float32(types.float32))
 _logf: Any = types.ExternalFunction("logf", types.float32(types.float32))
 
@@ -148,7 +150,7 @@ def read(model: bytes) -> PackedTrees:
     """
     document = decode(model)
     parameters = _supported_parameters(document)
-    forest = _at(document, "learner", "gradient_booster", "model", "trees")
+    forest = _plain_forest(_at(document, "learner", "gradient_booster", "model"))
     if not isinstance(forest, list) or not 1 <= len(forest) <= MAX_TREES:
         raise ArtifactError(f"model.ubj: expected 1 to {MAX_TREES:,} trees")
     features = _count(parameters, "num_feature", MAX_FEATURES)
@@ -172,6 +174,17 @@ def _supported_parameters(document: Any) -> dict[str, Any]:
     ):
         raise ArtifactError("model.ubj: a model of several outputs is not served")
     return parameters
+
+
+def _plain_forest(model: Any) -> Any:
+    """The trees, where nothing else has a say: XGBoost ≥ 3.4 writes DART as 'gbtree' with weights beside."""
+    trees = _at(model, "trees")
+    unknown = sorted(set(model) - _MODEL_PARTS)
+    if unknown:
+        raise ArtifactError(
+            f"model.ubj: {', '.join(unknown)[:80]} is not served: only plain trees are, without dropout (DART)"
+        )
+    return trees
 
 
 def _base_score(parameters: dict[str, Any]) -> np.float32:

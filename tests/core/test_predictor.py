@@ -1,5 +1,8 @@
 """A predictor gives the booster's own numbers, calibrated, and refuses what it was not made for."""
 
+import subprocess
+import sys
+
 import msgspec
 import numpy as np
 import pytest
@@ -74,3 +77,12 @@ def test_metadata_without_a_field_is_refused_by_name():
     files[artifact.METADATA] = artifact.to_json(metadata)
     with pytest.raises(ArtifactError, match="entry_threshold"):
         Predictor.from_files(artifact.seal(files), model_id="m", model_type="t", version=1)
+
+
+def test_serving_imports_no_training_library():
+    code = (
+        "import sys, gal_friday_core.predictor\n"
+        "print(sorted({'xgboost', 'pandas', 'sklearn', 'polars', 'dagster'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
