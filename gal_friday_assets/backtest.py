@@ -30,7 +30,7 @@ REFUSED = "refused by the gates; simulated money only, so that the whole path is
 )
 def backtest_report(
     context: dg.AssetExecutionContext,
-    settings: Settings,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     artifacts: dg.ResourceParam[ArtifactStore],
 ) -> dg.MaterializeResult[None]:

@@ -103,13 +103,9 @@ def report_metadata(report: ValidationReport) -> Metadata:
             )
         else:
             metadata |= numbers({name: value})
-    return {
-        **metadata,
-        "passed": report.verdict.passed,
-        "reasons": list(report.verdict.reasons),
-        "folds": len(report.folds),
-        "by_fold": dg.MetadataValue.md(folds_table(report)),
-    }
+    verdict = {"passed": report.verdict.passed, "reasons": list(report.verdict.reasons)}
+    folds = {"folds": len(report.folds), "by_fold": dg.MetadataValue.md(folds_table(report))}
+    return verdict | folds | metadata
 
 
 def folds_table(report: ValidationReport) -> str:

@@ -39,7 +39,7 @@ def write_month(tables: TableLake, series: Series, month: str, table: FeatureTab
     """Store one month of a table of the whole series; the values of that month, shape (n, f)."""
     first, last = np.searchsorted(table.ts, month_bounds(month), side="left")
     values = table.values[first:last]
-    columns = {TS: table.ts[first:last]}
+    columns: dict[str, NDArray[Any]] = {TS: table.ts[first:last]}
     columns.update({name: values[:, column] for column, name in enumerate(table.schema.names)})
     tables.write(table_name(table.schema), series.key, month, columns, {"schema": table.schema.hash})
     return values

@@ -19,6 +19,7 @@ from gal_friday_core.errors import ConfigError, GalFridayError
 from gal_friday_live.configuration import ConfigurationManager
 
 REFUSED = 2
+INTERRUPTED = 130
 
 
 class Reporter:
@@ -66,6 +67,8 @@ def main(arguments: list[str]) -> int:
         except GalFridayError as error:
             reporter.say({"error": str(error), "type": type(error).__name__})
             return REFUSED
+        except KeyboardInterrupt:
+            return INTERRUPTED
     return 0
 
 

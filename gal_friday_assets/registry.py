@@ -28,7 +28,8 @@ def registered_model(
 ) -> dg.MaterializeResult[None]:
     """An immutable version in the registry, whether it passed or not; the same bytes keep the id they have."""
     artifact = latest(context, "validation_report")["artifact"]
-    model_id = registry.call(lambda models: models.register_model(artifacts.get(artifact), {}))
+    origin = {"data_version": latest(context, "candidate_model")["trained_on"]["candles_sha256"]}
+    model_id = registry.call(lambda models: models.register_model(artifacts.get(artifact), origin))
     return dg.MaterializeResult(
         metadata={"model_id": model_id, "artifact": artifact}, data_version=dg.DataVersion(model_id)
     )

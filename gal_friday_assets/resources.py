@@ -28,7 +28,7 @@ CONFIG_VARIABLE = "GAL_FRIDAY_CONFIG"
 Result = TypeVar("Result")
 
 
-class Settings(dg.ConfigurableResource):
+class Settings:
     """The configuration of the whole product, validated when it is first read."""
 
     @property
@@ -98,7 +98,7 @@ def registry(context: dg.InitResourceContext) -> Registry:
 def build_resources() -> dict[str, Any]:
     """The resources of the code location, by the names that assets ask for."""
     return {
-        "settings": Settings(),
+        "settings": dg.ResourceDefinition.hardcoded_resource(Settings()),
         "lake": lake,
         "tables": tables,
         "artifacts": artifacts,

@@ -68,6 +68,8 @@ class Runs:
                 resources=self._resources,
                 run_id=run_id,
             )
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error  # the run is marked as failed by now
         except dg.DagsterError as error:
             raise self._reason(error, run_id) from error
         said: dict[str, list[Result]] = {}

@@ -36,7 +36,7 @@ ALL_MONTHS = "all"
 )
 def training_set(
     context: dg.AssetExecutionContext,
-    settings: Settings,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
 ) -> dg.MaterializeResult[None]:
@@ -60,7 +60,7 @@ def training_set(
 def candidate_model(
     context: dg.AssetExecutionContext,
     *,
-    settings: Settings,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
     artifacts: dg.ResourceParam[ArtifactStore],
@@ -103,7 +103,9 @@ def serving_parity(
     code_version=__version__,
 )
 def validation_report(
-    context: dg.AssetExecutionContext, settings: Settings, artifacts: dg.ResourceParam[ArtifactStore]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    artifacts: dg.ResourceParam[ArtifactStore],
 ) -> dg.MaterializeResult[None]:
     """What the candidate showed on data that it never saw, with confidence intervals, and what the gates say to it."""
     stored = latest(context, "candidate_model")["artifact"]

@@ -115,6 +115,19 @@ def test_training_again_on_the_same_candles_registers_nothing_new(
     assert len(stages(database_url)) == 1
 
 
+def test_the_registry_names_the_candles_that_a_model_was_trained_on(
+    execute: Execute, stored: Candles, database_url: str
+):
+    execute("refresh")
+    model_id = said(execute("retrain"), "registered_model")["model_id"]
+
+    async def read() -> dict[str, Any]:
+        async with Database(database_url) as database:
+            return await ModelRegistry(ConfigurationManager(), database).get_model_metadata(model_id)
+
+    assert asyncio.run(read())["data_version"] == stored.fingerprint()
+
+
 def test_assets_say_what_was_learnt_from_what(execute: Execute, stored: Candles, data_home: Path):
     seen: set[str] = set()
     execute("refresh")
