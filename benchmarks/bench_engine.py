@@ -10,10 +10,13 @@ import sys
 import time
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import xgboost
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gal_friday_core import artifact
 from gal_friday_core.calibration import Platt

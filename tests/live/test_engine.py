@@ -3,8 +3,6 @@
 import asyncio
 import uuid
 from collections import Counter
-from contextlib import asynccontextmanager
-from decimal import Decimal
 
 import msgspec
 import pytest
@@ -12,8 +10,7 @@ import pytest
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import ConfigError, ExchangeError, RegistryError, StorageError
-from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_core.errors import ConfigError, RegistryError
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.fixed_models import FixedModels
@@ -22,38 +19,8 @@ from gal_friday_live.paper import replay_ports
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.wiring import build
+from tests.live.trading import checked, collect, entries, trading
 from tests.live.world import CALM, SERIES, manager, market, played, predictor
-
-CASH = Decimal(10_000)
-
-
-@asynccontextmanager
-async def trading(config=None, models=None, stretch=None, journal=None, **ports):
-    """A started engine over the small world; stopped afterwards."""
-    stretch = stretch or played()
-    models = models or FixedModels(predictor())
-    engine = build(
-        config or manager(risk=CALM), replay_ports(stretch, models, journal or MemoryJournal(), **ports)
-    )
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.stop()
-
-
-def collect(engine, event_type):
-    events = []
-
-    async def keep(event):
-        events.append(event)
-
-    engine.bus.subscribe(event_type, keep)
-    return events
-
-
-async def entries(journal, kind):
-    return [entry async for entry in journal.read(kind=kind)]
 
 
 def intents(found):
@@ -159,22 +126,6 @@ async def test_each_order_has_a_durable_intent_before_the_exchange_sees_it():
     assert len(seen) > 20
 
 
-@asynccontextmanager
-async def checked(exchange_type, journal=None, config=None, **ports):
-    """An engine on an exchange of this type."""
-    config, stretch = config or manager(risk=CALM), played(market(4_000))
-    given = replay_ports(stretch, FixedModels(predictor()), journal or MemoryJournal(), **ports)
-    simulated = SimulatedExchange([stretch.instrument], {"USD": CASH}, config.config.costs)
-    exchange = exchange_type(simulated, given.clock)
-    ports = {**{name: getattr(given, name) for name in given.__dataclass_fields__}, "exchange": exchange}
-    engine = build(config, type(given)(**ports))
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.stop()
-
-
 async def test_a_promotion_swaps_the_model_between_two_events_and_loses_none():
     models, second = FixedModels(predictor()), predictor(version=2, seed=11)
     async with trading(models=models) as engine:
@@ -262,177 +213,6 @@ async def test_an_override_for_another_series_does_not_start():
     with pytest.raises(ConfigError, match="was trained for kraken:ETH-USD:1m"):
         async with trading(models=FixedModels(other), override=ModelOverride(other.model_id, "why")):
             raise AssertionError("it started")
-
-
-async def test_a_failing_handler_halts_trading_and_is_reported():
-    async with trading() as engine:
-        errors, states = collect(engine, "SYSTEM_ERROR"), collect(engine, "SYSTEM_STATE_CHANGE")
-        count = 0
-
-        async def fails_once(event):
-            nonlocal count
-            count += 1
-            if count == 700:
-                raise ValueError("planted")
-
-        engine.bus.subscribe("PREDICTION_GENERATED", fails_once)
-        at_halt = []
-
-        async def note_orders(event):
-            at_halt.append(engine.execution.orders)
-
-        engine.bus.subscribe("SYSTEM_STATE_CHANGE", note_orders)
-        await engine.run()
-    assert engine.halt.halted
-    assert engine.halt.reason == "HANDLER_FAILED: PREDICTION_GENERATED: ValueError: planted"
-    assert [event.payload.message for event in errors] == ["ValueError: planted"]
-    assert [event.payload.new_state for event in states] == ["HALTED"]
-    assert engine.risk.rejected["HALTED"] > 0
-    # A position that was open may still be left; nothing was entered.
-    assert engine.execution.orders - at_halt[0] <= 1
-    assert engine.portfolio.position("BTC/USD").quantity == 0
-
-
-async def test_a_failing_exchange_task_halts_trading():
-    class Broken(PaperExchange):
-        async def submit(self, order):
-            raise RuntimeError("planted")
-
-    async with checked(Broken) as engine:
-        await engine.run()
-    assert engine.halt.reason.startswith("TASK_FAILED: place ")
-    assert engine.execution.orders == 1
-
-
-async def test_a_refusal_of_the_exchange_is_reported_and_never_retried():
-    sent = []
-
-    class Refusing(PaperExchange):
-        async def submit(self, order):
-            sent.append(order.client_order_id)
-            raise ExchangeError("EOrder:Insufficient funds")
-
-    async with checked(Refusing) as engine:
-        reports = collect(engine, "EXECUTION_REPORT")
-        await engine.run()
-    assert len(sent) == len(set(sent)) > 1
-    assert {event.payload.order_status for event in reports} == {"REJECTED"}
-    assert not engine.halt.halted
-
-
-async def test_an_unknown_outcome_is_reported_as_such_and_keeps_its_reservation():
-    sent = []
-
-    class Silent(PaperExchange):
-        async def submit(self, order):
-            sent.append(order)
-            raise TimeoutError
-
-    async with checked(Silent) as engine:
-        reports = collect(engine, "EXECUTION_REPORT")
-        await engine.run()
-    assert len(sent) == 1  # the entry stays pending: nothing is sent again, nothing beside it
-    assert [event.payload.order_status for event in reports] == ["UNKNOWN"]
-    assert Decimal(engine.portfolio.get_current_state()["available_balance"]) < CASH
-
-
-async def test_without_a_durable_intent_no_order_is_sent_and_trading_halts():
-    sent = []
-
-    class Watched(PaperExchange):
-        async def submit(self, order):
-            sent.append(order)
-            await super().submit(order)
-
-    class Full(MemoryJournal):
-        async def append(self, kind, key, ts_ns, record):
-            if kind == "ORDER_INTENT":
-                raise StorageError("no space left")
-            await super().append(kind, key, ts_ns, record)
-
-    async with checked(Watched, Full()) as engine:
-        await engine.run()
-    assert sent == []
-    assert "no space left" in engine.halt.reason
-    assert engine.execution.refused == {"INTENT_NOT_JOURNALLED": 1}
-
-
-async def test_a_halt_between_approval_and_send_stops_the_entry():
-    sent = []
-
-    class Watched(PaperExchange):
-        async def submit(self, order):
-            sent.append(order)
-            await super().submit(order)
-
-    class SlowJournal(MemoryJournal):
-        """Between asking for the intent and having it, somebody halts."""
-
-        async def append(self, kind, key, ts_ns, record):
-            await super().append(kind, key, ts_ns, record)
-            if kind == "ORDER_INTENT":
-                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
-
-    async with checked(Watched, SlowJournal()) as engine:
-        reports = collect(engine, "EXECUTION_REPORT")
-        await engine.run()
-    assert sent == []
-    assert [event.payload.error_message for event in reports] == ["HALTED"]
-
-
-async def test_a_drawdown_beyond_its_limit_halts_and_leaves_only_exits():
-    config = manager(
-        risk={"max_daily_drawdown": "0.004", "max_pair_exposure": "1", "max_total_exposure": "1"}
-    )
-    async with trading(config) as engine:
-        await engine.run()
-    assert engine.halt.reason == "DAILY_DRAWDOWN_LIMIT_HIT"
-    assert engine.summary()["halted"]
-    assert engine.summary()["halt_reasons"] == ["DAILY_DRAWDOWN_LIMIT_HIT"]
-    assert engine.portfolio.position("BTC/USD").quantity == 0
-
-
-async def test_a_halted_session_starts_halted_again():
-    journal = MemoryJournal()
-    async with trading(journal=journal) as engine:
-        await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
-    async with trading(journal=journal) as engine:
-        assert engine.monitoring.is_halted()
-        assert engine.halt.reason == "MANUAL_HALT_COMMAND"
-        await engine.run()
-        assert engine.execution.orders == 0
-        await engine.monitoring.trigger_resume()
-        assert not engine.monitoring.is_halted()
-    async with trading(journal=journal) as engine:
-        assert not engine.monitoring.is_halted()
-
-
-async def test_a_halt_cancels_the_entry_that_waits_and_keeps_protection():
-    async with trading() as engine:
-        reports = collect(engine, "EXECUTION_REPORT")
-
-        async def halt_after_entry(event):
-            if event.payload.order_type == "MARKET" and event.payload.order_status == "NEW":
-                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND")
-
-        engine.bus.subscribe("EXECUTION_REPORT", halt_after_entry)
-        await engine.run()
-    assert [event.payload.order_status for event in reports] == ["NEW", "CANCELED"]
-    assert engine.portfolio.fills == 0
-
-
-async def test_liquidation_sells_what_is_held_and_only_when_asked_for_by_name():
-    async with trading() as engine:
-
-        async def halt_when_filled(event):
-            if event.payload.order_status == "FILLED" and event.payload.side == "BUY":
-                await engine.monitoring.trigger_halt("MANUAL_HALT_COMMAND", "LIQUIDATE_POSITIONS")
-
-        engine.bus.subscribe("EXECUTION_REPORT", halt_when_filled)
-        await engine.run()
-    assert engine.portfolio.fills == 2
-    assert engine.portfolio.position("BTC/USD").quantity == 0
-    assert engine.execution.orders == 2
 
 
 async def test_stopping_in_the_middle_ends_the_run_and_leaves_no_task_behind():
