@@ -298,10 +298,9 @@ class Portfolio:
 
     def _observe(self, ts_ns: int) -> None:
         before, equity = self._equity, self._valued()
-        same_day = ts_ns // DAY_NS <= self._now_ns // DAY_NS
         self._now_ns = max(self._now_ns, ts_ns)
-        if equity == before and same_day:
-            return  # the common bar, on which nothing is held: no peak can move
+        if equity == before:
+            return  # the common bar, on which nothing is held: a period may turn, but is carried in later
         self._equity = equity
         for name, peak in self._peaks.items():
             self._peaks[name] = peak.seen(self._now_ns, before, equity)

@@ -120,13 +120,13 @@ def test_round_trips_by_hand():
 
 def test_scaled_entry_and_exit_is_one_trade():
     fills = [
-        fill("a", "BUY", "1", "100"),
-        fill("b", "BUY", "3", "120"),
-        fill("c", "SELL", "2", "130", ts=1),
-        fill("d", "SELL", "2", "90", ts=2),
+        fill("a", "BUY", "1", "100", "0.1"),
+        fill("b", "BUY", "3", "120", "0.2"),
+        fill("c", "SELL", "2", "130", "0.3", ts=1),
+        fill("d", "SELL", "2", "90", "0.4", ts=2),
     ]
     (trade,) = round_trips(fills).trades
-    assert (trade.entry_price, trade.exit_price, trade.net) == (115, 110, -20)
+    assert (trade.entry_price, trade.exit_price, trade.fees, trade.net) == (115, 110, 1, -21)
 
 
 def test_sale_beyond_what_was_bought_is_refused():

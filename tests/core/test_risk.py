@@ -75,6 +75,8 @@ def test_cash_caps_the_size_after_its_fee():
     verdict = check(signal(stop="99"), desk(limits=limits))
     assert verdict.quantity == Decimal("98.910")  # 10,000 USD / (100.1 x 1.01)
     assert verdict.reservation.cash <= 10000
+    verdict = check(signal(stop="99"), desk(limits=limits, reservations=Reservations([reserved()])))
+    assert verdict.quantity == Decimal("88.920")  # another 1,010 USD are taken
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,13 @@ def test_gap_through_the_stop_fills_at_the_open(exchange):
     assert stopped.last_price == Decimal(90) * Decimal("0.999")
 
 
+@pytest.mark.parametrize(("high", "low", "leg"), [(101, 98, "a-SL"), (102, 99, "a-TP"), (102, 98, "a-SL")])
+def test_touch_is_enough_for_stop_and_target(exchange, high, low, leg):
+    exchange.submit(order(stop_price=98, target_price=102))
+    exchange.on_candle(bar(1, 100, 101, 99, 100))
+    assert said(exchange.on_candle(bar(2, 100, high, low, 100)))[0] == (leg, "FILLED")
+
+
 def test_target_fills_at_its_own_price_without_slippage_at_the_taker_fee(exchange):
     exchange.submit(order(stop_price=98, target_price=102))
     exchange.on_candle(bar(1, 100, 101, 99, 100))
@@ -88,6 +95,7 @@ def test_time_exit_spares_what_was_held_before(exchange):
     venue.on_candle(bar(0, 100, 100, 100, 100))
     venue.submit(order(stop_price=98, target_price=102))
     venue.on_candle(bar(1, 100, 101, 99, 100))
+    assert venue.available()["BTC"] == 2
     venue.submit(order("x", "SELL", reduce_only=True))
     assert len(venue.on_candle(bar(2, 100, 101, 99, 100))) == 3
     assert venue.balances()["BTC"] == 2
