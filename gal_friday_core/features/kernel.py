@@ -307,12 +307,12 @@ def _short_columns(
     old = OLD_SHORT + SUMS_SHORT * bars[1]
     volume = state[NEW_SHORT] + state[old]
     returns, squares = state[NEW_SHORT + 1] + state[old + 1], state[NEW_SHORT + 2] + state[old + 2]
-    middle = state[REFERENCE] + total * (1.0 / SHORT)
+    reference, mean = state[REFERENCE], total * (1.0 / SHORT)
     deviation = _deviation(total, total_squared, 1.0 / SHORT)
     volatility = _deviation(returns, squares, 1.0 / SHORT)
     out[13] = (close - low) / (high - low) if high > low else 0.5
-    out[14] = (close - middle) * _inverse(2.0 * deviation)
-    out[15] = 4.0 * deviation / middle
+    out[14] = (close - reference - mean) * _inverse(2.0 * deviation)
+    out[15] = 4.0 * deviation / (reference + mean)
     out[16] = state[TRUE_RANGE] * per_close
     out[17] = volatility
     return volatility, volume

@@ -163,6 +163,31 @@ def test_a_market_that_stops_moving_comes_to_rest_exactly():
     assert np.isfinite(table.values[CANDLES_V1.warmup :]).all()
 
 
+@pytest.mark.parametrize("moving", range(240, 300, 7))
+def test_a_window_without_change_has_no_deviation_whatever_came_before(moving):
+    before, bars = market(3, moving, missing=0), moving + 100
+    prices = {
+        name: np.concatenate((getattr(before, name), np.full(100, 61_234.7)))
+        for name in ("open", "high", "low", "close")
+    }
+    volume = np.concatenate((before.volume, np.full(100, 0.1)))
+    table = compute(replaced(market(3, bars, missing=0), **prices, volume=volume))
+    for name, window in (("bollinger_width_20", 20), ("bollinger_position_20", 20), ("volume_zscore_60", 60)):
+        assert not table.column(name)[moving + window - 1 :].any(), name
+
+
+def test_small_moves_of_a_high_price_are_measured_exactly_from_the_first_window_on():
+    bars = 100
+    offsets = np.random.default_rng(0).integers(-8, 9, bars) * 2.0**-20
+    close = 61_234.0 + offsets  # exact in binary, so the deviations are known exactly
+    table = compute(replaced(constant(bars, 61_234.0, 1.0), open=close, high=close, low=close, close=close))
+    for t in range(19, bars):
+        window = offsets[t - 19 : t + 1]
+        assert table.column("bollinger_position_20")[t] == pytest.approx(
+            (offsets[t] - window.mean()) / (2 * window.std()), rel=1e-9, abs=1e-12
+        )
+
+
 @settings(deadline=None)
 @given(
     steps=st.lists(

@@ -83,6 +83,7 @@ def test_the_first_row_of_a_block_depends_on_the_whole_ring_and_on_no_more(befor
 
 
 def test_a_gap_of_more_than_sixty_intervals_starts_anew():
+    assert LONGEST_GAP == 60
     candles = market(1, 900, missing=0)
     for gap, anew in ((LONGEST_GAP, False), (LONGEST_GAP + 1, True)):
         shifted = np.where(np.arange(900) < 400, candles.ts, candles.ts + (gap - 1) * MINUTE_NS)
