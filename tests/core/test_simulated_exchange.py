@@ -195,6 +195,19 @@ def test_marketable_limit_takes_the_open_but_never_beyond_its_limit(exchange):
     assert (fill.last_price, fill.commission) == (Decimal("100.05"), Decimal("1.0005"))
 
 
+def test_marketable_limit_sell_takes_the_open_but_never_below_its_limit():
+    venue = SimulatedExchange([INSTRUMENT], {"BTC": Decimal(1)}, COSTS)
+    venue.submit(order(side="SELL", type_="LIMIT", limit_price="99.95"))
+    (fill,) = venue.on_candle(bar(1, 100, 101, 99, 100))
+    assert (fill.last_price, fill.average_fill_price) == (Decimal("99.95"), Decimal("99.95"))
+    assert venue.balances() == {"BTC": Decimal(0), "USD": Decimal("98.9505")}
+
+
+def test_order_of_an_unknown_pair_is_rejected(exchange):
+    (report,) = exchange.submit(msgspec.structs.replace(order(), trading_pair="ETH/USD"))
+    assert (report.order_status, report.error_message) == ("REJECTED", "unknown pair ETH/USD")
+
+
 def test_limit_entry_inside_a_bar_may_lose_in_it_but_not_win(exchange):
     exchange.submit(order("w", type_="LIMIT", limit_price=99, stop_price=95, target_price=103))
     assert said(exchange.on_candle(bar(1, 100, 110, 98, 100)))[0] == ("w", "FILLED")
