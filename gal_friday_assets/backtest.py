@@ -15,9 +15,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.backtesting import BacktestingEngine
-from gal_friday_live.prediction_service import ModelOverride
-
-REFUSED = "refused by the gates; simulated money only, so that the whole path is seen"
+from gal_friday_live.override import override_for
 
 
 @dg.asset(
@@ -40,11 +38,12 @@ def backtest_report(
         latest(context, "candidate_model")["artifact"],
     )
     predictor = load(artifacts, artifact_id, decision["model_id"])
-    override = None if decision["promoted"] else ModelOverride(predictor.model_id, REFUSED)
-    engine = BacktestingEngine(settings.manager, lake=lake, predictor=predictor, override=override)
     start, end = holdout(lake, predictor)
+    refused = not decision["promoted"]
+    override = override_for(predictor, lake, predictor.metadata.holdout_start_ns) if refused else None
+    engine = BacktestingEngine(settings.manager, lake=lake, predictor=predictor, override=override)
     report = engine.run_backtest(start, end, settings.config.paper.initial_cash)
-    report |= {"model_id": predictor.model_id, "under_override": override is not None}
+    report |= {"model_id": predictor.model_id, "under_override": refused}
     page = write_report(settings.report_file(predictor.model_type, artifact_id[:12], "backtest.html"), report)
     return dg.MaterializeResult(metadata=backtest_metadata(report, page))
 

@@ -5,25 +5,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
-from gal_friday_core.candles import Candles
-from gal_friday_core.features.drivers import REACH, compute
-from gal_friday_core.predictor import Predictor
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
-from gal_friday_live.paper import ModelOverride, build_paper_engine
-from gal_friday_live.replay_data import history_before
+from gal_friday_live.override import override_for
+from gal_friday_live.paper import build_paper_engine
 from gal_friday_live.up_market import Market
 from gal_friday_live.up_screen import LiveScreen, Screen
 
 REFRESH_S = 0.25
-OVERRIDE_QUANTILE = 0.95
-OVERRIDE_BARS = 5_000
-"""A refused model may never reach its own threshold. Under the override it enters on the most confident
-twentieth of its predictions over this many bars before the replay: volatility moves the level of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +25,6 @@ class Replay:
     """None plays as fast as the engine can take it."""
     ends: bool
     """Whether the run is over when the history is."""
-
-
-def override_for(predictor: Predictor, recent: Candles) -> ModelOverride:
-    """The terms on which a refused model may trade paper money.
-
-    `recent` are the bars before the first that it trades, with what the features need to warm up.
-    """
-    predictions = predictor.predict(compute(recent).values[-OVERRIDE_BARS:])
-    known = predictions[np.isfinite(predictions)]
-    usual = float(np.quantile(known, OVERRIDE_QUANTILE)) if len(known) else predictor.entry_threshold
-    return ModelOverride(
-        model_id=predictor.model_id,
-        entry_threshold=min(predictor.entry_threshold, usual),
-        reason="refused by the gates; trades paper money only, so that the whole path is seen",
-    )
 
 
 async def trade(
@@ -71,9 +47,7 @@ async def trade(
         override = None
         if not outcome["promoted"]:
             predictor = await ModelRegistry(manager, database).by_id(str(outcome["model_id"]))
-            override = override_for(
-                predictor, history_before(lake, market.series, start_ns, OVERRIDE_BARS + REACH)
-            )
+            override = override_for(predictor, lake, start_ns)
         engine = await build_paper_engine(
             manager,
             database=database,

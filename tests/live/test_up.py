@@ -21,7 +21,7 @@ BARS = 40_000
 
 def write_kraken_csv(path: Path) -> int:
     """An archive file as Kraken publishes it, out of a simulated market; how many rows it holds."""
-    candles = simulate(Series("kraken", "BTC/USD", "1m"), from_iso("2024-03-01"), BARS, seed=11)
+    candles = simulate(Series("synthetic", "BTC/USD", "1m"), from_iso("2024-03-01"), BARS, seed=11)
     with path.open("w", encoding="ascii") as file:
         for ts, *prices, trades in zip(*(column.tolist() for column in candles.columns()), strict=True):
             file.write(f"{ts // SECOND_NS},{','.join(map(repr, prices))},{max(trades, 1)}\n")
