@@ -35,7 +35,11 @@ async def main():
 
 asyncio.run(main())
 loaded = sorted({name.partition(".")[0] for name in sys.modules})
-peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+if sys.platform == "linux":  # ru_maxrss would count the process that started this one
+    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    peak_mb = int(status["VmHWM"].split()[0]) / 1024
+else:
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 print(json.dumps({"loaded": loaded, "peak_mb": peak_mb}))
 """
 
