@@ -227,7 +227,8 @@ class PredictionService:
 def _active(predictor: Predictor, override: ModelOverride | None = None) -> ActiveModel:
     threshold = predictor.entry_threshold
     if override is not None:
-        threshold = override.entry_threshold or predictor.override_threshold
+        given = override.entry_threshold
+        threshold = predictor.override_threshold if given is None else given
     return ActiveModel(predictor, threshold, predictor.barriers, override)
 
 
