@@ -55,6 +55,10 @@ def ingest(
     venue: Annotated[
         str | None, typer.Option(help="Where the candles of the files were traded.", show_default=False)
     ] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="More of the same, as a shell expands them.", show_default=False),
+    ] = None,
     since: Annotated[
         str | None,
         typer.Option(help="First time to download, ISO 8601, e.g. 2024-01-01.", show_default=False),
@@ -83,6 +87,8 @@ def ingest(
 
       gal-friday ingest --history bitfinex_BTCUSD_1m_2017.parquet --history XBTUSD_1.csv
 
+      gal-friday ingest --history archive/*_1.csv
+
       gal-friday ingest --history prices.csv --venue kraken --pair ETH/USD --interval 5m
 
       gal-friday ingest --exchange kraken --pair XBT/USD --interval 1m --since 2024-03-01
@@ -93,6 +99,7 @@ def ingest(
     from gal_friday_adapters.lake import CandleLake  # late: usage errors and help need no Polars
     from gal_friday_adapters.paths import lake_dir
 
+    history = [*(history or ()), *(paths or ())]
     if bool(history) == bool(exchange):
         raise DataError("give either --history PATH or --exchange NAME")
     lake = CandleLake(lake_dir(load_config(config).config))

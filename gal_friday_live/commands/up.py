@@ -19,6 +19,10 @@ def up(
             show_default=False,
         ),
     ] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="More history, as a shell expands it.", show_default=False),
+    ] = None,
     series: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +50,7 @@ def up(
 
     manager = load_config(config)
     request = Request(
-        history=tuple(history or ()),
+        history=(*(history or ()), *(paths or ())),
         series=series,
         once=once,
         bars_per_second=bars_per_second,

@@ -7,7 +7,9 @@ from gal_friday_live.reference import configuration_page
 
 def test_configuration_page_is_current():
     page = Path(__file__).parents[2] / "docs" / "configuration.md"
-    assert page.read_text(encoding="utf-8") == configuration_page(), "run: python -m gal_friday_live.reference"
+    assert page.read_text(encoding="utf-8") == configuration_page(), (
+        "run: python -m gal_friday_live.reference"
+    )
 
 
 def test_every_setting_says_what_it_means():
