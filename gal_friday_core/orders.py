@@ -48,7 +48,9 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 
 
 def is_terminal(status: OrderStatus) -> bool:
-    """>>> is_terminal("FILLED"), is_terminal("UNKNOWN")
+    """Whether nothing can follow.
+
+    >>> is_terminal("FILLED"), is_terminal("UNKNOWN")
     (True, False)
     """
     return not TRANSITIONS[status]

@@ -12,7 +12,7 @@ import pytest
 
 from gal_friday_adapters.postgres import account
 from gal_friday_adapters.postgres import server as server_module
-from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.connect import connect, url_parts
 from gal_friday_adapters.postgres.server import EmbeddedPostgres, binaries
 from gal_friday_core.errors import StorageError
 
@@ -83,22 +83,21 @@ def kept_value(url: str) -> object:
 
 def test_a_new_directory_gets_a_server_without_tcp_and_stop_ends_it(tmp_path: Path) -> None:
     before = psutil.Process().children()
-    server = EmbeddedPostgres(tmp_path / "with space" / "pg")
-    url = server.start()
-    with connect(url) as connection:
-        assert connection.execute("show listen_addresses").fetchone() == ("",)
-        assert connection.execute("show fsync").fetchone() == ("on",)
-        assert connection.execute("select current_database()").fetchone() == ("gal_friday",)
-    running = postmaster(server.data_dir)
-    assert running.net_connections("inet") == []
-    assert (server.data_dir / "cluster").stat().st_mode & 0o777 == 0o700
-    assert (server.data_dir / "socket").stat().st_mode & 0o777 == 0o700
-    server.stop()
-    server.stop()
-    assert not running.is_running()
-    assert psutil.Process().children() == before
-    with pytest.raises(StorageError):
-        kept_value(url)
+    with EmbeddedPostgres(tmp_path / "with space" / "pg") as server:
+        with connect(server.url()) as connection:
+            assert connection.execute("show listen_addresses").fetchone() == ("",)
+            assert connection.execute("show fsync").fetchone() == ("on",)
+            assert connection.execute("select current_database()").fetchone() == ("gal_friday",)
+        running = postmaster(server.data_dir)
+        assert running.net_connections("inet") == []
+        for private in (server.data_dir / "cluster", Path(url_parts(server.url())["host"])):
+            assert private.stat().st_mode & 0o777 == 0o700
+        server.stop()
+        server.stop()
+        assert not running.is_running()
+        assert psutil.Process().children() == before
+        with pytest.raises(StorageError):
+            kept_value(server.url())
 
 
 def test_what_was_written_is_there_after_a_restart(used: Path) -> None:
