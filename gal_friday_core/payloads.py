@@ -231,7 +231,7 @@ class PotentialHaltTrigger(Payload, frozen=True):
     details: dict[str, str] = {}
 
 
-class SystemError(Payload, frozen=True):
+class SystemError(Payload, frozen=True):  # noqa: A001 - the name that 003 gives it
     error_type: str
     message: str
     component: str
