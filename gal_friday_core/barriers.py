@@ -4,7 +4,10 @@ import math
 
 from numba import njit
 
+from gal_friday_core.compiled import kept
 
+
+@kept
 @njit(cache=True)
 def _clip(width: float, narrowest: float, widest: float) -> float:
     if width < narrowest:
@@ -14,6 +17,7 @@ def _clip(width: float, narrowest: float, widest: float) -> float:
     return width  # NaN falls through: an unknown volatility gives an unknown width
 
 
+@kept
 @njit(cache=True)
 def widths(  # noqa: PLR0917 - compiled kernels take positions
     volatility: float,

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from gal_friday_core.compiled import kept
 from gal_friday_core.errors import DataError
 
 MAX_STEPS = 100
@@ -31,6 +32,7 @@ class Platt(msgspec.Struct, frozen=True):
         return found
 
 
+@kept
 @njit(cache=True)
 def calibrated(slope: float, intercept: float, margin: float) -> float:
     """One probability; the exponential never overflows."""
@@ -41,6 +43,7 @@ def calibrated(slope: float, intercept: float, margin: float) -> float:
     return e / (1.0 + e)
 
 
+@kept
 @njit(cache=True)
 def calibrated_rows(slope: float, intercept: float, margins: NDArray[np.float64]) -> NDArray[np.float64]:
     """`calibrated` of every margin."""

@@ -1,11 +1,14 @@
 """How this house compiles Python to machine code: strictly, and kept on disk.
 
 No fast-math: the compiler may not reorder arithmetic, so the same numbers come out of every driver, bit for
-bit. Numba's cache notices a change only in the file that defines a function, so a kernel and all the compiled
-functions it calls stand in one file.
+bit. Every function with `cache=True` is also `kept`, so that its machine code is thrown away with any change
+to what it may have been compiled from.
 """
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import njit, types
@@ -16,15 +19,36 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
+_T = TypeVar("_T")
+
+
+@cache
+def sources() -> str:
+    """sha256 over every module of this package that compiles something."""
+    mark = b"gal_friday_core.compiled import"
+    files = (path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
+    return hashlib.sha256(b"".join(text for text in files if mark in text)).hexdigest()
+
+
+def kept(dispatcher: _T) -> _T:
+    """Make the machine code on disk valid for exactly these sources.
+
+    Numba looks at the file that defines a function, not at those of the functions it calls: after an upgrade
+    that changes `barriers` alone, cached labels would go on with the old barriers.
+    """
+    dispatcher._cache._cache_file._source_stamp = sources()  # type: ignore[attr-defined]  # noqa: SLF001
+    return dispatcher
+
+
 def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Machine code from the first call on. Division by zero gives inf or NaN, as in numpy."""
-    return cast("Callable[_P, _R]", njit(cache=True, fastmath=False, error_model="numpy")(function))
+    return cast("Callable[_P, _R]", kept(njit(cache=True, fastmath=False, error_model="numpy")(function)))
 
 
 def inlined(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """As `compiled`, and made part of its caller: for what runs on every bar."""
     inline = njit(cache=True, fastmath=False, error_model="numpy", forceinline=True)
-    return cast("Callable[_P, _R]", inline(function))
+    return cast("Callable[_P, _R]", kept(inline(function)))
 
 
 @intrinsic

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.barriers import widths
 from gal_friday_core.candles import Candles
+from gal_friday_core.compiled import kept
 from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.errors import DataError
 
@@ -88,6 +89,7 @@ def label_trades(
     return Labels(index, close_ns[index], close_ns[last], net_return, outcome)
 
 
+@kept
 @njit(cache=True)
 def _walk(  # noqa: PLR0917 - compiled kernels take positions
     open_: Any, high: Any, low: Any, close: Any, volatility: Any, gaps: Any, trade: Any, costs: Any
@@ -114,6 +116,7 @@ def _walk(  # noqa: PLR0917 - compiled kernels take positions
     return index[:found].copy(), last[:found].copy(), net_return[:found].copy(), outcome[:found].copy()
 
 
+@kept
 @njit(cache=True)
 def _first_touch(  # noqa: PLR0917 - compiled kernels take positions
     open_: Any, high: Any, low: Any, bar: int, horizon: int, target: float, stop: float

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core import artifact
 from gal_friday_core.calibration import Platt, calibrated
+from gal_friday_core.compiled import kept
 from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.errors import ArtifactError, SchemaMismatchError
 from gal_friday_core.features.schema import Feature, FeatureSchema
@@ -56,6 +57,7 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
 
 
+@kept
 @njit(cache=True)
 def _calibrated_row(  # noqa: PLR0917 - compiled kernels take positions
     nodes: Any, groups: Any, base_margin: Any, slope: float, intercept: float, values: Any
@@ -63,6 +65,7 @@ def _calibrated_row(  # noqa: PLR0917 - compiled kernels take positions
     return calibrated(slope, intercept, np.float64(margin_row(nodes, groups, base_margin, values)))
 
 
+@kept
 @njit(cache=True)
 def _calibrated_rows(  # noqa: PLR0917 - compiled kernels take positions
     nodes: Any, groups: Any, base_margin: Any, slope: float, intercept: float, matrix: Any

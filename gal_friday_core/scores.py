@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from gal_friday_core.compiled import kept
 from gal_friday_core.resampling import Blocks, Estimate, interval, ratio
 
 CALIBRATION_BINS = 10
@@ -105,6 +106,7 @@ def _auc(sample: OutOfSample, blocks: Blocks, confidence: float) -> Estimate:
     return interval(value, np.array(drawn), confidence)
 
 
+@kept
 @njit(cache=True)
 def weighted_auc(probability: Any, label: Any, weight: Any) -> float:
     """The chance that a positive row scores above a negative one, ties counted half; rows in order of score.
@@ -129,6 +131,7 @@ def weighted_auc(probability: Any, label: Any, weight: Any) -> float:
     return area / (positives * negatives)
 
 
+@kept
 @njit(cache=True)
 def sequential_trades(t0_ns: Any, t1_ns: Any, probability: Any, threshold: float) -> Any:
     """Rows at which the threshold rule enters: one position at a time, the next only when the last has ended."""

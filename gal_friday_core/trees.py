@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit, types
 from numpy.typing import NDArray
 
+from gal_friday_core.compiled import kept
 from gal_friday_core.errors import ArtifactError
 from gal_friday_core.ubjson import decode
 
@@ -70,6 +71,7 @@ class PackedTrees:
         return (self.nodes["packed"] & _FEATURE_MASK).astype(np.int64)
 
 
+@kept
 @njit(cache=True, inline="always")
 def _next(nodes: Any, node: Any, row: Any) -> Any:
     """One step down. Unsigned throughout: signed indices would be checked for counting from the end."""
@@ -82,6 +84,7 @@ def _next(nodes: Any, node: Any, row: Any) -> Any:
     return left + np.uint64(x >= here.threshold)
 
 
+@kept
 @njit(cache=True)
 def margin_row(nodes: Any, groups: Any, base_margin: Any, values: Any) -> Any:
     """Log odds of one row of float64 features."""
@@ -111,6 +114,7 @@ def margin_row(nodes: Any, groups: Any, base_margin: Any, values: Any) -> Any:
     return total
 
 
+@kept
 @njit(cache=True)
 def margin_rows(nodes: Any, groups: Any, base_margin: Any, matrix: Any) -> Any:
     """`margin_row` of every row."""
@@ -120,6 +124,7 @@ def margin_rows(nodes: Any, groups: Any, base_margin: Any, matrix: Any) -> Any:
     return found
 
 
+@kept
 @njit(cache=True)
 def sigmoid(margin: Any) -> Any:
     """As XGBoost writes it, in float32: the exponent is capped so that it cannot overflow."""
@@ -127,6 +132,7 @@ def sigmoid(margin: Any) -> Any:
     return one / (_expf(min(np.float32(-margin), np.float32(88.7))) + one)
 
 
+@kept
 @njit(cache=True)
 def sigmoids(margins: Any) -> Any:
     """`sigmoid` of every margin."""
@@ -136,6 +142,7 @@ def sigmoids(margins: Any) -> Any:
     return found
 
 
+@kept
 @njit(cache=True)
 def _log_odds(probability: Any) -> Any:
     one = np.float32(1)
