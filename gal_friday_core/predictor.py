@@ -24,8 +24,6 @@ from gal_friday_core.trees import PackedTrees, margin_row, read
 TARGET = "long_net_profit"
 """What a prediction says: the probability that the trade of `labels`, entered now, ends in net profit."""
 
-OVERRIDE_QUANTILE = 0.95
-
 T = TypeVar("T")
 
 
@@ -125,11 +123,6 @@ class Predictor:
     def entry_threshold(self) -> float:
         """Break-even probability: above it a trade is expected to pay its costs."""
         return self.metadata.entry_threshold
-
-    @property
-    def override_threshold(self) -> float:
-        """For a refused model on paper: its top 5 % out of sample, or the break-even point if that is lower."""
-        return min(self.entry_threshold, self.metadata.oos_quantiles[f"{OVERRIDE_QUANTILE:g}"])
 
     @property
     def barriers(self) -> BarriersConfig:

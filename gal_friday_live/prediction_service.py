@@ -32,14 +32,11 @@ FLUSH_EVERY = 5_000
 
 @dataclass(frozen=True, slots=True)
 class ModelOverride:
-    """Lets a model that the gates refused trade paper money; `reason` goes to journal and summary.
-
-    Without `entry_threshold` the model's own `override_threshold` is used.
-    """
+    """Lets a model that the gates refused trade paper money from `entry_threshold` on; `reason` goes to journal and summary."""
 
     model_id: str
     reason: str
-    entry_threshold: float | None = None
+    entry_threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +222,7 @@ class PredictionService:
 
 
 def _active(predictor: Predictor, override: ModelOverride | None = None) -> ActiveModel:
-    threshold = predictor.entry_threshold
-    if override is not None:
-        given = override.entry_threshold
-        threshold = predictor.override_threshold if given is None else given
+    threshold = predictor.entry_threshold if override is None else override.entry_threshold
     return ActiveModel(predictor, threshold, predictor.barriers, override)
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from gal_friday_core.features import kernel
+from gal_friday_core.features import layout
 from gal_friday_core.features.schema import Feature, FeatureSchema
 
 SEED_WEIGHT = 1e-3
@@ -27,21 +27,21 @@ def _feature(name: str, unit: str, warmup: int, source: str, **parameters: float
 
 
 def _trend() -> list[Feature]:
-    fast, slow, _ = kernel.EMA_SPANS
-    macd_warmup = _ema_warmup(slow) + _ema_warmup(kernel.SIGNAL_SPAN)
-    macd = {"fast": fast, "slow": slow, "signal": kernel.SIGNAL_SPAN}
-    roc = kernel.RATE_OF_CHANGE
+    fast, slow, _ = layout.EMA_SPANS
+    macd_warmup = _ema_warmup(slow) + _ema_warmup(layout.SIGNAL_SPAN)
+    macd = {"fast": fast, "slow": slow, "signal": layout.SIGNAL_SPAN}
+    roc = layout.RATE_OF_CHANGE
     return [
         *(
             _feature(f"log_return_{bars}", "log", bars, "ln(close / close[-bars])", bars=bars)
-            for bars in kernel.HORIZONS
+            for bars in layout.HORIZONS
         ),
         _feature(f"rate_of_change_{roc}", "share", roc, f"{_TALIB} ROCP", bars=roc),
         *(
             _feature(
                 f"ema_{span}_distance", "share", _ema_warmup(span), f"close / {_TALIB} EMA - 1", span=span
             )
-            for span in kernel.EMA_SPANS
+            for span in layout.EMA_SPANS
         ),
         _feature("macd_line", "share of price", _ema_warmup(slow), f"{_TALIB} MACD / close", **macd),
         _feature("macd_signal", "share of price", macd_warmup, f"{_TALIB} MACD signal / close", **macd),
@@ -49,22 +49,22 @@ def _trend() -> list[Feature]:
         _feature(
             "rsi_14",
             "0 to 100; 50 when the price never moved",
-            _settled(1.0 - 1.0 / kernel.WILDER_PERIOD),
+            _settled(1.0 - 1.0 / layout.WILDER_PERIOD),
             f"{_WILDER}; {_TALIB} RSI",
-            period=kernel.WILDER_PERIOD,
+            period=layout.WILDER_PERIOD,
         ),
     ]
 
 
 def _short_windows() -> list[Feature]:
-    short = kernel.SHORT
+    short = layout.SHORT
     return [
         _feature(
             "stochastic_14",
             "0 low to 1 high; 0.5 without a range",
-            kernel.SHORTEST - 1,
+            layout.SHORTEST - 1,
             f"{_TALIB} WILLR / 100 + 1",
-            bars=kernel.SHORTEST,
+            bars=layout.SHORTEST,
         ),
         _feature(
             "bollinger_position_20",
@@ -85,15 +85,15 @@ def _short_windows() -> list[Feature]:
         _feature(
             "atr_14",
             "share of price",
-            _settled(1.0 - 1.0 / kernel.WILDER_PERIOD),
+            _settled(1.0 - 1.0 / layout.WILDER_PERIOD),
             f"{_WILDER}; {_TALIB} NATR / 100",
-            period=kernel.WILDER_PERIOD,
+            period=layout.WILDER_PERIOD,
         ),
     ]
 
 
 def _volatility() -> list[Feature]:
-    windows = (kernel.SHORT, kernel.MIDDLE, kernel.LONG)
+    windows = (layout.SHORT, layout.MIDDLE, layout.LONG)
     return [
         *(
             _feature(
@@ -108,14 +108,14 @@ def _volatility() -> list[Feature]:
         _feature(
             "volatility_ratio_20_60",
             "ratio; 1 without volatility",
-            kernel.MIDDLE,
+            layout.MIDDLE,
             "volatility_20 / volatility_60",
         ),
     ]
 
 
 def _volume_and_range() -> list[Feature]:
-    bars = kernel.MIDDLE
+    bars = layout.MIDDLE
     return [
         _feature(
             "volume_zscore_60",
@@ -129,7 +129,7 @@ def _volume_and_range() -> list[Feature]:
             "ratio; 1 without volume",
             bars - 1,
             f"mean volume of 20 bars / of 60, {_PANDAS}",
-            short=kernel.SHORT,
+            short=layout.SHORT,
             bars=bars,
         ),
         _feature(

@@ -16,7 +16,7 @@ from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features import kernel
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.kernel import REACH
+from gal_friday_core.features.layout import COUNT, REACH, new_state
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.times import MINUTE_NS, to_iso
 
@@ -71,7 +71,7 @@ class FeatureStream:
             )
         self.schema = schema
         warmups = np.array([feature.warmup for feature in schema.features], dtype=np.int64)
-        self._state, self._clock = kernel.new_state(interval_ns, warmups)
+        self._state, self._clock = new_state(interval_ns, warmups)
         self._out = np.empty(len(schema))
 
     @classmethod
@@ -84,7 +84,7 @@ class FeatureStream:
     @property
     def ready(self) -> bool:
         """Whether the newest row was finite in every column."""
-        return int(self._clock[kernel.COUNT]) > self.schema.warmup
+        return int(self._clock[COUNT]) > self.schema.warmup
 
     def update(  # noqa: PLR0917 - a bar has six numbers in one well-known order
         self,

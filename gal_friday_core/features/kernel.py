@@ -1,6 +1,7 @@
 """The compiled feature kernel: one bar in, one row of features out. Batch and live are this same function.
 
-Entry points: `new_state` makes the memory of one stream, `update` takes one bar, `run` does so for arrays. Which number stands where in a row is said by `candle_set.py`.
+Entry points: `update` takes one bar, `run` does so for arrays. Which number stands where in a row is said by
+`candle_set`.
 
 Invariants:
 - **Bounded memory.** A row depends on the last `REACH` bars at most, so a stream begun anywhere `REACH` bars
@@ -12,187 +13,79 @@ Invariants:
   sum, so nothing drifts and a window of zeros sums to exactly zero.
 - **Strict arithmetic.** No fast-math: the compiler may not reorder, so every driver gets the same bits.
 
-All of it stands in one file: see `gal_friday_core.compiled`.
+What lies where in the state is said by `layout`.
 """
 
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gal_friday_core.compiled import compiled, inlined, pointer
-
-State = NDArray[np.float64]
-Clock = NDArray[np.int64]
-Bar = tuple[float, float, float, float]
-"""Open, high, low, close."""
-
-BLOCK = 512
-"""Intervals in a block of the time grid, whose first bar renews every accumulator."""
-MEMORY = 512
-"""Bars in the ring. A seed that old weighs (1 - 2/51)**512 = 1.3e-9 in the slowest average."""
-REACH = MEMORY + BLOCK
-"""Bars, its own included, that a row can depend on."""
-LONGEST_GAP = 60
-"""Intervals between two bars; after more the past says nothing, and the stream starts anew."""
-EMA_SPANS = (12, 26, 50)
-SIGNAL_SPAN = 9
-WILDER_PERIOD = 14
-HORIZONS = (1, 5, 15, 60, 240)
-RATE_OF_CHANGE = 30
-SHORTEST, SHORT, MIDDLE, LONG = 14, 20, 60, 240
-"""Bars in the four windows."""
-COLUMNS = 36
-MINUTE_NS = 60_000_000_000
-
-_MASK = MEMORY - 1
-_LEAST = 1e-300  # what is smaller has no finite inverse and counts as nothing
-_ROUNDING = 1e-14  # relative variance below which float64 cannot tell a constant from noise
-
-# The clock, int64:
-INTERVAL, SLOT, COUNT = range(3)
-FOLD_SHORTEST, FOLD_SHORT, FOLD_MIDDLE, FOLD_LONG = range(3, 7)  # the count when each window was last folded
-CLOCK_SIZE = 7
-
-# The state, float64. First the recursive averages,
-FAST, SLOW, SLOWEST, SIGNAL, GAIN, LOSS, TRUE_RANGE = range(7)
-REFERENCE = 7  # the close that deviations of the short window are measured from
-# then of each window the fold of the bars that came since its last fold: SUMS or extremes,
-NEW_SHORTEST, NEW_MIDDLE_EXTREMES, NEW_SHORT, NEW_DEVIATIONS, NEW_MIDDLE, NEW_LONG = 8, 10, 12, 15, 17, 23
-# the folds of the newest 0, 1, 2 ... bars before that,
-OLD_SHORTEST = 32
-OLD_MIDDLE_EXTREMES = OLD_SHORTEST + 2 * SHORTEST
-OLD_SHORT = OLD_MIDDLE_EXTREMES + 2 * MIDDLE
-OLD_DEVIATIONS = OLD_SHORT + 3 * SHORT
-OLD_MIDDLE = OLD_DEVIATIONS + 2 * SHORT
-OLD_LONG = OLD_MIDDLE + 6 * MIDDLE
-WARMUPS = OLD_LONG + 2 * LONG  # bars after which each column is known
-# and the ring: what is remembered of each bar. A window sums the last 6, 3 or 2 of these.
-RING = (WARMUPS + COLUMNS + 15) // 16 * 16
-R_CLOSE, R_LOG, R_RANGE, R_LOW, R_HIGH = range(5)
-R_VALUE, R_FLOW, R_VOLUME_SQUARED, R_VOLUME, R_RETURN, R_RETURN_SQUARED = range(5, 11)
-RING_WIDTH = 11
-SUMS_MIDDLE, SUMS_SHORT, SUMS_LONG = 6, 3, 2
-STATE_SIZE = RING + RING_WIDTH * MEMORY
-
-_DAY_ANGLE = 2.0 * np.pi * np.arange(1440) / 1440.0
-_DAY_SIN, _DAY_COS = np.sin(_DAY_ANGLE), np.cos(_DAY_ANGLE)
-_WEEK_ANGLE = 2.0 * np.pi * np.arange(7) / 7.0
-_WEEK_SIN, _WEEK_COS = np.sin(_WEEK_ANGLE), np.cos(_WEEK_ANGLE)
-
-
-def new_state(interval_ns: int, warmups: NDArray[np.int64]) -> tuple[State, Clock]:
-    """The memory of a stream that has seen nothing; `warmups` has one entry a column."""
-    state, clock = np.zeros(STATE_SIZE), np.zeros(CLOCK_SIZE, dtype=np.int64)
-    state[WARMUPS : WARMUPS + COLUMNS] = warmups
-    clock[INTERVAL] = interval_ns
-    return state, clock
-
-
-@inlined
-def _inside(window: int, newer: int) -> int:
-    """Bars of a window that lie before its last fold; the mask tells the compiler it is not negative."""
-    return (window - newer) & 255
-
-
-@inlined
-def _ring(number: int) -> int:
-    """Where in the state the ring keeps the bar with this number."""
-    return RING + (number & _MASK) * RING_WIDTH
-
-
-@inlined
-def _smooth(state: State, close: float, change: float, true_range: float) -> None:
-    """One step of the recursive averages. Sources: TA-Lib EMA, MACD; Wilder 1978 for RSI and ATR."""
-    fast = state[FAST] + (2.0 / (EMA_SPANS[0] + 1)) * (close - state[FAST])
-    slow = state[SLOW] + (2.0 / (EMA_SPANS[1] + 1)) * (close - state[SLOW])
-    state[FAST] = fast
-    state[SLOW] = slow
-    state[SLOWEST] += (2.0 / (EMA_SPANS[2] + 1)) * (close - state[SLOWEST])
-    state[SIGNAL] += (2.0 / (SIGNAL_SPAN + 1)) * (fast - slow - state[SIGNAL])
-    state[GAIN] += (1.0 / WILDER_PERIOD) * (max(change, 0.0) - state[GAIN])
-    state[LOSS] += (1.0 / WILDER_PERIOD) * (max(-change, 0.0) - state[LOSS])
-    state[TRUE_RANGE] += (1.0 / WILDER_PERIOD) * (true_range - state[TRUE_RANGE])
-
-
-@inlined
-def _seed(state: State, close: float, true_range: float) -> None:
-    """Begin the recursive averages at one bar. Equal zeros for gain and loss leave RSI unbiased."""
-    state[FAST] = state[SLOW] = state[SLOWEST] = close
-    state[SIGNAL] = state[GAIN] = state[LOSS] = 0.0
-    state[TRUE_RANGE] = true_range
-
-
-@compiled
-def _renew(state: State, count: int) -> None:
-    """Compute the recursive averages anew from the ring: what lies before it no longer counts."""
-    first = count - min(count, MEMORY)
-    at = _ring(first)
-    previous = state[at + R_CLOSE]
-    _seed(state, previous, state[at + R_HIGH] - state[at + R_LOW])
-    for number in range(first + 1, count):
-        at = _ring(number)
-        close = state[at + R_CLOSE]
-        _smooth(state, close, close - previous, state[at + R_RANGE])
-        previous = close
-
-
-@compiled
-def _fold_sums(state: State, count: int, window: tuple[int, int], old: int, new: int) -> None:
-    """Sums over the newest 0, 1, 2 ... bars. `window` is its bars and how many of the ring's last fields."""
-    bars, sums = window
-    for field in range(sums):
-        total = state[old + field] = state[new + field] = 0.0
-        for age in range(1, bars):
-            total += state[_ring(count - age) + RING_WIDTH - sums + field]
-            state[old + age * sums + field] = total
-
-
-@compiled
-def _fold_extremes(state: State, count: int, bars: int, old: int, new: int) -> None:
-    """Lowest low and highest high of the newest 0, 1, 2 ... bars."""
-    low = state[old] = state[new] = np.inf
-    high = state[old + 1] = state[new + 1] = -np.inf
-    for age in range(1, bars):
-        at = _ring(count - age)
-        low = min(low, state[at + R_LOW])
-        high = max(high, state[at + R_HIGH])
-        state[old + 2 * age] = low
-        state[old + 2 * age + 1] = high
-
-
-@compiled
-def _fold_deviations(state: State, count: int) -> None:
-    """Sums of (close - newest close) and of its square over the newest 0, 1, 2 ... bars."""
-    reference = state[REFERENCE] = state[_ring(count - 1) + R_CLOSE]
-    total = state[OLD_DEVIATIONS] = state[NEW_DEVIATIONS] = 0.0
-    squares = state[OLD_DEVIATIONS + 1] = state[NEW_DEVIATIONS + 1] = 0.0
-    for age in range(1, SHORT):
-        deviation = state[_ring(count - age) + R_CLOSE] - reference
-        total += deviation
-        squares += deviation * deviation
-        state[OLD_DEVIATIONS + 2 * age] = total
-        state[OLD_DEVIATIONS + 2 * age + 1] = squares
-
-
-@inlined
-def _fold(state: State, clock: Clock, renewed: bool) -> None:
-    """Fold each window that is used up, or all of them."""
-    count = clock[COUNT]
-    if renewed or count - clock[FOLD_SHORTEST] == SHORTEST:
-        clock[FOLD_SHORTEST] = count
-        _fold_extremes(state, count, SHORTEST, OLD_SHORTEST, NEW_SHORTEST)
-    if renewed or count - clock[FOLD_SHORT] == SHORT:
-        clock[FOLD_SHORT] = count
-        _fold_sums(state, count, (SHORT, SUMS_SHORT), OLD_SHORT, NEW_SHORT)
-        _fold_deviations(state, count)
-    if renewed or count - clock[FOLD_MIDDLE] == MIDDLE:
-        clock[FOLD_MIDDLE] = count
-        _fold_sums(state, count, (MIDDLE, SUMS_MIDDLE), OLD_MIDDLE, NEW_MIDDLE)
-        _fold_extremes(state, count, MIDDLE, OLD_MIDDLE_EXTREMES, NEW_MIDDLE_EXTREMES)
-    if renewed or count - clock[FOLD_LONG] == LONG:
-        clock[FOLD_LONG] = count
-        _fold_sums(state, count, (LONG, SUMS_LONG), OLD_LONG, NEW_LONG)
+from gal_friday_core.features.folds import fold, inside, renew, ring, seed, smooth
+from gal_friday_core.features.layout import (
+    BLOCK,
+    COLUMNS,
+    COUNT,
+    DAY_COS,
+    DAY_SIN,
+    FAST,
+    FOLD_LONG,
+    FOLD_MIDDLE,
+    FOLD_SHORT,
+    FOLD_SHORTEST,
+    GAIN,
+    HORIZONS,
+    INTERVAL,
+    LEAST,
+    LONG,
+    LONGEST_GAP,
+    LOSS,
+    MIDDLE,
+    MINUTE_NS,
+    NEW_DEVIATIONS,
+    NEW_LONG,
+    NEW_MIDDLE,
+    NEW_MIDDLE_EXTREMES,
+    NEW_SHORT,
+    NEW_SHORTEST,
+    OLD_DEVIATIONS,
+    OLD_LONG,
+    OLD_MIDDLE,
+    OLD_MIDDLE_EXTREMES,
+    OLD_SHORT,
+    OLD_SHORTEST,
+    R_CLOSE,
+    R_FLOW,
+    R_HIGH,
+    R_LOG,
+    R_LOW,
+    R_RANGE,
+    R_RETURN,
+    R_RETURN_SQUARED,
+    R_VALUE,
+    R_VOLUME,
+    R_VOLUME_SQUARED,
+    RATE_OF_CHANGE,
+    REFERENCE,
+    RING_WIDTH,
+    ROUNDING,
+    SHORT,
+    SHORTEST,
+    SIGNAL,
+    SLOT,
+    SLOW,
+    SLOWEST,
+    SUMS_LONG,
+    SUMS_MIDDLE,
+    SUMS_SHORT,
+    TRUE_RANGE,
+    WARMUPS,
+    WEEK_COS,
+    WEEK_SIN,
+    Bar,
+    Clock,
+    State,
+)
 
 
 @inlined
@@ -202,8 +95,8 @@ def _begin_bar(state: State, clock: Clock, slot: int) -> None:
         clock[COUNT] = 0
     renewed = clock[COUNT] == 0 or slot // BLOCK != clock[SLOT] // BLOCK
     if renewed and clock[COUNT] > 0:
-        _renew(state, clock[COUNT])
-    _fold(state, clock, renewed)
+        renew(state, clock[COUNT])
+    fold(state, clock, renewed)
 
 
 @inlined
@@ -212,16 +105,16 @@ def _remember(state: State, count: int, bar: Bar, volume: float) -> None:
     _, high, low, close = bar
     log, true_range, change, bar_return = math.log(close), high - low, 0.0, 0.0
     if count > 0:
-        before = _ring(count - 1)
+        before = ring(count - 1)
         previous = state[before + R_CLOSE]
         change = close - previous
         bar_return = log - state[before + R_LOG]
         true_range = max(high, previous) - min(low, previous)
-        _smooth(state, close, change, true_range)
+        smooth(state, close, change, true_range)
     else:
-        _seed(state, close, true_range)
+        seed(state, close, true_range)
         state[REFERENCE] = close
-    at = _ring(count)
+    at = ring(count)
     state[at + R_CLOSE] = close
     state[at + R_LOG] = log
     state[at + R_RANGE] = true_range
@@ -260,28 +153,28 @@ def _deviation(total: float, squares: float, share: float) -> float:
     mean = total * share
     second = squares * share
     variance = second - mean * mean
-    return math.sqrt(variance if variance > _ROUNDING * second else 0.0)
+    return math.sqrt(variance if variance > ROUNDING * second else 0.0)
 
 
 @inlined
 def _inverse(value: float) -> float:
     """1 / value, or 0 where there is nothing to divide by."""
-    return 1.0 / value if value > _LEAST else 0.0
+    return 1.0 / value if value > LEAST else 0.0
 
 
 @inlined
 def _trend_columns(state: State, number: int, close: float, per_close: float, out: State) -> None:
     """Returns, rate of change, EMA distances, MACD, RSI: columns 0 to 12."""
-    log = state[_ring(number) + R_LOG]
+    log = state[ring(number) + R_LOG]
     fast, slow, slowest, signal = state[FAST], state[SLOW], state[SLOWEST], state[SIGNAL]
     moved = state[GAIN] + state[LOSS]
     strength = state[GAIN] / moved if moved > 0.0 else 0.5
-    out[0] = log - state[_ring(number - HORIZONS[0]) + R_LOG]
-    out[1] = log - state[_ring(number - HORIZONS[1]) + R_LOG]
-    out[2] = log - state[_ring(number - HORIZONS[2]) + R_LOG]
-    out[3] = log - state[_ring(number - HORIZONS[3]) + R_LOG]
-    out[4] = log - state[_ring(number - HORIZONS[4]) + R_LOG]
-    out[5] = close / state[_ring(number - RATE_OF_CHANGE) + R_CLOSE] - 1.0
+    out[0] = log - state[ring(number - HORIZONS[0]) + R_LOG]
+    out[1] = log - state[ring(number - HORIZONS[1]) + R_LOG]
+    out[2] = log - state[ring(number - HORIZONS[2]) + R_LOG]
+    out[3] = log - state[ring(number - HORIZONS[3]) + R_LOG]
+    out[4] = log - state[ring(number - HORIZONS[4]) + R_LOG]
+    out[5] = close / state[ring(number - RATE_OF_CHANGE) + R_CLOSE] - 1.0
     out[6] = close / fast - 1.0
     out[7] = close / slow - 1.0
     out[8] = close / slowest - 1.0
@@ -351,7 +244,7 @@ def _window_columns(
     )
     out[22] = short[1] * (MIDDLE / SHORT) * per_volume if per_volume > 0.0 else 1.0
     out[23] = flow * per_volume
-    out[24] = close * volumes / value - 1.0 if value > _LEAST else 0.0
+    out[24] = close * volumes / value - 1.0 if value > LEAST else 0.0
     out[25] = (close - low) / (high - low) if high > low else 0.5
     out[26] = (high - low) * per_close
 
@@ -368,10 +261,10 @@ def _bar_columns(ts: int, bar: Bar, per_close: float, out: State) -> None:
     out[28] = (close - open_) * per_spread
     out[29] = (high - max(open_, close)) * per_spread
     out[30] = (min(open_, close) - low) * per_spread
-    out[31] = _DAY_SIN[minute]
-    out[32] = _DAY_COS[minute]
-    out[33] = _WEEK_SIN[weekday]
-    out[34] = _WEEK_COS[weekday]
+    out[31] = DAY_SIN[minute]
+    out[32] = DAY_COS[minute]
+    out[33] = WEEK_SIN[weekday]
+    out[34] = WEEK_COS[weekday]
 
 
 @inlined
@@ -394,9 +287,9 @@ def _take(  # noqa: PLR0917 - compiled calls are positional
     clock[COUNT] = count = number + 1
     _remember(state, number, bar, volume)
     _trend_columns(state, number, close, per_close, out)
-    bars = (_inside(SHORTEST, count - clock[FOLD_SHORTEST]), _inside(SHORT, count - clock[FOLD_SHORT]))
+    bars = (inside(SHORTEST, count - clock[FOLD_SHORTEST]), inside(SHORT, count - clock[FOLD_SHORT]))
     short = _short_columns(state, bars, close, per_close, out)
-    bars = (_inside(MIDDLE, count - clock[FOLD_MIDDLE]), _inside(LONG, count - clock[FOLD_LONG]))
+    bars = (inside(MIDDLE, count - clock[FOLD_MIDDLE]), inside(LONG, count - clock[FOLD_LONG]))
     _window_columns(state, bars, (close, per_close, volume), short, out)
     _bar_columns(ts, bar, per_close, out)
     out[35] = slot - clock[SLOT] - 1

@@ -3,7 +3,7 @@
 import sys
 
 from gal_friday_core.features.drivers import REACH
-from gal_friday_core.features.kernel import LONGEST_GAP
+from gal_friday_core.features.layout import LONGEST_GAP
 from gal_friday_core.features.registry import FEATURE_SETS
 from gal_friday_core.features.schema import Feature, FeatureSchema
 

@@ -34,7 +34,6 @@ def test_identity_conditions_and_thresholds_come_from_the_files():
     assert model.schema_hash == SCHEMA.hash
     assert model.feature_names == NAMES
     assert model.entry_threshold == 0.45
-    assert model.override_threshold == 0.41
     assert model.barriers.horizon_bars == 60
     assert str(model.costs.taker_fee) == "0.0026"
 

@@ -196,7 +196,7 @@ def test_an_override_is_refused_on_anything_but_the_simulated_exchange():
     class Real:
         name = "real"
 
-    ports = replay_ports(played(), FixedModels(), MemoryJournal(), override=ModelOverride("x@v1", "why"))
+    ports = replay_ports(played(), FixedModels(), MemoryJournal(), override=ModelOverride("x@v1", "why", 0.5))
     ports = type(ports)(**{**{n: getattr(ports, n) for n in ports.__dataclass_fields__}, "exchange": Real()})
     with pytest.raises(ConfigError, match="paper money only"):
         build(manager(), ports)
@@ -204,14 +204,14 @@ def test_an_override_is_refused_on_anything_but_the_simulated_exchange():
 
 async def test_an_override_of_an_unknown_model_does_not_start():
     with pytest.raises(RegistryError, match="unknown model"):
-        async with trading(override=ModelOverride("absent@v1", "why")):
+        async with trading(override=ModelOverride("absent@v1", "why", 0.5)):
             raise AssertionError("it started")
 
 
 async def test_an_override_for_another_series_does_not_start():
     other = predictor(series=Series("kraken", "ETH/USD", "1m"))
     with pytest.raises(ConfigError, match="was trained for kraken:ETH-USD:1m"):
-        async with trading(models=FixedModels(other), override=ModelOverride(other.model_id, "why")):
+        async with trading(models=FixedModels(other), override=ModelOverride(other.model_id, "why", 0.5)):
             raise AssertionError("it started")
 
 

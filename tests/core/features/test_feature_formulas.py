@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import compute
-from gal_friday_core.features.kernel import MEMORY
+from gal_friday_core.features.layout import MEMORY
 from gal_friday_core.times import MINUTE_NS
 from tests.core.features.markets import constant, market, replaced
 from tests.core.features.peers import pandas_columns, talib_columns

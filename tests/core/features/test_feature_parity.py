@@ -11,7 +11,7 @@ from gal_friday_core.candles import Candles, Series, concatenate
 from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import REACH, FeatureStream, FeatureTable, compute
-from gal_friday_core.features.kernel import BLOCK, LONGEST_GAP, MEMORY
+from gal_friday_core.features.layout import BLOCK, LONGEST_GAP, MEMORY
 from gal_friday_core.features.schema import Feature, FeatureSchema
 from gal_friday_core.times import MINUTE_NS
 from tests.core.features.markets import market, replaced

@@ -4,7 +4,7 @@ import pytest
 
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.kernel import COLUMNS
+from gal_friday_core.features.layout import COLUMNS
 from gal_friday_core.features.reference import page
 from gal_friday_core.features.registry import feature_set
 
