@@ -82,7 +82,9 @@ class TrainingConfig(Section):
         ge=0,
         description="Of every random choice: the same data and configuration give the same model bytes",
     )
-    stride_bars: int = Field(5, ge=1, description="One training event every so many bars")
+    stride_bars: int = Field(
+        5, ge=1, description="One training event every so many bars; closer where history is short"
+    )
     folds: int = Field(5, ge=2, le=20, description="Walk-forward folds")
     embargo_bars: int = Field(
         60, ge=0, description="Bars left out between train and test, beyond label purging"
@@ -93,7 +95,7 @@ class TrainingConfig(Section):
     holdout_fraction: float = Field(
         0.10, gt=0, lt=0.5, description="Latest share of history that no model is trained on"
     )
-    min_events: int = Field(2_000, ge=100, description="Fewer labelled events than this refuse to train")
+    min_events: int = Field(500, ge=100, description="Fewer labelled events than this refuse to train")
 
 
 class GatesConfig(Section):

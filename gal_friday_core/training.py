@@ -195,7 +195,7 @@ def _parameters(settings: TrainingConfig) -> dict[str, object]:
 def _block_events(data: TrainingSet, config: Config) -> int:
     """Bootstrap blocks span twice the horizon, or a day where that is longer: volatility comes in days."""
     bars = max(2 * config.barriers.horizon_bars, DAY_NS // Series.parse(data.series_key).interval_ns)
-    return max(1, -(-bars // config.training.stride_bars))
+    return max(1, -(-bars // data.stride_bars))
 
 
 def _candidate(

@@ -40,6 +40,7 @@ class TrainingSet:
     first_ns: int
     last_ns: int
     candle_rows: int
+    stride_bars: int
 
     @property
     def schema(self) -> FeatureSchema:
@@ -80,9 +81,11 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
         )
     ]  # fmt: skip
     interval_ns = candles.series.interval_ns
-    events = np.flatnonzero(candles.ts[labels.index] // interval_ns % config.training.stride_bars == 0)
+    # A short history is read more closely, down to every bar, before it is refused.
+    stride = max(1, min(config.training.stride_bars, len(labels) // config.training.min_events))
+    events = np.flatnonzero(candles.ts[labels.index] // interval_ns % stride == 0)
     found = TrainingSet(
-        table=table, table_rows=table_row[labels.index], labels=labels, events=events,
+        table=table, table_rows=table_row[labels.index], labels=labels, events=events, stride_bars=stride,
         holdout_start_ns=holdout_start, embargo_ns=embargo_ns, candles_fingerprint=candles.fingerprint(),
         series_key=candles.series.key, first_ns=int(candles.ts[0]), last_ns=int(candles.ts[-1]),
         candle_rows=len(candles),
@@ -105,8 +108,7 @@ def _check_learnable(found: TrainingSet, min_events: int) -> None:
     if len(found.events) < min_events:
         raise DataError(
             f"{found.series_key}: {len(found.events):,} labelled events from {found.candle_rows:,} candles, "
-            f"at least {min_events:,} are needed (training.min_events): use more history, "
-            "or a smaller training.stride_bars"
+            f"at least {min_events:,} are needed (training.min_events): use more history"
         )
     break_even(found.labels.net_return[found.events])
     values = found.features(found.events)

@@ -55,8 +55,10 @@ def run(manager: ConfigurationManager, request: Request, screen: Screen) -> dict
             env = child_environment(config, url, request.config_path)
             dagster = start_dagster(children, config.dagster.port, env)
             market = bring_history_in(config, lake, request.history, request.series, screen.step)
+            if market.synthetic:
+                screen.say(SYNTHETIC_WARNING, style="bold yellow")
             outcome = run_pipeline(children, market.series, env, screen.step)
-        _say_what_was_found(screen, market, outcome, dagster.address)
+        _say_what_was_found(screen, outcome, dagster.address)
         replay = Replay(None if request.once else request.bars_per_second, ends=request.once)
         footer = f"Dagster {dagster.address}   Ctrl-C stops everything"
         trading = trade(
@@ -115,6 +117,7 @@ def summary(
             name: traded[name]
             for name in ("predictions", "signals", "orders", "fills", "fees", "final_equity")
         },
+        "backtest_final_equity": f"{outcome['backtest']['final_equity']:.8f}",
         "halted": traded["halted"],
         "halt_reasons": traded["halt_reasons"],
         "dagster": address,
@@ -122,9 +125,7 @@ def summary(
     }
 
 
-def _say_what_was_found(screen: Screen, market: Market, outcome: Mapping[str, Any], address: str) -> None:
-    if market.synthetic:
-        screen.say(SYNTHETIC_WARNING, style="bold yellow")
+def _say_what_was_found(screen: Screen, outcome: Mapping[str, Any], address: str) -> None:
     if outcome["promoted"]:
         screen.say(f"{outcome['model_id']} passed the gates and is in production.", style="green")
     else:

@@ -35,7 +35,7 @@ def list_models(
     """List every registered model with its stage and verdict."""
     models = _converse(config, lambda registry: registry.list_models(stage))
     if as_json:
-        print_json({"models": models})
+        print_json(models)
         return
     table = Table(Column("model", no_wrap=True), "stage", "verdict", Column("created", no_wrap=True))
     for model in models:

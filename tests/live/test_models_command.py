@@ -45,8 +45,8 @@ def test_the_list_shows_each_model_with_stage_and_verdict(run):
     assert run("list", "--stage", "archived").stdout.startswith("No models yet")
 
 
-def test_json_is_one_object_on_standard_output(run):
-    models = json.loads(run("list", "--json").stdout)["models"]
+def test_json_is_one_document_on_standard_output(run):
+    models = json.loads(run("list", "--json").stdout)
     assert [(model["model_id"], model["verdict"]["passed"]) for model in models] == [
         (PASSED, True), (REFUSED, False),
     ]  # fmt: skip
@@ -104,7 +104,7 @@ def test_an_unreachable_database_is_one_clear_line(monkeypatch, tmp_path):
 def test_without_a_database_url_the_embedded_server_is_started_and_stopped(monkeypatch, tmp_path):
     monkeypatch.delenv("GAL_FRIDAY_DATABASE_URL", raising=False)
     monkeypatch.setenv("GAL_FRIDAY_DATA_DIR", str(tmp_path))
-    assert json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout) == {"models": []}
+    assert json.loads(CliRunner().invoke(app, ["list", "--json"]).stdout) == []
     assert not (tmp_path / "postgres" / "cluster" / "postmaster.pid").exists()
 
 

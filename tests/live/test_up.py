@@ -87,6 +87,11 @@ def test_bounded_run_prints_exactly_one_json_object_with_the_promised_figures(bo
     assert float(summary["final_equity"]) > 0
 
 
+def test_paper_run_and_backtest_of_the_same_stretch_end_with_the_same_equity(bounded_run):
+    summary = bounded_run["summary"]
+    assert summary["final_equity"] == summary["backtest_final_equity"]
+
+
 def test_refused_model_trades_only_under_a_named_override(bounded_run):
     summary = bounded_run["summary"]
     assert summary["promoted"] == (summary["override"] is None)
