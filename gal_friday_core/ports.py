@@ -4,12 +4,15 @@
 simulation) is nothing but a choice of these.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gal_friday_core.orders import Order
-from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
+from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.predictor import Predictor
 
 
@@ -33,14 +36,141 @@ class Ids(Protocol):
         ...
 
 
-class Feed(Protocol):
-    """Market data in time order."""
+class Book(Protocol):
+    """One pair's order book as the market's listeners may read it (`gal_friday_core.book.OrderBook`).
 
-    def candles(self) -> AsyncGenerator[MarketDataOHLCV, None]:
-        """Closed bars, each once; ends when the feed has no more. Whoever leaves early closes the generator."""
+    The columns are views of int64, best level first, scaled by ten to the decimals; they change with the
+    next message, so copy what must outlive the call. While `verified` is false nothing in it may be used.
+    """
+
+    @property
+    def pair(self) -> str: ...
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def price_decimals(self) -> int: ...
+
+    @property
+    def qty_decimals(self) -> int: ...
+
+    @property
+    def verified(self) -> bool: ...
+
+    @property
+    def timestamp_ns(self) -> int:
+        """The exchange's time of the last message; 0 where it told none."""
         ...
 
-    async def close(self) -> None: ...
+    @property
+    def checksum(self) -> int: ...
+
+    @property
+    def bid_prices(self) -> NDArray[np.int64]: ...
+
+    @property
+    def bid_quantities(self) -> NDArray[np.int64]: ...
+
+    @property
+    def ask_prices(self) -> NDArray[np.int64]: ...
+
+    @property
+    def ask_quantities(self) -> NDArray[np.int64]: ...
+
+    def levels(self, n: int) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]:
+        """The best `n` bids and asks as (price, quantity), exactly as sent."""
+        ...
+
+
+class MarketSink(Protocol):
+    """Who hears the market. The `on_` calls are synchronous, come in the order of the wire and never block.
+
+    `received_ns` is the clock when the message came. The client calls them; `DataIngestor` is the engine's
+    sink, and passes each call on to the sinks it was given.
+    """
+
+    def on_book(self, pair: str, book: Book, received_ns: int, raw: bytes) -> None:
+        """The book has taken in one message and its checksum holds. `raw` is that message as sent."""
+        ...
+
+    def on_trades(self, pair: str, trades: Sequence[MarketDataTrade], received_ns: int) -> None:
+        """New trades, each once, by ascending trade id: what a snapshot repeats is left out."""
+        ...
+
+    def on_candle(self, candle: MarketDataOHLCV) -> None:
+        """A closed bar, once, in time order for its pair."""
+        ...
+
+    def on_invalid(self, pair: str, reason: str) -> None:
+        """The pair's book may not be used, nor anything made from it, until the next `on_book`.
+
+        `reason` is a code: CHECKSUM, MALFORMED, STALE, DISCONNECTED, RESUBSCRIBING.
+        """
+        ...
+
+    def on_gap(self, pair: str, missed: int) -> None:
+        """That many trades of the pair were lost for good (0: unknown how many): what counts trades starts anew."""
+        ...
+
+    def on_heartbeat(self, received_ns: int) -> None:
+        """The line is alive though it had nothing to tell: what was verified still stands."""
+        ...
+
+    def on_status(self, *, connected: bool, system: str, reason: str) -> None:
+        """The line or the exchange changed. `system` as the exchange calls it: online, cancel_only, maintenance, …"""
+        ...
+
+    async def drained(self) -> None:
+        """Return when all that was handed over has been digested, every consequence drawn.
+
+        A feed that moves a simulated clock awaits it before each step; a live feed need not.
+        """
+        ...
+
+
+class Feed(Protocol):
+    """Market data in time order, pushed into a sink."""
+
+    async def run(self, sink: MarketSink) -> None:
+        """Until the feed ends or is closed. Raises ExchangeError where it cannot go on."""
+        ...
+
+    async def close(self) -> None:
+        """End `run`; also before it began."""
+        ...
+
+
+class Connection(Protocol):
+    """One open websocket."""
+
+    def send(self, message: bytes) -> None:
+        """Send one text message; lost without a word where the line is already down."""
+        ...
+
+    def close(self) -> None:
+        """End it at once, without waiting for the other side. `Listener.on_closed` follows; twice is once."""
+        ...
+
+
+class Listener(Protocol):
+    """Who hears one connection. Calls are synchronous, from the event loop; none comes after `on_closed`."""
+
+    def on_message(self, raw: bytes) -> None:
+        """One whole text message."""
+        ...
+
+    def on_closed(self, reason: str) -> None:
+        """The line is down, whoever ended it; called once."""
+        ...
+
+
+class Transport(Protocol):
+    """Opens websockets: real ones, or a recorded session's."""
+
+    async def connect(self, url: str, listener: Listener) -> Connection:
+        """Messages may reach the listener before this returns. Raises ExchangeError where nobody answers in time."""
+        ...
 
 
 ReportHandler = Callable[[ExecutionReport], Awaitable[None]]

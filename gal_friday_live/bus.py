@@ -134,6 +134,10 @@ class PubSubManager:
         left = (entry for entry in self._handlers.get(event_type, ()) if entry[0] != subscription_id)
         self._handlers[event_type] = tuple(left)
 
+    def has_subscribers(self, event_type: str) -> bool:
+        """Whether anybody would hear such an event: what is costly to make is not made for nobody."""
+        return bool(self._handlers.get(event_type))
+
     async def get_queue_metrics(self) -> dict[str, Any]:
         """Depth by lane, events per second since the last call, handler times in ns, and what was lost."""
         now, (since, before) = self._clock.now_ns(), self._measured

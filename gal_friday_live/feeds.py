@@ -3,10 +3,12 @@
 import asyncio
 import heapq
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from decimal import Decimal
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.payloads import MarketDataOHLCV
+from gal_friday_core.ports import MarketSink
 from gal_friday_live.clock import SimulatedClock
 
 CHUNK = 4_096
@@ -54,7 +56,15 @@ class RecordedFeed:
     def __len__(self) -> int:
         return sum(map(len, self._candles))
 
+    async def run(self, sink: MarketSink) -> None:
+        """Hand over each bar, and go on once it is digested."""
+        async with aclosing(self.candles()) as candles:
+            async for candle in candles:
+                sink.on_candle(candle)
+                await sink.drained()
+
     async def candles(self) -> AsyncGenerator[MarketDataOHLCV, None]:
+        """The bars one by one; the clock moves as each is taken."""
         clock, loop = self._clock, asyncio.get_running_loop()
         due = loop.time()
         for number, (close_ns, bar) in enumerate(self._by_close()):

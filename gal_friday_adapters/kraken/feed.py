@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from gal_friday_adapters.kraken.ohlc import Candle, CandleTracker
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.payloads import MarketDataOHLCV
-from gal_friday_core.ports import Clock
+from gal_friday_core.ports import Clock, MarketSink
 from gal_friday_core.times import MINUTE_NS, SECOND_NS
 
 PUBLIC_URL = "wss://ws.kraken.com/v2"
@@ -73,6 +74,13 @@ class KrakenFeed:
         self._tracker = CandleTracker(self._series, int(self._patience.grace_s * SECOND_NS))
         self._closing = asyncio.Event()
         self.connections = 0
+
+    async def run(self, sink: MarketSink) -> None:
+        """Hand over each final candle."""
+        async with aclosing(self.candles()) as candles:
+            async for candle in candles:
+                sink.on_candle(candle)
+                await sink.drained()
 
     async def candles(self) -> AsyncGenerator[MarketDataOHLCV, None]:
         """Until `close`. Raises ExchangeError where Kraken cannot be reached at all, or refuses the subscription."""

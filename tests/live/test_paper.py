@@ -70,14 +70,15 @@ class Patient:
     def __init__(self, feed, at, swapped):
         self._feed, self._at, self._swapped = feed, at, swapped
 
-    async def candles(self):
+    async def run(self, sink):
         count = 0
         async for candle in self._feed.candles():
             if count == self._at:
                 async with asyncio.timeout(30):
                     await self._swapped.wait()
             count += 1
-            yield candle
+            sink.on_candle(candle)
+            await sink.drained()
 
     async def close(self):
         await self._feed.close()

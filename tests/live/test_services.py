@@ -34,9 +34,10 @@ class Script:
     def __init__(self, *candles):
         self._candles = candles
 
-    async def candles(self):
+    async def run(self, sink):
         for candle in self._candles:
-            yield candle
+            sink.on_candle(candle)
+            await sink.drained()
 
     async def close(self):
         pass
