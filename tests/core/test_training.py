@@ -137,8 +137,14 @@ def test_progress_is_told_to_its_end():
 
 
 def test_too_few_events_say_how_many_are_needed():
-    with pytest.raises(DataError, match=r"test:BTC-USD:1m: \d+ labelled events from 1,000 candles.*500"):
-        train(*market(1_000), CONFIG)
+    with pytest.raises(DataError, match=r"test:BTC-USD:1m: \d+ labelled events from 600 candles.*500"):
+        train(*market(600), CONFIG)
+
+
+def test_a_short_history_is_read_at_every_bar_before_it_is_refused():
+    candles, table = market(1_000)
+    assert assemble(candles, table, CONFIG).stride_bars == 1
+    assert assemble(*market(6_000), CONFIG).stride_bars == CONFIG.training.stride_bars
 
 
 def test_no_candles_say_what_to_do():
