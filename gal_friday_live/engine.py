@@ -83,7 +83,7 @@ class Engine:
             "orders": self.execution.orders,
             "fills": self.portfolio.fills,
             "positions": {
-                pair: f"{held.quantity} at {held.average_entry_price:f}"
+                pair: f"{held.quantity} at {held.average_entry_price:.8g}"
                 for pair, held in state.positions.items()
             },
             "equity": f"{state.total_equity:.2f} {state.quote_asset}",
