@@ -9,6 +9,7 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets.backtest_report import backtest_metadata, write_report
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
+from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Settings
 from gal_friday_core import __version__
 from gal_friday_core.candles import Series
@@ -31,12 +32,12 @@ def backtest_report(
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     artifacts: dg.ResourceParam[ArtifactStore],
+    progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
     """What the model would have earned on the history that nothing was learnt from; a refused one under an override."""
-    decision, artifact_id = (
-        latest(context, "production_model"),
-        latest(context, "candidate_model")["artifact"],
-    )
+    progress("backtest", 0, 1)
+    decision = latest(context, "production_model")
+    artifact_id = latest(context, "candidate_model")["artifact"]
     predictor = load(artifacts, artifact_id, decision["model_id"])
     start, end = holdout(lake, predictor)
     refused = not decision["promoted"]
@@ -45,6 +46,7 @@ def backtest_report(
     report = engine.run_backtest(start, end, settings.config.paper.initial_cash)
     report |= {"model_id": predictor.model_id, "under_override": refused}
     page = write_report(settings.report_file(predictor.model_type, artifact_id[:12], "backtest.html"), report)
+    progress("backtest", 1, 1)
     return dg.MaterializeResult(metadata=backtest_metadata(report, page))
 
 
