@@ -11,19 +11,28 @@ from gal_friday_core.money import CENT, ZERO, ceil_to, floor_to, from_float, is_
 
 LEAST_DIGITS = 6
 MOST_DIGITS = 9
+UNKNOWN_DECIMALS = -1
 _SMALLEST_COST = {"BTC": Decimal("0.00002"), "ETH": Decimal("0.0002")}
 _SMALLEST_COST_ELSEWHERE = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One pair. `price_tick`, `min_cost` in quote currency; `lot`, `min_quantity` in base units."""
+    """One pair. `price_tick`, `min_cost` in quote currency; `lot`, `min_quantity` in base units.
+
+    The decimals are those that the venue writes prices and quantities with, by which a book's checksum
+    counts; where it does not say, those of the tick and the lot. `status` is the venue's word: online,
+    cancel_only, post_only, limit_only or reduce_only.
+    """
 
     pair: str
     price_tick: Decimal
     lot: Decimal = CENT
     min_quantity: Decimal = CENT
     min_cost: Decimal = ZERO
+    price_decimals: int = UNKNOWN_DECIMALS
+    qty_decimals: int = UNKNOWN_DECIMALS
+    status: str = "online"
 
     def __post_init__(self) -> None:
         base, _, quote = self.pair.partition("/")
@@ -31,6 +40,17 @@ class Instrument:
             raise ContractError(f"not a pair: {self.pair!r} (expected BASE/QUOTE, such as BTC/USD)")
         if self.price_tick <= 0 or self.lot <= 0:
             raise ContractError(f"{self.pair}: price tick and lot must be positive")
+        for name, step in (("price_decimals", self.price_tick), ("qty_decimals", self.lot)):
+            told = getattr(self, name)
+            if told == UNKNOWN_DECIMALS:
+                object.__setattr__(self, name, max(0, _decimals(step)))
+            elif told < _decimals(step):
+                raise ContractError(f"{self.pair}: {name} {told} cannot write the step {step}")
+
+    @property
+    def online(self) -> bool:
+        """Whether the venue takes every kind of order."""
+        return self.status == "online"
 
     @property
     def base(self) -> str:

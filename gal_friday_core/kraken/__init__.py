@@ -1,0 +1,1 @@
+"""Kraken's wire: what its websocket v2 says, typed and checked; pure, no connection in here."""
