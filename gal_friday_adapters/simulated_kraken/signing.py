@@ -1,0 +1,86 @@
+"""Who may call: API keys, the signature over path, nonce and body, and the nonce that only grows.
+
+Signature: base64(HMAC-SHA512(secret, path + SHA256(nonce + body))), as Kraken's REST authentication guide
+gives it. The nonce is an unsigned 64-bit number, strictly greater than the last one that was accepted
+for the key.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+INVALID_KEY = "EAPI:Invalid key"
+INVALID_SIGNATURE = "EAPI:Invalid signature"
+INVALID_NONCE = "EAPI:Invalid nonce"
+LOCKED_OUT = "EGeneral:Temporary lockout"
+NONCE_LIMIT = 1 << 64
+FAILURES_TO_LOCKOUT = 20
+LOCKOUT_NS = 60_000_000_000
+
+
+def sign(path: str, nonce: str, body: bytes, secret: str) -> str:
+    """The `API-Sign` header of a request. `secret` is base64; `body` the exact bytes sent."""
+    digest = hashlib.sha256(nonce.encode() + body).digest()
+    mac = hmac.new(base64.b64decode(secret), path.encode() + digest, hashlib.sha512)
+    return base64.b64encode(mac.digest()).decode()
+
+
+@dataclass(slots=True)
+class ApiKey:
+    """One key of an account, and what has been seen of it."""
+
+    key: str
+    secret: str = field(repr=False)
+    account: str
+    last_nonce: int = -1
+    failures: int = 0
+    locked_until_ns: int = 0
+
+
+class Keyring:
+    """Checks the headers of private calls. `check` returns the account, or Kraken's error text."""
+
+    def __init__(self, keys: list[ApiKey]) -> None:
+        self._keys = {key.key: key for key in keys}
+
+    def check(
+        self, path: str, nonce: str, body: bytes, headers: tuple[str, str], now_ns: int
+    ) -> tuple[str, str]:
+        """`headers` are API-Key and API-Sign. Returns (account, error): one of them is empty."""
+        name, signature = headers
+        key = self._keys.get(name)
+        if key is None:
+            return "", INVALID_KEY
+        if now_ns < key.locked_until_ns:
+            return "", LOCKED_OUT
+        error = _refusal(key, path, nonce, body, signature)
+        if error:
+            _count_failure(key, now_ns)
+            return "", error
+        key.failures = 0
+        key.last_nonce = int(nonce)
+        return key.account, ""
+
+
+def _refusal(key: ApiKey, path: str, nonce: str, body: bytes, signature: str) -> str:
+    if not _same(sign(path, nonce, body, key.secret), signature):
+        return INVALID_SIGNATURE
+    if not (nonce.isascii() and nonce.isdigit()) or not key.last_nonce < int(nonce) < NONCE_LIMIT:
+        return INVALID_NONCE
+    return ""
+
+
+def _same(expected: str, given: str) -> bool:
+    try:
+        return hmac.compare_digest(base64.b64decode(expected), base64.b64decode(given, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _count_failure(key: ApiKey, now_ns: int) -> None:
+    key.failures += 1
+    if key.failures >= FAILURES_TO_LOCKOUT:
+        key.failures = 0
+        key.locked_until_ns = now_ns + LOCKOUT_NS
