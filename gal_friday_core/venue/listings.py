@@ -130,13 +130,9 @@ USDT = _asset("USDT", "USDT", 8, 4)
 
 
 def _listing(
-    base: Asset,
-    quote: Asset,
-    decimals: int,
-    cost_decimals: int,
-    minimums: tuple[str, str],
-    start: str,
+    base: Asset, quote: Asset, digits: tuple[int, int], minimums: tuple[str, str], start: str
 ) -> Listing:
+    decimals, cost_decimals = digits
     return Listing(
         base=base,
         quote=quote,
@@ -150,13 +146,13 @@ def _listing(
 
 
 DEMO_LISTINGS = (
-    _listing(BTC, USD, 1, 5, ("0.0001", "0.5"), "30000.0"),
-    _listing(ETH, USD, 2, 5, ("0.002", "0.5"), "1900.00"),
-    _listing(SOL, USD, 2, 5, ("0.05", "0.5"), "95.00"),
-    _listing(XRP, USD, 5, 8, ("10", "0.5"), "0.55000"),
-    _listing(ADA, USD, 6, 6, ("10", "0.5"), "0.350000"),
-    _listing(DOGE, USD, 7, 9, ("60", "0.5"), "0.0700000"),
-    _listing(ETH, BTC, 5, 10, ("0.002", "0.00002"), "0.06333"),
-    _listing(BTC, EUR, 1, 5, ("0.0001", "0.45"), "27500.0"),
-    _listing(BTC, USDT, 1, 5, ("0.0001", "0.5"), "30000.0"),
+    _listing(BTC, USD, (1, 5), ("0.0001", "0.5"), "30000.0"),
+    _listing(ETH, USD, (2, 5), ("0.002", "0.5"), "1900.00"),
+    _listing(SOL, USD, (2, 5), ("0.05", "0.5"), "95.00"),
+    _listing(XRP, USD, (5, 8), ("10", "0.5"), "0.55000"),
+    _listing(ADA, USD, (6, 6), ("10", "0.5"), "0.350000"),
+    _listing(DOGE, USD, (7, 9), ("60", "0.5"), "0.0700000"),
+    _listing(ETH, BTC, (5, 10), ("0.002", "0.00002"), "0.06333"),
+    _listing(BTC, EUR, (1, 5), ("0.0001", "0.45"), "27500.0"),
+    _listing(BTC, USDT, (1, 5), ("0.0001", "0.5"), "30000.0"),
 )

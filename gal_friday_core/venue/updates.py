@@ -30,7 +30,7 @@ PriceLevel = tuple[Decimal, Decimal]
 
 
 class BookUpdate(Struct, frozen=True, kw_only=True):
-    """Levels that changed since the last update of the pair, at any depth; `depth.DepthView` cuts them to a subscription."""
+    """Levels that changed since the last update of the pair, at any depth; `Venue.book` has the whole side."""
 
     symbol: str
     timestamp: int
