@@ -1,0 +1,213 @@
+"""The simulated exchange on a port of this machine: REST v0 and websocket v2, as Kraken's hosts serve them.
+
+One port stands for three hosts: `/0/public/*` and `/0/private/*` for api.kraken.com, `/v2` for ws.kraken.com
+and ws-auth.kraken.com (public and private channels both; `/private/v2` and `/auth/v2` are the same). Binds to
+the loopback address only.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+from aiohttp import WSMsgType, web
+
+from gal_friday_adapters.simulated_kraken import public_feed
+from gal_friday_adapters.simulated_kraken.endpoints import PrivateCall
+from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.fields import Fields
+from gal_friday_adapters.simulated_kraken.private_rest import PrivateRest
+from gal_friday_adapters.simulated_kraken.public_rest import PublicRest
+from gal_friday_adapters.simulated_kraken.session import Session
+from gal_friday_adapters.simulated_kraken.signing import Keyring
+from gal_friday_adapters.simulated_kraken.text import encode
+from gal_friday_adapters.simulated_kraken.v2_methods import V2Methods
+from gal_friday_core.errors import ExchangeError
+from gal_friday_core.venue.error_texts import INVALID_ARGUMENTS
+
+HOST = "127.0.0.1"
+TICK_S = 0.05
+"""How often the market moves by itself."""
+SOCKET_PATHS = ("/v2", "/v2/private", "/private/v2", "/auth/v2")
+
+
+class SimulatedKraken:
+    """Serves one exchange. `async with` starts and stops it; `url` and `socket_url` say where it is."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        keyring: Keyring,
+        *,
+        port: int = 0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.exchange = exchange
+        self._keyring = keyring
+        self._port = port
+        self._sleep = sleep
+        self._public = PublicRest(exchange.directory, exchange.markets, exchange.system_status)
+        self._private = PrivateRest(exchange)
+        self._methods = V2Methods(exchange)
+        self._sockets: set[web.WebSocketResponse] = set()
+        self._connections = 0
+        self._runner: web.AppRunner | None = None
+        self._market: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The base address of REST."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def socket_url(self) -> str:
+        """The base address of the websocket, without its path."""
+        return f"ws://{HOST}:{self._port}"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Bind and begin. Raises ExchangeError where the port is taken."""
+        application = web.Application()
+        application.router.add_route("*", "/0/public/{method}", self._answer_public)
+        application.router.add_post("/0/private/{method}", self._answer_private)
+        for path in SOCKET_PATHS:
+            application.router.add_get(path, self._talk)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ExchangeError(
+                f"cannot listen on {HOST}:{self._port} ({error.strerror}): give another --port"
+            ) from error
+        self._port = self._runner.addresses[0][1]
+        self._market = asyncio.create_task(self._run_market())
+
+    async def stop(self) -> None:
+        """Close every connection and the port."""
+        if self._market is not None:
+            self._market.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._market
+        for socket in list(self._sockets):
+            await socket.close(code=1001, message=b"Going away")
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def finished(self) -> None:
+        """Wait while the market runs. Raises what ended it, if anything did."""
+        if self._market is not None:
+            await self._market
+
+    async def _run_market(self) -> None:
+        while True:
+            self.exchange.advance()
+            await self._sleep(TICK_S)
+
+    async def _answer_public(self, request: web.Request) -> web.Response:
+        values: dict[str, Any] = dict(request.query)
+        if request.method == "POST":
+            body, _ = _body(await request.read(), request.content_type)
+            values |= body
+        try:
+            result = self._public.answer(request.match_info["method"], Fields(values), self.exchange.now_ns())
+        except ExchangeError as refusal:
+            return _envelope(refusal)
+        return _envelope(None, result)
+
+    async def _answer_private(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        method = request.match_info["method"]
+        now_ns = self.exchange.now_ns()
+        try:
+            account, values = self._authenticated(request, raw, now_ns)
+            self.exchange.admit(account, method)
+            result = self._private.answer(method, PrivateCall(account, Fields(values), now_ns))
+        except ExchangeError as refusal:
+            return _envelope(refusal)
+        if result is None:
+            _cut(request)
+        return _envelope(None, result)
+
+    def _authenticated(self, request: web.Request, raw: bytes, now_ns: int) -> tuple[str, dict[str, Any]]:
+        values, readable = _body(raw, request.content_type)
+        headers = (request.headers.get("API-Key", ""), request.headers.get("API-Sign", ""))
+        nonce = str(values.get("nonce", ""))
+        account, error = self._keyring.check(request.path, nonce, raw, headers, now_ns)
+        if error or not readable:
+            raise ExchangeError(error or INVALID_ARGUMENTS)
+        return account, values
+
+    async def _talk(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
+        await socket.prepare(request)
+        self._connections += 1
+        session = Session(self._connections, socket, request.transport, self.exchange.faults, self._sleep)
+        self._sockets.add(socket)
+        self.exchange.hub.join(session)
+        session.send(encode(public_feed.status(self.exchange.system_status(), session.number)))
+        async with _writing(session):
+            await self._listen(session, socket)
+        self.exchange.hub.leave(session)
+        self._sockets.discard(socket)
+        return socket
+
+    async def _listen(self, session: Session, socket: web.WebSocketResponse) -> None:
+        async for frame in socket:
+            if session.half_open:
+                continue  # nothing is read and nothing answered, not even a ping
+            if frame.type is WSMsgType.PING:
+                await socket.pong(frame.data)
+            elif frame.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                self._methods.answer(session, frame.data)
+
+
+@contextlib.asynccontextmanager
+async def _writing(session: Session) -> AsyncIterator[None]:
+    """The session's writer runs beside its reader, and no longer."""
+    writer = asyncio.create_task(session.write())
+    try:
+        yield
+    finally:
+        writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writer
+
+
+def _body(raw: bytes, content_type: str) -> tuple[dict[str, Any], bool]:
+    """Parameters of a form or JSON body, and whether it could be read."""
+    if content_type == "application/json":
+        try:
+            values = json.loads(raw, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return {}, False
+        return (values, True) if isinstance(values, dict) else ({}, False)
+    try:
+        return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=1000)), True
+    except ValueError:
+        return {}, False
+
+
+def _envelope(refusal: ExchangeError | None, result: Mapping[str, Any] | None = None) -> web.Response:
+    """HTTP 200 whatever happened: errors are in the envelope."""
+    body: dict[str, Any] = (
+        {"error": [str(refusal)]} if refusal is not None else {"error": [], "result": result}
+    )
+    return web.Response(body=encode(body), content_type="application/json")
+
+
+def _cut(request: web.Request) -> None:
+    """Lose the answer: the connection breaks, as in a network failure."""
+    if request.transport is not None:
+        request.transport.abort()
