@@ -1,6 +1,6 @@
 """The venue: a Kraken-like spot exchange as one synchronous state machine. This is the whole door to it.
 
-    venue = Venue(seed=7, start_ns=now, listings=DEMO_LISTINGS, markets={"BTC/USD": ...})
+    venue = Venue(seed=7, start_ns=now, listings=DEMO_LISTINGS, markets=generated_markets(DEMO_LISTINGS, 7))
     venue.open_account("demo", {"USD": Decimal(100_000), "BTC": Decimal(2)}, tier="pro")
     response = venue.call("demo", AddOrder(...), now)        # Response(error=…) or Response(result=…)
     updates = venue.advance(now)                             # everything since the last advance, in order
@@ -15,7 +15,7 @@
   the error. Order methods cost nothing here: they have the engine's own counter.
 - Reading, none of which changes anything: `book`, `last`, `listing`, `listings`, `pair_status`, `status`,
   `account` (balances, held, ledger, executions, orders), `open_orders`, `order`, `describe`, `snapshot`,
-  `rate_counter`, `max_rate_counter`, `totals`.
+  `rate_counter`, `max_rate_counter`, `totals`, `history`.
 - Time only moves forward: an earlier `now_ns` counts as the latest one seen. All ids derive from the seed; the
   same calls at the same times give the same answers and updates, however time was cut into `advance`s.
 """
@@ -24,6 +24,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from gal_friday_core.candles import Candles
 from gal_friday_core.errors import ContractError
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue import amending, error_texts, reports
@@ -190,6 +191,11 @@ class Venue:
     def order(self, account: str, order_id: str) -> VenueOrder | None:
         """An order of the account, open or ended."""
         return self.account(account).orders.get(order_id)
+
+    def history(self, symbol: str) -> Candles | None:
+        """One-minute bars before the start, where the pair's outside market has any."""
+        market = self._markets.get(symbol)
+        return market.history() if market is not None else None
 
     def describe(self, order: VenueOrder) -> Description:
         """The order in words, as it stands now."""
