@@ -25,7 +25,7 @@ from gal_friday_core.book_layout import (
     VERIFIED,
 )
 from gal_friday_core.errors import ContractError
-from gal_friday_core.kraken.wire import BookMessage, Level
+from gal_friday_core.kraken.wire import BookMessage, Level, PriceLevel
 from gal_friday_core.money import EXACT
 
 DEPTHS = (10, 25, 100, 500, 1000)
@@ -153,16 +153,16 @@ class OrderBook:
         """(n,) int64 view, in units of 10**-qty_decimals; valid until the next message."""
         return self._column(4, ASK_START, ASK_COUNT)
 
-    def levels(self, count: int | None = None) -> tuple[list[Level], list[Level]]:
+    def levels(self, count: int | None = None) -> tuple[list[PriceLevel], list[PriceLevel]]:
         """The best bids and asks as (price, quantity), with the decimals of the pair."""
         bids = zip(self.bid_prices[:count].tolist(), self.bid_quantities[:count].tolist(), strict=True)
         asks = zip(self.ask_prices[:count].tolist(), self.ask_quantities[:count].tolist(), strict=True)
         return self._exact(bids), self._exact(asks)
 
-    def _exact(self, levels: Iterable[tuple[int, int]]) -> list[Level]:
+    def _exact(self, levels: Iterable[tuple[int, int]]) -> list[PriceLevel]:
         price_places, qty_places = -self.price_decimals, -self.qty_decimals
         return [
-            Level(Decimal(price).scaleb(price_places), Decimal(quantity).scaleb(qty_places))
+            PriceLevel(Decimal(price).scaleb(price_places), Decimal(quantity).scaleb(qty_places))
             for price, quantity in levels
         ]
 

@@ -7,7 +7,7 @@ for is an `OtherMessage`.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -51,8 +51,15 @@ def _sane(number: Decimal) -> bool:
     return number.is_finite() and (not number or -MOST_DIGITS <= number.adjusted() < MOST_DIGITS)
 
 
+class PriceLevel(NamedTuple):
+    """One level of a book as it stands."""
+
+    price: Decimal
+    qty: Decimal
+
+
 class Level(_Wire, frozen=True, kw_only=False):
-    """One price level; a quantity of zero deletes it."""
+    """One level as a message sets it; a quantity of zero deletes it."""
 
     price: Decimal
     qty: Decimal
