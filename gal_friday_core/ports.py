@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_core.kraken.wire import PriceLevel
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.predictor import Predictor
@@ -59,8 +60,8 @@ class Book(Protocol):
     def verified(self) -> bool: ...
 
     @property
-    def timestamp_ns(self) -> int:
-        """The exchange's time of the last message; 0 where it told none."""
+    def timestamp_ns(self) -> int | None:
+        """The exchange's time of the last message, where it told one."""
         ...
 
     @property
@@ -78,8 +79,8 @@ class Book(Protocol):
     @property
     def ask_quantities(self) -> NDArray[np.int64]: ...
 
-    def levels(self, n: int) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]:
-        """The best `n` bids and asks as (price, quantity), exactly as sent."""
+    def levels(self, count: int | None = None) -> tuple[list[PriceLevel], list[PriceLevel]]:
+        """The best bids and asks, exactly as sent."""
         ...
 
 

@@ -231,10 +231,10 @@ def _snapshot(venue: str, pair: str, book: Book | None, received_ns: int | None)
     return MarketDataL2(
         trading_pair=pair,
         exchange=venue,
-        bids=tuple(bids),
-        asks=tuple(asks),
+        bids=tuple((level.price, level.qty) for level in bids),
+        asks=tuple((level.price, level.qty) for level in asks),
         is_snapshot=True,
-        timestamp_exchange=(book.timestamp_ns or None) if book is not None else None,
+        timestamp_exchange=book.timestamp_ns if book is not None else None,
         checksum=book.checksum if book is not None else None,
         depth=book.depth if book is not None else None,
         timestamp_received=received_ns,

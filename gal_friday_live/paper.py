@@ -5,7 +5,6 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from gal_friday_adapters.kraken.feed import KrakenFeed
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
@@ -21,6 +20,7 @@ from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, history_before, instrument_of, stretch
+from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
 from gal_friday_live.wiring import Ports, build
 
 HEALTH_EVERY_S = 5.0
@@ -55,7 +55,7 @@ async def build_paper_engine(
     )
     models = ModelRegistry(manager, database)
     if played is None:
-        ports = _listening(lake, series, models, journal, override)
+        ports = _listening(manager, lake, series, models, journal, override=override)
     else:
         ports = replay_ports(played, models, journal, override=override, speed=speed)
     return build(manager, ports)
@@ -91,10 +91,12 @@ def fingerprint(config: Config) -> str:
 
 
 def _listening(
+    manager: ConfigurationManager,
     lake: CandleLake,
     series: Series,
     models: Models,
     journal: SessionJournal,
+    *,
     override: ModelOverride | None,
 ) -> Ports:
     history = history_before(lake, series, None)
@@ -103,7 +105,7 @@ def _listening(
         series=(series,),
         instruments=(instrument_of(history),),
         clock=clock,
-        feed=KrakenFeed((series,), clock),
+        feed=WebSocketConnectionManager(manager, clock=clock).feed((series,)),
         models=models,
         journal=journal,
         history={series: history},

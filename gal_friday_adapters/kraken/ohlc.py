@@ -5,27 +5,13 @@ once the clock has passed its end by a grace period; a minute without a trade se
 """
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
 import msgspec
 
 from gal_friday_core.candles import Series
+from gal_friday_core.kraken.wire import Ohlc
 from gal_friday_core.payloads import MarketDataOHLCV
-from gal_friday_core.times import MINUTE_NS, from_iso
-
-
-class Candle(msgspec.Struct, frozen=True):
-    """One entry of an ohlc message; `interval` in minutes. Numbers keep the digits of the wire."""
-
-    symbol: str
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    trades: int
-    interval_begin: str
-    interval: int
+from gal_friday_core.times import MINUTE_NS
 
 
 class CandleTracker:
@@ -38,7 +24,7 @@ class CandleTracker:
         self._final: dict[str, int] = {}
         self.late = 0
 
-    def update(self, candle: Candle) -> Iterator[MarketDataOHLCV]:
+    def update(self, candle: Ohlc) -> Iterator[MarketDataOHLCV]:
         """Take in a candle; yields the one before it where this one ends it."""
         series = self._series.get((candle.symbol, candle.interval))
         if series is None or (candle.trades == 0 and candle.volume == 0):
@@ -73,12 +59,12 @@ class CandleTracker:
         return msgspec.structs.replace(bar, closed=True)
 
 
-def _bar(series: Series, candle: Candle) -> MarketDataOHLCV:
+def _bar(series: Series, candle: Ohlc) -> MarketDataOHLCV:
     return MarketDataOHLCV(
         trading_pair=series.pair,
         exchange=series.venue,
         interval=series.interval,
-        timestamp_bar_start=from_iso(candle.interval_begin),
+        timestamp_bar_start=int(candle.interval_begin),
         open=candle.open,
         high=candle.high,
         low=candle.low,

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-import msgspec
 import pytest
 
-from gal_friday_adapters.kraken.ohlc import Candle, CandleTracker
+from gal_friday_adapters.kraken.ohlc import CandleTracker
 from gal_friday_core.candles import Series
+from gal_friday_core.kraken.wire import decode
 from gal_friday_core.times import MINUTE_NS, SECOND_NS, from_iso, to_iso
 
 SERIES = Series("kraken", "BTC/USD", "1m")
@@ -16,11 +16,12 @@ START = from_iso("2024-03-01")
 def candle(minute, close="30000.10", trades=3, symbol="BTC/USD", interval=1):
     """As decoded from the wire; `minute` counts from the start."""
     wire = (
+        '{"channel":"ohlc","type":"update","data":['
         f'{{"symbol":"{symbol}","open":30000.00,"high":30001.50,"low":29999.9,"close":{close},"vwap":30000.3,'
         f'"trades":{trades},"volume":{"0.0" if not trades else "1.23456789"},'
-        f'"interval_begin":"{to_iso(START + minute * MINUTE_NS)}","interval":{interval},"timestamp":"x"}}'
+        f'"interval_begin":"{to_iso(START + minute * MINUTE_NS)}","interval":{interval},"timestamp":"x"}}]}}'
     )
-    return msgspec.json.decode(wire, type=Candle)
+    return decode(wire.encode()).data[0]
 
 
 def tracker():
@@ -39,10 +40,10 @@ def test_numbers_keep_the_digits_of_the_wire():
 
 def test_a_candle_is_final_when_a_later_one_begins():
     known = tracker()
-    assert minutes(known.update(candle(0, "1.0"))) == []
-    assert minutes(known.update(candle(0, "2.0"))) == []
+    assert minutes(known.update(candle(0, "30001.0"))) == []
+    assert minutes(known.update(candle(0, "30000.5"))) == []
     (final,) = known.update(candle(1))
-    assert (final.close, final.closed) == (Decimal("2.0"), True)
+    assert (final.close, final.closed) == (Decimal("30000.5"), True)
 
 
 def test_minutes_without_trades_are_skipped_not_invented():
@@ -66,7 +67,7 @@ def test_what_comes_after_a_candle_was_final_is_counted_and_changes_nothing():
     known = tracker()
     list(known.update(candle(0)))
     list(known.expire(START + 2 * MINUTE_NS))
-    assert minutes(known.update(candle(0, "9.9"))) == []
+    assert minutes(known.update(candle(0, "29999.9"))) == []
     assert minutes(known.update(candle(1))) == []
     assert minutes(known.update(candle(0))) == []
     assert known.late == 2

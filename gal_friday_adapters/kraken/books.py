@@ -1,0 +1,179 @@
+"""The order books of one feed: each message applied and verified, or the pair is off until it heals.
+
+The one hot path of the feed: bytes of a book message go to the compiled book of their pair, and the sink is
+told. Everything rare (a wrong checksum, a late message, a missing snapshot) ends in `on_invalid`, and where
+the book was lost in a new subscription.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gal_friday_adapters.kraken.counts import Counts
+from gal_friday_core.book import BookResult, OrderBook
+from gal_friday_core.kraken.wire import Pair
+from gal_friday_core.ports import MarketSink
+from gal_friday_core.times import SECOND_NS
+
+_APPLIED, _SNAPSHOT = int(BookResult.APPLIED), int(BookResult.SNAPSHOT)
+_CHECKSUM, _NO_SNAPSHOT = int(BookResult.CHECKSUM), int(BookResult.NO_SNAPSHOT)
+_SYMBOL = b'"symbol":"'
+_SEARCHED = 120
+"""Bytes in which the symbol stands in what Kraken sends; elsewhere the slow path finds it."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_FORGIVEN_S = 30.0
+"""A book that stood for so long has its failures forgotten."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One pair: its book, when to ask for it again (None: it stands), and how often in a row it failed."""
+
+    pair: str
+    book: OrderBook
+    due: float | None = None
+    failures: int = 0
+    stood_since: float = 0.0
+    usable: bool = False
+
+
+def load() -> None:
+    """Have the compiled book ready before a line is open: the first message must not wait for a compiler."""
+    OrderBook("A/B", 10, 1, 1).apply_raw(b"{}")
+
+
+class Books:
+    """`resubscribe` is called with a pair whose book must be sent anew; `timer` is monotonic seconds."""
+
+    def __init__(
+        self,
+        sink: MarketSink,
+        counts: Counts,
+        *,
+        depth: int,
+        lag_s: float,
+        answer_s: float,
+        timer: Callable[[], float],
+        resubscribe: Callable[[str], None],
+    ) -> None:
+        self._sink = sink
+        self._counts = counts
+        self._depth = depth
+        self._lag_ns = int(min(lag_s, 1e9) * SECOND_NS)
+        self._answer_s = answer_s
+        self._timer = timer
+        self._resubscribe = resubscribe
+        self._by_symbol: dict[bytes, _Entry] = {}
+
+    def expect(self, pairs: Iterable[Pair]) -> None:
+        """Snapshots of these pairs are on their way: an empty book for each."""
+        due = self._timer() + self._answer_s
+        for pair in pairs:
+            book = OrderBook(pair.symbol, self._depth, pair.price_precision, pair.qty_precision)
+            self._by_symbol[pair.symbol.encode()] = _Entry(pair.symbol, book, due)
+
+    def outdated(self, pair: Pair) -> bool:
+        """Whether the exchange changed the decimals of a pair whose book is kept."""
+        entry = self._by_symbol.get(pair.symbol.encode())
+        if entry is None:
+            return False
+        book = entry.book
+        return (book.price_decimals, book.qty_decimals) != (pair.price_precision, pair.qty_precision)
+
+    @property
+    def books(self) -> dict[str, OrderBook]:
+        return {entry.pair: entry.book for entry in self._by_symbol.values()}
+
+    @property
+    def all_verified(self) -> bool:
+        return all(entry.book.verified for entry in self._by_symbol.values())
+
+    @property
+    def failures(self) -> int:
+        """The most times in a row that one pair's book did not come to stand."""
+        return max((entry.failures for entry in self._by_symbol.values()), default=0)
+
+    def take(self, raw: bytes, received_ns: int) -> bool:
+        """Whether the message was one for a book of ours; what became of it is told to the sink."""
+        start = raw.find(_SYMBOL, 0, _SEARCHED) + 10
+        entry = self._by_symbol.get(raw[start : raw.find(b'"', start)])
+        if entry is None:
+            return False
+        book = entry.book
+        result = book.apply_raw(raw)
+        if result == _APPLIED:
+            self._counts.book_updates += 1
+            stamped = book.timestamp_ns
+            if stamped is None or -self._lag_ns <= received_ns - stamped <= self._lag_ns:
+                entry.usable = True
+                self._sink.on_book(entry.pair, book, received_ns, raw)
+            else:
+                self._late(entry)
+        else:
+            self._rare(entry, result, received_ns, raw)
+        return True
+
+    def fail(self, pair: str, reason: str) -> None:
+        """The pair's book cannot be trusted: forget it and ask for it anew."""
+        entry = self._by_symbol.get(pair.encode())
+        if entry is not None:
+            self._fail(entry, reason)
+
+    def check(self) -> None:
+        """Ask for what is due: snapshots that did not come in time, and books whose pause is over."""
+        now = self._timer()
+        for entry in self._by_symbol.values():
+            if entry.due is None:
+                if entry.failures and now - entry.stood_since >= _FORGIVEN_S:
+                    entry.failures = 0
+            elif now >= entry.due:
+                entry.failures += 1
+                self._ask(entry)
+
+    def lose(self, reason: str) -> None:
+        """Nothing more will come to any book: all are empty, and the sink knows."""
+        for entry in self._by_symbol.values():
+            entry.book.invalidate()
+            self._tell(entry, reason)
+
+    def _rare(self, entry: _Entry, result: int, received_ns: int, raw: bytes) -> None:
+        if result == _SNAPSHOT:
+            self._counts.book_updates += 1
+            entry.due = None
+            entry.stood_since = self._timer()
+            entry.usable = True
+            self._sink.on_book(entry.pair, entry.book, received_ns, raw)
+        elif result == _NO_SNAPSHOT:
+            self._counts.unasked += 1
+        elif result == _CHECKSUM:
+            self._counts.checksum_failures += 1
+            self._fail(entry, "CHECKSUM")
+        else:
+            self._counts.malformed += 1
+            self._fail(entry, "MALFORMED")
+
+    def _late(self, entry: _Entry) -> None:
+        """The book is right but of another time than our clock's: nobody may use it until it catches up."""
+        self._counts.stale += 1
+        self._tell(entry, "STALE")
+
+    def _fail(self, entry: _Entry, reason: str) -> None:
+        """The first time ask at once; a book that fails again and again is asked for ever more slowly."""
+        entry.book.invalidate()
+        entry.failures += 1
+        self._tell(entry, reason)
+        if entry.failures == 1:
+            self._ask(entry)
+        elif entry.due is None:
+            pause = min(_FIRST_PAUSE_S * 2.0 ** min(entry.failures - 2, 30), _LONGEST_PAUSE_S)
+            entry.due = self._timer() + pause
+
+    def _ask(self, entry: _Entry) -> None:
+        entry.due = self._timer() + self._answer_s
+        self._counts.resyncs += 1
+        self._resubscribe(entry.pair)
+
+    def _tell(self, entry: _Entry, reason: str) -> None:
+        """Once for each time that the book was lost."""
+        if entry.usable:
+            entry.usable = False
+            self._sink.on_invalid(entry.pair, reason)
