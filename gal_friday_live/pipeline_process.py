@@ -6,29 +6,35 @@ goes to its log.
 """
 
 import json
+import os
+import select
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gal_friday_core import errors
 from gal_friday_core.candles import Series
 from gal_friday_live.processes import Child, Children
 
+POLL_S = 0.2
+
 Progress = Callable[[str, int, int], None]
 """Called with the step's name, what is done, and of how many."""
 
 
 def run_pipeline(
-    children: Children, series: Series, env: Mapping[str, str], progress: Progress
+    children: Children, series: Series, env: Mapping[str, str], progress: Progress, check: Callable[[], None]
 ) -> dict[str, Any]:
     """Materialise everything from candles to production model for one series; the result as the child gave it.
+
+    `check` is called often, and raises where the user asked to stop.
 
     Raises the child's own GalFridayError, or StorageError with the log's last lines when it died without a word.
     """
     command = [sys.executable, "-m", "gal_friday_assets.pipeline", "--series", series.key]
     child = children.start("pipeline", command, env, capture=True)
     result: dict[str, Any] | None = None
-    for message in _messages(child):
+    for message in _messages(child, check):
         if "error" in message:
             raise _error(message)
         if "result" in message:
@@ -44,11 +50,20 @@ def run_pipeline(
     return result
 
 
-def _messages(child: Child) -> "Any":
+def _messages(child: Child, check: Callable[[], None]) -> Iterator[dict[str, Any]]:
+    """The child's JSON lines until it closes its standard output."""
     assert child.process.stdout is not None
-    for line in child.process.stdout:
-        if line.startswith(b"{"):
-            yield json.loads(line)
+    pipe = child.process.stdout.fileno()
+    rest = b""
+    while True:
+        check()
+        if not select.select([pipe], [], [], POLL_S)[0]:
+            continue
+        chunk = os.read(pipe, 65_536)
+        if not chunk:
+            return
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in lines if line.startswith(b"{"))
 
 
 def _error(message: Mapping[str, Any]) -> errors.GalFridayError:

@@ -1,13 +1,11 @@
 """The main job: everything that one machine needs, started in order, shown, and stopped without remainder."""
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from gal_friday_adapters import paths
@@ -17,6 +15,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.dagster_processes import start_dagster
+from gal_friday_live.interruption import Interruption
 from gal_friday_live.pipeline_process import run_pipeline
 from gal_friday_live.processes import Children
 from gal_friday_live.up_market import Market, bring_history_in
@@ -43,36 +42,58 @@ def run(manager: ConfigurationManager, request: Request, screen: Screen) -> dict
     Raises whatever GalFridayError a step meets; everything that was started is stopped then, and on Ctrl-C.
     """
     started = time.monotonic()
-    config = manager.config
-    lake = CandleLake(paths.lake_dir(config))
     with ExitStack() as stack:
-        stack.enter_context(_terminate_like_interrupt())
+        check = stack.enter_context(Interruption()).check
         with screen.preparing():
-            screen.step("PostgreSQL", 0, 1)
-            url = stack.enter_context(running_database(config))
-            screen.step("PostgreSQL", 1, 1)
-            children = stack.enter_context(Children(paths.logs_dir(config)))
-            env = child_environment(config, url, request.config_path)
-            dagster = start_dagster(children, config.dagster.port, env)
-            market = bring_history_in(config, lake, request.history, request.series, screen.step)
-            if market.synthetic:
-                screen.say(SYNTHETIC_WARNING, style="bold yellow")
-            outcome = run_pipeline(children, market.series, env, screen.step)
-        _say_what_was_found(screen, outcome, dagster.address)
-        replay = Replay(None if request.once else request.bars_per_second, ends=request.once)
-        footer = f"Dagster {dagster.address}   Ctrl-C stops everything"
+            running = _prepare(manager.config, request, screen, check, stack)
+        _say_what_was_found(screen, running)
         trading = trade(
             manager,
-            market,
-            database_url=url,
-            lake=lake,
-            outcome=outcome,
-            replay=replay,
+            running.market,
+            database_url=running.database_url,
+            lake=running.lake,
+            outcome=running.outcome,
+            replay=Replay(None if request.once else request.bars_per_second, ends=request.once),
             screen=screen,
-            footer=footer,
+            footer=f"Dagster {running.dagster}   Ctrl-C stops everything",
+            check=check,
         )
         traded = asyncio.run(trading)
-        return summary(market, outcome, traded, dagster.address, time.monotonic() - started)
+        return summary(running, traded, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What stands when trading begins; `outcome` is the pipeline's result."""
+
+    database_url: str
+    dagster: str
+    lake: CandleLake
+    market: Market
+    outcome: dict[str, Any]
+
+
+def _prepare(
+    config: Config, request: Request, screen: Screen, check: Callable[[], None], stack: ExitStack
+) -> Running:
+    """Start what serves, bring history in, train; what was started is stopped when `stack` is left."""
+
+    def step(name: str, done: int, of: int) -> None:
+        check()
+        screen.step(name, done, of)
+
+    step("PostgreSQL", 0, 1)
+    url = stack.enter_context(running_database(config))
+    step("PostgreSQL", 1, 1)
+    children = stack.enter_context(Children(paths.logs_dir(config)))
+    env = child_environment(config, url, request.config_path)
+    dagster = start_dagster(children, config.dagster.port, env)
+    lake = CandleLake(paths.lake_dir(config))
+    market = bring_history_in(config, lake, request.history, request.series, step)
+    if market.synthetic:
+        screen.say(SYNTHETIC_WARNING, style="bold yellow")
+    outcome = run_pipeline(children, market.series, env, step, check)
+    return Running(url, dagster.address, lake, market, outcome)
 
 
 @contextmanager
@@ -99,10 +120,9 @@ def child_environment(config: Config, url: str, config_path: Path | None) -> dic
     return env if config_path is None else {**env, "GAL_FRIDAY_CONFIG": str(config_path.absolute())}
 
 
-def summary(
-    market: Market, outcome: Mapping[str, Any], traded: Mapping[str, Any], address: str, seconds: float
-) -> dict[str, Any]:
+def summary(running: Running, traded: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The figures of a bounded run, the same for people and for `--json`."""
+    market, outcome = running.market, running.outcome
     return {
         "series": market.series.key,
         "synthetic": market.synthetic,
@@ -120,12 +140,13 @@ def summary(
         "backtest_final_equity": f"{outcome['backtest']['final_equity']:.8f}",
         "halted": traded["halted"],
         "halt_reasons": traded["halt_reasons"],
-        "dagster": address,
+        "dagster": running.dagster,
         "seconds": round(seconds, 1),
     }
 
 
-def _say_what_was_found(screen: Screen, outcome: Mapping[str, Any], address: str) -> None:
+def _say_what_was_found(screen: Screen, running: Running) -> None:
+    outcome = running.outcome
     if outcome["promoted"]:
         screen.say(f"{outcome['model_id']} passed the gates and is in production.", style="green")
     else:
@@ -133,18 +154,4 @@ def _say_what_was_found(screen: Screen, outcome: Mapping[str, Any], address: str
         for reason in outcome["reasons"]:
             screen.say(f"  - {reason}")
         screen.say("It trades paper money under an override, so that the whole path is seen.", style="yellow")
-    screen.say(f"Dagster (lineage, runs, reports): {address}")
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """SIGTERM unwinds as Ctrl-C does, so that a supervisor's stop leaves nothing behind either."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    screen.say(f"Dagster (lineage, runs, reports): {running.dagster}")

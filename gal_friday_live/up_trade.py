@@ -1,13 +1,14 @@
 """The trading part of `up`: the paper engine on the production model, or on a refused one under a named override."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.engine import Engine
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.override import override_for
 from gal_friday_live.paper import build_paper_engine
@@ -37,8 +38,9 @@ async def trade(
     replay: Replay,
     screen: Screen,
     footer: str,
+    check: Callable[[], None],
 ) -> dict[str, Any]:
-    """Run the paper engine until its feed ends, or for ever. Cancelling stops it cleanly.
+    """Run the paper engine until its feed ends, or for ever; `check` raises where the user asked to stop.
 
     The engine's summary, with `override` as the terms that a refused model traded under, or None.
     """
@@ -61,19 +63,26 @@ async def trade(
         await engine.start()
         try:
             with screen.live() as live:
-                await _run(engine, live, footer)
+                await _run(engine, live, footer, check)
                 if not replay.ends:
                     live.show(engine.snapshot(), f"the recorded history has ended\n{footer}")
-                    await asyncio.Event().wait()
+                    await _idle(check)
         finally:
             await engine.stop()
         return {**engine.summary(), "override": None if override is None else asdict(override)}
 
 
-async def _run(engine: Any, live: LiveScreen, footer: str) -> None:
+async def _idle(check: Callable[[], None]) -> None:
+    while True:
+        check()
+        await asyncio.sleep(REFRESH_S)
+
+
+async def _run(engine: Engine, live: LiveScreen, footer: str, check: Callable[[], None]) -> None:
     runner = asyncio.ensure_future(engine.run())
     try:
         while not runner.done():
+            check()
             live.show(engine.snapshot(), footer)
             await asyncio.wait({runner}, timeout=REFRESH_S)
     finally:

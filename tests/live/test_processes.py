@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gal_friday_live.interruption import Interruption
 from gal_friday_live.processes import Children
 
 GRANDCHILD = textwrap.dedent(
@@ -93,3 +94,14 @@ def test_a_command_that_ends_by_itself_is_seen_as_ended_with_its_last_words(tmp_
         assert child.process.wait(20) == 3
         assert not child.running
         assert child.last_words() == "cannot bind"
+
+
+def test_a_signal_leaves_a_mark_and_strikes_only_where_it_is_looked_at():
+    with Interruption() as interruption:
+        interruption.check()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)  # a second one changes nothing
+        assert interruption.asked
+        with pytest.raises(KeyboardInterrupt):
+            interruption.check()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
