@@ -4,31 +4,36 @@ Whoever publishes to an idle bus delivers: a tick runs from feed to order in one
 Events that a handler publishes wait behind those already queued in their lane. Handlers never await the
 outside world; they start a task that their service owns (`tasks`). A handler that fails is reported and
 stays subscribed; on the trading path the report halts trading.
+
+Handlers are plain functions or coroutine functions. Three ways in: `publish` awaits, `emit` is for callers
+that cannot await, and `publisher` hands out the quickest, for one event type (`bus_doors`).
+What pressure does to events that wait is in `bus_lanes`.
 """
 
+import inspect
 import logging
 import time
-from array import array
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from types import CellType
 from typing import Any, Protocol
 
 from gal_friday_core.errors import ContractError
-from gal_friday_core.events import LOG, PRIORITY, Event, decode, from_dict
+from gal_friday_core.events import PRIORITY, Event, decode, from_dict
 from gal_friday_core.payloads import PAYLOADS, Payload
 from gal_friday_core.ports import Clock, Ids
-from gal_friday_core.times import SECOND_NS
+from gal_friday_live.bus_doors import Door, Doors, Entry, failed_at
+from gal_friday_live.bus_lanes import Lanes, check_priority
+from gal_friday_live.bus_metrics import BusMeter
+from gal_friday_live.tasks import TaskSupervisor
 
-Handler = Callable[[Event], Awaitable[None]]
-FailureHandler = Callable[[Event, str, Exception], Awaitable[None]]
+Handler = Callable[[Event], Awaitable[None] | None]
+FailureHandler = Callable[[Event, str, Exception], Awaitable[None] | None]
 RecordSource = Callable[[int, int], AsyncIterator[Mapping[str, Any]]]
 """Journalled events between two times, in order, each in the form of `Event.as_dict`."""
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
-LANES = 11
-LOG_DEPTH = 10_000
-"""Log entries that may wait; beyond it they are dropped and counted, so that logging never starves trading."""
-SAMPLES = 1024
-"""Handler durations kept for the percentiles."""
+MEASURE_EVERY = 256
+"""One delivery in so many is measured: reading the timer costs as much as a delivery."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +55,11 @@ class EnhancedEventBus(Protocol):
 
 
 class PubSubManager:
-    """The bus of one engine. `on_failure` is told of each handler that raised; `timer` measures handlers."""
+    """The bus of one engine. `on_failure` is told of each handler that raised; `timer` measures handlers.
+
+    `spawn` starts the task that goes on where a caller that cannot await met a handler that must be awaited;
+    `TaskSupervisor.start` by default, so `settle` of the supervisor that is passed waits for it.
+    """
 
     def __init__(
         self,
@@ -59,29 +68,82 @@ class PubSubManager:
         *,
         on_failure: FailureHandler | None = None,
         records: RecordSource | None = None,
+        spawn: Spawn | None = None,
         timer: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._clock = clock
         self._ids = ids
         self._on_failure = on_failure
         self._records = records
+        self._spawn = spawn or TaskSupervisor().start
         self._timer = timer
-        self._lanes: tuple[deque[Event], ...] = tuple(deque() for _ in range(LANES))
-        self._waiting = 0  # bit n is set while lane n holds events
-        self._handlers: dict[str, tuple[tuple[str, Handler], ...]] = {}
+        self._entries: dict[str, tuple[Entry, ...]] = {}
+        self._awaited: set[str] = set()  # event types with a handler that must be awaited
+        self._unfitted: set[str] = set()  # event types whose door waits for the delivery in hand to end
         self._subscriptions = 0
-        self._delivering: Event | None = None
-        self._busy = False
-        self.delivered = 0
-        self.dropped = 0
-        self.failed = 0
-        self._durations = array("q", [0]) * SAMPLES
-        self._measured = (clock.now_ns(), 0)
+        # Shared with the doors: see `bus_doors` for what they say.
+        self._current, self._left = CellType(None), CellType(0)
+        self._granted = 0  # deliveries that doors may make before they come back here
+        self._counted = 0
+        self._first: Event | None = None  # to be delivered before anything in the lanes: it found them empty
+        self._meter = BusMeter(clock)
+        self._lanes = Lanes(self._meter)
+        self._doors = Doors(
+            self._current, self._left,
+            deliver=self._deliver_long, drain=self._drain, recover=self._recover, abandon=self._abandon,
+        )  # fmt: skip
+
+    @property
+    def delivered(self) -> int:
+        """Events delivered; what a door delivers at this moment counts a little later."""
+        left = self._left.cell_contents
+        return self._counted + (self._granted - left if left.__class__ is int else 0)
+
+    @property
+    def dropped(self) -> int:
+        return sum(self._meter.dropped)
+
+    @property
+    def failed(self) -> int:
+        return self._meter.failed
+
+    @property
+    def backlog(self) -> int:
+        """Events that wait. Who computes what can wait (features) looks here first, and computes less often."""
+        return sum(self._lanes.depths()) if self._lanes.waiting else 0
 
     def on_failure(self, handler: FailureHandler) -> None:
         self._on_failure = handler
 
+    def on_replay(self, records: RecordSource) -> None:
+        """Where `replay_events` reads."""
+        self._records = records
+
     async def publish(
+        self,
+        event_type: str | Event,
+        payload: Payload | Mapping[str, Any] | None = None,
+        priority: int | None = None,
+        *,
+        source: str = "",
+        correlation_id: str | None = None,
+    ) -> None:
+        """Queue the event; deliver all that is queued unless someone already does.
+
+        An `Event` is taken as it is. Otherwise `priority` is the event type's lane by default, and the
+        correlation id that of the event being handled. Raises ContractError where `payload` does not fit.
+        """
+        if not isinstance(event_type, Event):
+            event_type = self._event(event_type, payload, priority, source, correlation_id)
+        if self._awaited:
+            if self._accept(event_type):
+                await self._deliver()
+        elif self._left.cell_contents.__class__ is int:
+            self._door_of(event_type)(event_type)
+        else:
+            self._enqueue(event_type)
+
+    def emit(
         self,
         event_type: str,
         payload: Payload | Mapping[str, Any],
@@ -90,70 +152,50 @@ class PubSubManager:
         source: str = "",
         correlation_id: str | None = None,
     ) -> None:
-        """Queue the event; deliver all that is queued unless someone already does.
+        """The same for callers that cannot await: plain handlers, callbacks of a feed.
 
-        `priority` is the event type's lane by default. The correlation id is by default that of the event
-        being handled. Raises ContractError where `payload` does not fit `event_type`.
+        Where an idle bus meets a handler that must be awaited, a task delivers from there on.
         """
-        lane = PRIORITY.get(event_type, 0) if priority is None else priority
-        if not 0 <= lane < LANES:
-            raise ContractError(f"{event_type}: priority {lane} is not in 0..10")
-        cause = self._delivering
-        event_id = self._ids.next_id()
-        if correlation_id is None:
-            correlation_id = event_id if cause is None else cause.correlation_id
-        event = Event(
-            event_id=event_id,
-            event_type=event_type,
-            timestamp=self._clock.now_ns(),
-            source_module=source,
-            payload=decode(event_type, payload),
-            priority=lane,
-            correlation_id=correlation_id,
-        )
-        queue = self._lanes[lane]
-        if lane == LOG and len(queue) >= LOG_DEPTH:
-            self.dropped += 1
-            return
-        queue.append(event)
-        self._waiting |= 1 << lane
-        if not self._busy:
-            await self._deliver()
+        event = self._event(event_type, payload, priority, source, correlation_id)
+        if self._left.cell_contents.__class__ is int:
+            self._doors.doors[event_type](event)
+        else:
+            self._enqueue(event)
+
+    def emit_event(self, event: Event) -> None:
+        """`emit` for an event that is already built."""
+        self._door_of(event)(event)
+
+    def publisher(self, event_type: str) -> Door:
+        """The quickest way in for built events of one type. For feeds: it may not be called by a handler of that
+        very type while it handles one. Raises ContractError on unknown types.
+        """
+        _check_type(event_type)
+        return self._doors.doors[event_type]
 
     def subscribe(self, event_type: str, handler: Handler) -> str:
         """Deliver events of a type to `handler`, after its earlier subscribers. Raises ContractError on unknown types."""
-        if event_type not in PAYLOADS:
-            raise ContractError(f"cannot subscribe to unknown event type {event_type!r}")
+        _check_type(event_type)
         self._subscriptions += 1
         subscription_id = f"{event_type}:{self._subscriptions}"
-        self._handlers[event_type] = (*self._handlers.get(event_type, ()), (subscription_id, handler))
+        self._fit(event_type, (*self._entries.get(event_type, ()), (subscription_id, handler)))
         return subscription_id
 
     def unsubscribe(self, subscription_id: str) -> None:
         event_type = subscription_id.partition(":")[0]
-        left = (entry for entry in self._handlers.get(event_type, ()) if entry[0] != subscription_id)
-        self._handlers[event_type] = tuple(left)
+        left = (entry for entry in self._entries.get(event_type, ()) if entry[0] != subscription_id)
+        self._fit(event_type, tuple(left))
 
     def has_subscribers(self, event_type: str) -> bool:
         """Whether anybody would hear such an event: what is costly to make is not made for nobody."""
-        return bool(self._handlers.get(event_type))
+        return bool(self._entries.get(event_type))
 
     async def get_queue_metrics(self) -> dict[str, Any]:
-        """Depth by lane, events per second since the last call, handler times in ns, and what was lost."""
-        now, (since, before) = self._clock.now_ns(), self._measured
-        self._measured = (now, self.delivered)
-        elapsed = (now - since) / SECOND_NS
-        durations = sorted(self._durations[: min(self.delivered, SAMPLES)])
-        count = len(durations)
-        return {
-            "depth": {lane: len(queue) for lane, queue in enumerate(self._lanes) if queue},
-            "delivered": self.delivered,
-            "rate_per_s": (self.delivered - before) / elapsed if elapsed > 0 else 0.0,
-            "handler_p50_ns": durations[count // 2] if count else 0,
-            "handler_p99_ns": durations[min(count - 1, count * 99 // 100)] if count else 0,
-            "dropped": self.dropped,
-            "failed": self.failed,
-        }
+        """Depth, drops and superseded events by lane, events per second since the last call, handler times in ns.
+
+        Times are of one event through all of its handlers, from one delivery in `MEASURE_EVERY`.
+        """
+        return self._meter.report(self.delivered, self._lanes.depths())
 
     async def replay_events(self, from_timestamp: int, to_timestamp: int) -> AsyncIterator[Event]:
         """Journalled events in [from, to), marked as replayed; they are not delivered to subscribers."""
@@ -161,30 +203,187 @@ class PubSubManager:
             async for record in self._records(from_timestamp, to_timestamp):
                 yield from_dict(record, replayed=True)
 
-    async def _deliver(self) -> None:
-        self._busy = True
-        timer = self._timer
-        try:
-            while self._waiting:
-                lane = self._waiting.bit_length() - 1
-                queue = self._lanes[lane]
-                event = self._delivering = queue.popleft()
-                if not queue:
-                    self._waiting &= ~(1 << lane)
-                started = timer()
-                for subscription_id, handler in self._handlers.get(event.event_type, ()):
-                    try:
-                        await handler(event)
-                    except Exception as error:  # noqa: BLE001 - a failing handler is reported, never skipped in silence
-                        await self._failure(event, subscription_id, error)
-                self._durations[self.delivered % SAMPLES] = timer() - started
-                self.delivered += 1
-        finally:
-            self._busy = False
-            self._delivering = None
+    def _event(
+        self, event_type: str, payload: Any, priority: int | None, source: str, correlation_id: str | None
+    ) -> Event:
+        event_id = self._ids.next_id()
+        if correlation_id is None:
+            cause = self._current.cell_contents  # what a door delivered last, where the bus is idle
+            fresh = cause is None or self._left.cell_contents.__class__ is int
+            correlation_id = event_id if fresh else cause.correlation_id
+        return Event(
+            event_id=event_id,
+            event_type=event_type,
+            timestamp=self._clock.now_ns(),
+            source_module=source,
+            payload=decode(event_type, payload),
+            priority=PRIORITY[event_type] if priority is None else priority,
+            correlation_id=correlation_id,
+        )
 
-    async def _failure(self, event: Event, subscription_id: str, error: Exception) -> None:
-        self.failed += 1
+    def _door_of(self, event: Event) -> Door:
+        try:
+            return self._doors.doors[event.event_type]
+        except KeyError:
+            raise ContractError(f"unknown event type {event.event_type!r}") from None
+
+    def _accept(self, event: Event) -> bool:
+        """Take the event in. True where the bus was idle: now it is not, and the caller delivers."""
+        left = self._left.cell_contents
+        idle = left.__class__ is int
+        if idle and not self._lanes.waiting:
+            check_priority(event)
+            self._first = event
+        else:
+            self._enqueue(event)
+        if idle:
+            self._counted += self._granted - left
+            self._granted = 0
+            self._left.cell_contents = False
+        return idle
+
+    def _enqueue(self, event: Event) -> None:
+        self._lanes.put(event)
+        self._left.cell_contents = False
+
+    def _next(self) -> Event | None:
+        """What is delivered now: the first of the most urgent lane; None where nothing is left."""
+        event = self._first
+        if event is not None:
+            self._first = None
+        elif self._lanes.waiting:
+            event = self._lanes.pop()
+        else:
+            return None
+        self._current.cell_contents = event
+        self._counted += 1
+        return event
+
+    async def _deliver(self) -> None:
+        try:
+            while (event := self._next()) is not None:
+                started = self._timer() if self._counted % MEASURE_EVERY == 1 else None
+                for subscription_id, handler in self._entries.get(event.event_type, ()):
+                    try:
+                        result = handler(event)
+                        if result is not None:
+                            await result
+                    except Exception as error:  # noqa: BLE001 - a failing handler is reported, never skipped in silence
+                        reported = self._failure(event, subscription_id, error)
+                        if reported is not None:
+                            await reported
+                if started is not None:
+                    self._meter.took(event.event_type, self._timer() - started)
+        finally:
+            self._rest()
+
+    def _deliver_long(self, event: Event) -> None:
+        if self._accept(event):
+            self._deliver_now()
+
+    def _deliver_now(self) -> None:
+        """`_deliver` without awaiting; an event that needs it goes to a task, and all behind it."""
+        handed_over = False
+        try:
+            while True:
+                if self._awaited and self._must_await():
+                    self._current.cell_contents = None
+                    self._spawn(self._deliver(), "bus")
+                    handed_over = True
+                    return
+                event = self._next()
+                if event is None:
+                    return
+                started = self._timer() if self._counted % MEASURE_EVERY == 1 else None
+                self._hear(event, self._entries.get(event.event_type, ()))
+                if started is not None:
+                    self._meter.took(event.event_type, self._timer() - started)
+        finally:
+            if not handed_over:
+                self._rest()
+
+    def _must_await(self) -> bool:
+        """Whether a handler of the event that comes next must be awaited."""
+        event = self._first
+        if event is None:
+            if not self._lanes.waiting:
+                return False
+            event = self._lanes.first()
+        return event.event_type in self._awaited
+
+    def _hear(self, event: Event, entries: tuple[Entry, ...]) -> None:
+        for subscription_id, handler in entries:
+            try:
+                handler(event)
+            except Exception as error:  # noqa: BLE001 - a failing handler is reported, never skipped in silence
+                self._failure_now(event, subscription_id, error)
+
+    def _rest(self) -> None:
+        """Idle again. Doors may deliver until the next event is to be measured, unless something waits."""
+        for event_type in self._unfitted:
+            self._fit_door(event_type)
+        self._unfitted.clear()
+        self._current.cell_contents = None
+        self._granted = 0 if self._lanes.waiting else -self._counted % MEASURE_EVERY
+        self._left.cell_contents = self._granted
+
+    def _drain(self, credit: int) -> None:
+        """A door has delivered, and its handlers left work behind."""
+        self._take_over(credit)
+        self._deliver_now()
+
+    def _abandon(self, credit: int) -> None:
+        """A door's handler raised what is not an error: the caller's business, but the bus goes on."""
+        self._take_over(credit)
+        self._rest()
+
+    def _take_over(self, credit: int) -> None:
+        self._counted += self._granted - credit + 1
+        self._granted = 0
+
+    def _recover(self, event: Event, error: Exception) -> None:
+        """A door's handler raised: report it, and go on behind it."""
+        entries = self._doors.entries(event.event_type)
+        at = failed_at(error)
+        self._failure_now(event, entries[at][0], error)
+        self._hear(event, entries[at + 1 :])
+
+    def _fit(self, event_type: str, entries: tuple[Entry, ...]) -> None:
+        self._entries[event_type] = entries
+        if any(_is_awaited(handler) for _, handler in entries):
+            self._awaited.add(event_type)
+        else:
+            self._awaited.discard(event_type)
+        if self._left.cell_contents.__class__ is int:
+            self._fit_door(event_type)
+        else:
+            self._unfitted.add(event_type)
+            self._left.cell_contents = False
+
+    def _fit_door(self, event_type: str) -> None:
+        self._doors.fit(event_type, self._entries[event_type], waits=event_type in self._awaited)
+
+    def _failure(self, event: Event, subscription_id: str, error: Exception) -> Awaitable[None] | None:
+        self._meter.failed += 1
         log.error("handler of %s failed on event %s", event.event_type, event.event_id, exc_info=error)
-        if self._on_failure is not None:
-            await self._on_failure(event, subscription_id, error)
+        return None if self._on_failure is None else self._on_failure(event, subscription_id, error)
+
+    def _failure_now(self, event: Event, subscription_id: str, error: Exception) -> None:
+        reported = self._failure(event, subscription_id, error)
+        if reported is not None:
+            self._spawn(_wait_for(reported), "report of a failing handler")
+
+
+async def _wait_for(work: Awaitable[None]) -> None:
+    await work
+
+
+def _check_type(event_type: str) -> None:
+    if event_type not in PAYLOADS:
+        raise ContractError(f"unknown event type {event_type!r}: use one of those in the contract")
+
+
+def _is_awaited(handler: Handler) -> bool:
+    """Whether calling it gives a coroutine: a coroutine function, or an object that is called like one."""
+    call = getattr(handler, "__call__", None)  # noqa: B004 - what is asked is what the call is
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)

@@ -7,7 +7,8 @@ import pytest
 from gal_friday_core import payloads
 from gal_friday_core.errors import ContractError
 from gal_friday_core.payloads import LogEntry
-from gal_friday_live.bus import LOG_DEPTH, PubSubManager
+from gal_friday_live.bus import PubSubManager
+from gal_friday_live.bus_lanes import LOG_DEPTH
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.ids import SequentialIds
 
