@@ -7,7 +7,7 @@ import typer
 
 from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
-from gal_friday_live.commands import backtest, feed, ingest, models, up
+from gal_friday_live.commands import backtest, exchange, feed, ingest, models, up
 
 HELP = """
 Gal-Friday: what you trained is what you trade.
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
+app.add_typer(exchange.app, name="exchange")
 app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 

@@ -5,7 +5,7 @@ a trade.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -69,13 +69,12 @@ class Bars:
             length = MINUTES_A_DAY + 1 if minutes == 1 else COMMITTED + 1
             self._series[minutes] = deque([_flat(minutes, now_ns, first_price)], maxlen=length)
 
-    def seed(self, minutes: Iterable[Bar]) -> None:
-        """Begin with this past: one-minute bars in time order, each before the present one."""
-        past = list(minutes)
-        for length, series in self._series.items():
+    def seed(self, past: Mapping[int, Sequence[Bar]]) -> None:
+        """Begin with this past: bars by interval in minutes, oldest first, none after the present one."""
+        for minutes, bars in past.items():
+            series = self._series[minutes]
             series.clear()
-            for bar in past:
-                _fold(series, length, bar)
+            series.extend(bars)
 
     def add(self, price: Decimal, quantity: Decimal, time_ns: int) -> None:
         for minutes, series in self._series.items():
@@ -125,13 +124,3 @@ def _roll(series: deque[Bar], minutes: int, now_ns: int) -> None:
     price = series[-1].close
     for back in range(min(missing, series.maxlen or missing) - 1, -1, -1):
         series.append(_flat(minutes, now_ns - back * step, price))
-
-
-def _fold(series: deque[Bar], minutes: int, bar: Bar) -> None:
-    begin = bar.begin_ns - bar.begin_ns % (minutes * MINUTE_NS)
-    if not series or series[-1].begin_ns != begin:
-        series.append(Bar(begin, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.value, bar.trades))
-        return
-    last = series[-1]
-    last.high, last.low, last.close = max(last.high, bar.high), min(last.low, bar.low), bar.close
-    last.join(bar.volume, bar.value, bar.trades)

@@ -11,8 +11,10 @@ from gal_friday_adapters.simulated_kraken.bars import Bars
 from gal_friday_adapters.simulated_kraken.hub import Hub
 from gal_friday_adapters.simulated_kraken.market import PairMarket
 from gal_friday_adapters.simulated_kraken.names import Directory
+from gal_friday_adapters.simulated_kraken.past import past_bars
 from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.candles import Candles
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.money import ZERO
 from gal_friday_core.venue import reports
@@ -28,7 +30,11 @@ LAST_FILLS = 50
 
 
 class Exchange:
-    """One venue as clients meet it. `now` gives ns UTC; `faults` strike requests and frames."""
+    """One venue as clients meet it.
+
+    `now` gives ns UTC; `faults` strike requests and frames; `past` holds one-minute candles by pair from
+    before the venue's first moment, for `OHLC` and the 24-hour statistics.
+    """
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class Exchange:
         now: Callable[[], int],
         faults: WireFaults,
         tokens: Tokens,
+        past: Mapping[str, Candles] | None = None,
     ) -> None:
         self._venue = venue
         self._now = now
@@ -47,6 +54,9 @@ class Exchange:
             listing.symbol: PairMarket(listing, Bars(listing.start_price, now()))
             for listing in venue.listings
         }
+        for symbol, minutes in (past or {}).items():
+            listing = self.markets[symbol].listing
+            self.markets[symbol].bars.seed(past_bars(minutes, listing.price_decimals))
         self.hub = Hub(self.markets)
 
     def now_ns(self) -> int:

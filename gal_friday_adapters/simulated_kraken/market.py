@@ -1,11 +1,10 @@
 """What the exchange remembers of its public market, pair by pair: full book, trades, spreads, bars."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from gal_friday_adapters.simulated_kraken.bars import Bar, Bars
+from gal_friday_adapters.simulated_kraken.bars import Bars
 from gal_friday_core.venue.listings import Listing
 from gal_friday_core.venue.updates import BookUpdate, PriceLevel, TradeUpdate
 
@@ -76,9 +75,6 @@ class PairMarket:
             (bid[0].price, bid[0].quantity) if bid else None,
             (ask[0].price, ask[0].quantity) if ask else None,
         )
-
-    def seed_bars(self, minutes: Iterable[Bar]) -> None:
-        self.bars.seed(minutes)
 
     def _note_spread(self, time_ns: int) -> None:
         bid, ask = self.best()

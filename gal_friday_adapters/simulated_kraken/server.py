@@ -31,6 +31,8 @@ from gal_friday_core.venue.error_texts import INVALID_ARGUMENTS
 HOST = "127.0.0.1"
 TICK_S = 0.05
 """How often the market moves by itself."""
+MOST_FIELDS = 1000
+"""Of a form body."""
 SOCKET_PATHS = ("/v2", "/v2/private", "/private/v2", "/auth/v2")
 
 
@@ -92,6 +94,7 @@ class SimulatedKraken:
                 f"cannot listen on {HOST}:{self._port} ({error.strerror}): give another --port"
             ) from error
         self._port = self._runner.addresses[0][1]
+        self.exchange.advance()
         self._market = asyncio.create_task(self._run_market())
 
     async def stop(self) -> None:
@@ -194,9 +197,23 @@ def _body(raw: bytes, content_type: str) -> tuple[dict[str, Any], bool]:
             return {}, False
         return (values, True) if isinstance(values, dict) else ({}, False)
     try:
-        return dict(parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=1000)), True
+        fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         return {}, False
+    return _gathered(fields), True
+
+
+def _gathered(fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """A field that is sent several times is a list."""
+    values: dict[str, Any] = {}
+    for name, value in fields:
+        if name not in values:
+            values[name] = value
+        elif isinstance(values[name], list):
+            values[name].append(value)
+        else:
+            values[name] = [values[name], value]
+    return values
 
 
 def _envelope(refusal: ExchangeError | None, result: Mapping[str, Any] | None = None) -> web.Response:

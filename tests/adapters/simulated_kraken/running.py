@@ -14,6 +14,7 @@ from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
 from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.candles import Candles
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.floor import Floor
 from gal_friday_core.venue.listings import DEMO_LISTINGS
@@ -41,6 +42,9 @@ class Ladder:
 
     def skip(self) -> None:
         raise AssertionError("a ladder never acts")
+
+    def history(self) -> Candles | None:
+        return None
 
 
 def exchange(faults: str = "", seed: int = 1) -> Exchange:

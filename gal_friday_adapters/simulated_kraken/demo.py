@@ -1,0 +1,67 @@
+"""Puts a simulated Kraken together: markets, one funded account with its key, history, faults."""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
+from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
+from gal_friday_adapters.simulated_kraken.tokens import Tokens
+from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.venue.exchange import Venue
+from gal_friday_core.venue.limits import Tier
+from gal_friday_core.venue.listings import DEMO_LISTINGS, Listing
+from gal_friday_core.venue.markets import SEEDS_APART, GeneratedMarket, OutsideMarket
+
+KEY = "demo"
+SECRET = base64.b64encode(b"demo-secret").decode()
+"""Published on purpose: it opens nothing but this simulation."""
+
+FUNDS = {
+    "USD": Decimal(100_000),
+    "EUR": Decimal(50_000),
+    "USDT": Decimal(50_000),
+    "BTC": Decimal(2),
+    "ETH": Decimal(20),
+    "SOL": Decimal(500),
+    "XRP": Decimal(50_000),
+    "ADA": Decimal(50_000),
+    "DOGE": Decimal(250_000),
+}
+HISTORY_MINUTES = 43_200
+"""Thirty days: as many hourly bars as `OHLC` ever gives."""
+
+
+def generated(listings: tuple[Listing, ...], seed: int) -> dict[str, OutsideMarket]:
+    """A generated market with thirty days of history for every pair."""
+    return {
+        listing.symbol: GeneratedMarket(listing, seed * SEEDS_APART + number, history_minutes=HISTORY_MINUTES)
+        for number, listing in enumerate(listings)
+    }
+
+
+def simulated_kraken(
+    *,
+    seed: int,
+    port: int = 0,
+    faults: str = "",
+    tier: Tier = "pro",
+    listings: tuple[Listing, ...] = DEMO_LISTINGS,
+    markets: Mapping[str, OutsideMarket] | None = None,
+    now: Callable[[], int] = time.time_ns,
+) -> SimulatedKraken:
+    """A server that is ready to start, with key `demo` and a funded account; by default over generated markets.
+
+    Raises ConfigError for faults that do not exist.
+    """
+    strikes = WireFaults.parse(faults, seed)
+    outside = dict(markets) if markets is not None else generated(listings, seed)
+    venue = Venue(seed=seed, start_ns=now(), listings=listings, markets=outside)
+    venue.open_account(KEY, FUNDS, tier=tier)
+    histories = {symbol: market.history() for symbol, market in outside.items()}
+    past = {symbol: minutes for symbol, minutes in histories.items() if minutes is not None}
+    exchange = Exchange(venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past)
+    return SimulatedKraken(exchange, Keyring([ApiKey(KEY, SECRET, account=KEY)]), port=port)

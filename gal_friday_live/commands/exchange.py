@@ -1,0 +1,101 @@
+"""`gal-friday exchange`: a simulated Kraken on this machine, for paper trading, tests and demonstrations."""
+
+import asyncio
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gal_friday_live.commands.common import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
+
+app = typer.Typer(help="Run a simulated Kraken.", no_args_is_help=True)
+
+FaultsOption = Annotated[
+    str,
+    typer.Option(
+        help="Faults by seed: disconnect, half_open, checksum (chance per websocket frame), lost_response, "
+        "reject, rate_limit (chance per order request), delay (mean seconds), such as "
+        "checksum=0.01,delay=0.05.",
+    ),
+]
+SessionOption = Annotated[
+    Path | None,
+    typer.Option("--session", help="Replay this recorded session as the market, instead of a generated one."),
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `serve` a subcommand while it is the only one."""
+
+
+@app.command("serve")
+def serve(
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 8600,
+    seed: Annotated[int, typer.Option(min=0, help="Decides market, ids and faults.")] = 1,
+    faults: FaultsOption = "",
+    session: SessionOption = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End by itself after so long; without it, on Ctrl-C.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve REST v0 and websocket v2 as Kraken does, with a funded account.
+
+    Key `demo`, secret the base64 of `demo-secret`. Third-party clients need only other URLs.
+    """
+    from gal_friday_adapters.simulated_kraken.demo import simulated_kraken
+    from gal_friday_adapters.simulated_kraken.recording import recorded_markets
+
+    if session is None:
+        server = simulated_kraken(seed=seed, port=port, faults=faults)
+    else:
+        listings, markets = recorded_markets(session)
+        server = simulated_kraken(seed=seed, port=port, faults=faults, listings=listings, markets=markets)
+    asyncio.run(_serve(server, seconds, as_json=as_json))
+
+
+async def _serve(server: "SimulatedKraken", seconds: float | None, *, as_json: bool) -> None:
+    """Until a signal, the time is up, or the market itself fails."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with server:
+        _announce(server, as_json=as_json)
+        waiting = asyncio.create_task(stop.wait())
+        running = asyncio.create_task(server.finished())
+        try:
+            await asyncio.wait((waiting, running), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            for task in (waiting, running):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+def _announce(server: "SimulatedKraken", *, as_json: bool) -> None:
+    from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
+
+    if as_json:
+        print_json(
+            {
+                "url": server.url,
+                "websocket": f"{server.socket_url}/v2",
+                "pairs": sorted(server.exchange.markets),
+                "key": KEY,
+                "secret": SECRET,
+            }
+        )
+        return
+    console.print(f"[bold]Simulated Kraken[/] at {server.url} and {server.socket_url}/v2 (Ctrl-C ends it)")
+    console.print(f"Key {KEY}, secret {SECRET}. Pairs: {', '.join(sorted(server.exchange.markets))}")
