@@ -11,9 +11,12 @@ from gal_friday_core.venue.checks import (
     cost_refusal,
     deadline_refusal,
     display_refusal,
+    number_refusal,
+    price_fields_refusal,
     price_refusal,
     quantity_refusal,
     refusal,
+    static_refusal,
 )
 from gal_friday_core.venue.describe import describe
 from gal_friday_core.venue.desk import Desk
@@ -32,7 +35,8 @@ def amend(desk: Desk, account: str, request: AmendOrder, now_ns: int) -> Respons
     if not desk.charge(account, order.symbol, "amend", now_ns, order):
         return Response(error=text.ENGINE_RATE_LIMIT)
     floor = desk.floors[order.symbol]
-    reason = deadline_refusal(request.deadline, now_ns) or _mode_refusal(desk, floor)
+    reason = number_refusal(request) or static_refusal(request, floor.listing)
+    reason = reason or deadline_refusal(request.deadline, now_ns) or _mode_refusal(desk, floor)
     if reason is not None:
         return Response(error=reason)
     if request.order_qty is not None and order.cum_qty and request.order_qty <= order.cum_qty:
@@ -54,7 +58,7 @@ def edit(desk: Desk, account: str, request: EditOrder, now_ns: int) -> Response:
     if not request.validate and not desk.charge(account, order.symbol, "edit", now_ns, order):
         return Response(error=text.ENGINE_RATE_LIMIT)
     floor = desk.floors[order.symbol]
-    reason = _edit_refusal(order, request) or _mode_refusal(desk, floor)
+    reason = number_refusal(request) or _edit_refusal(order, request) or _mode_refusal(desk, floor)
     if reason is not None:
         return Response(error=reason)
     asked = _edited(order, request)
@@ -102,6 +106,9 @@ def _changed(order: VenueOrder, request: AmendOrder, floor: Floor) -> VenueOrder
     if request.post_only and asked.order_type not in {"limit", "iceberg"}:
         return text.invalid("post_only")
     asked = _merged(asked, request)
+    reason = price_fields_refusal(asked)
+    if reason is not None:
+        return reason
     draft = with_fields(
         order,
         asked=asked,

@@ -13,7 +13,14 @@ from gal_friday_core.venue import error_texts as text
 from gal_friday_core.venue.identifiers import is_client_order_id
 from gal_friday_core.venue.listings import Listing
 from gal_friday_core.venue.orders import LIMIT_TYPES, TRIGGERED_TYPES
-from gal_friday_core.venue.requests import AddOrder, Conditional, EngineStatus, PairStatus
+from gal_friday_core.venue.requests import (
+    AddOrder,
+    AmendOrder,
+    Conditional,
+    EditOrder,
+    EngineStatus,
+    PairStatus,
+)
 
 MOST_EXPIRY_NS = 31 * DAY_NS
 """`expire_time` lies at most a month ahead (§3.2)."""
@@ -21,6 +28,9 @@ LONGEST_DEADLINE_NS = 60 * SECOND_NS
 LEAST_SHOWN = Decimal(15)
 """An iceberg shows at least a fifteenth of its quantity (§3.1)."""
 INT32 = 2**31
+LARGEST = Decimal(10) ** 18
+MOST_DIGITS = 30
+"""Beyond these a number is refused before anything is computed from it."""
 RESTABLE = frozenset({"limit", "iceberg"})
 CLOSING_TYPES = frozenset(
     {
@@ -73,17 +83,29 @@ def mode_refusal(order: AddOrder, engine: EngineStatus, pair: PairStatus) -> str
     return None
 
 
-def _finite(order: AddOrder, _listing: Listing, _now_ns: int) -> str | None:
-    """NaN and infinity are no numbers here."""
-    named = {
-        "volume": (order.order_qty, order.cash_order_qty),
-        "displayvol": (order.display_qty,),
-        "price": (order.limit_price, order.trigger_price),
-    }
-    for name, values in named.items():
-        if any(value is not None and not value.is_finite() for value in values):
+def number_refusal(order: AddOrder | AmendOrder | EditOrder) -> str | None:
+    """NaN, infinity, and numbers of absurd size or length are no numbers here; display and volume are positive."""
+    cash = order.cash_order_qty if isinstance(order, AddOrder) else None
+    for name, value in (
+        ("volume", order.order_qty),
+        ("volume", cash),
+        ("displayvol", order.display_qty),
+        ("price", order.limit_price),
+        ("price", order.trigger_price),
+    ):
+        if value is not None and (not _is_sane(value) or (name != "price" and value <= 0)):
             return text.invalid(name)
     return None
+
+
+def _is_sane(value: Decimal) -> bool:
+    exponent = value.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MOST_DIGITS and abs(value) < LARGEST
+
+
+def _numbers(order: AddOrder, _listing: Listing, _now_ns: int) -> str | None:
+    close = order.conditional
+    return number_refusal(order) or (number_refusal(child_of(order, close, LARGEST / 2)) if close else None)
 
 
 def _form(order: AddOrder, _listing: Listing, _now_ns: int) -> str | None:
@@ -139,20 +161,27 @@ def _timing(order: AddOrder, _listing: Listing, now_ns: int) -> str | None:
 
 
 def _prices(order: AddOrder, listing: Listing, _now_ns: int) -> str | None:
+    return price_fields_refusal(order) or static_refusal(order, listing)
+
+
+def price_fields_refusal(order: AddOrder) -> str | None:
+    """Each type has the prices that it needs and no other."""
     if (order.limit_price is not None) != (order.order_type in LIMIT_TYPES):
         return text.invalid("price")
     if (order.trigger_price is not None) != (order.order_type in TRIGGERED_TYPES):
         return text.invalid("price")
-    if order.order_type.startswith("trailing-stop"):
-        return _trailing(order)
+    return _trailing(order) if order.order_type.startswith("trailing-stop") else None
+
+
+def static_refusal(order: AddOrder | AmendOrder, listing: Listing) -> str | None:
+    """Prices that are prices, not distances, have to fit the pair as they were sent."""
     for value, kind in (
         (order.limit_price, order.limit_price_type),
         (order.trigger_price, order.trigger_price_type),
     ):
-        if value is not None and kind == "static":
-            reason = price_refusal(value, listing)
-            if reason is not None:
-                return reason
+        reason = price_refusal(value, listing) if value is not None and kind == "static" else None
+        if reason is not None:
+            return reason
     return None
 
 
@@ -167,16 +196,14 @@ def _trailing(order: AddOrder) -> str | None:
 
 
 def price_refusal(price: Decimal, listing: Listing) -> str | None:
-    """A price is positive, finite and on the tick grid."""
-    if not price.is_finite() or price <= 0:
+    """A price is positive and on the tick grid."""
+    if price <= 0:
         return text.INVALID_PRICE
     return None if is_multiple(price, listing.tick_size) else text.TICK_SIZE
 
 
 def _quantities(order: AddOrder, listing: Listing, _now_ns: int) -> str | None:
     if order.cash_order_qty is not None:
-        if order.cash_order_qty <= 0:
-            return text.invalid("volume")
         return text.COST_MINIMUM if order.cash_order_qty < listing.cost_min else None
     if order.order_qty is not None:
         reason = quantity_refusal(order.order_qty, listing)
@@ -191,7 +218,7 @@ def _quantities(order: AddOrder, listing: Listing, _now_ns: int) -> str | None:
 
 def quantity_refusal(quantity: Decimal, listing: Listing) -> str | None:
     """A quantity has no more decimals than the lot, and at least the minimum."""
-    if not quantity.is_finite() or quantity <= 0 or not is_multiple(quantity, listing.lot):
+    if quantity <= 0 or not is_multiple(quantity, listing.lot):
         return text.invalid("volume")
     return text.ORDER_MINIMUM if quantity < listing.quantity_min else None
 
@@ -229,4 +256,4 @@ def child_of(order: AddOrder, close: Conditional, quantity: Decimal) -> AddOrder
     )
 
 
-_CHECKS: tuple[_Check, ...] = (_finite, _form, _identity, _timing, _prices, _quantities, _closing)
+_CHECKS: tuple[_Check, ...] = (_numbers, _form, _identity, _timing, _prices, _quantities, _closing)

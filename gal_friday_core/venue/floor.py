@@ -297,9 +297,9 @@ class Floor:
     def _after_maker(self, order: VenueOrder, match: Match, now_ns: int) -> None:
         if not order.left:
             self._filled(order, now_ns)
-        elif match.refilled:
+        elif match.refill:
             self._clearing.updates.append(
-                reports.sparse(order, "iceberg_refill", now_ns, display_qty_remain=match.maker.shown)
+                reports.sparse(order, "iceberg_refill", now_ns, display_qty_remain=match.refill)
             )
 
     def _booked(
@@ -339,14 +339,34 @@ class Floor:
         self._tell_book(now_ns)
 
     def _close(self, primary: VenueOrder, quantity: Decimal, now_ns: int) -> None:
-        """The order on the other side that one fill creates; nothing where nothing is left to fund it."""
+        """The order on the other side that one fill creates; a sell is cut to what is there to sell."""
         if primary.asked.conditional is None:
             return
-        asked = child_of(primary.asked, primary.asked.conditional, quantity)
-        order = self.draft(primary.account, asked, now_ns)
-        order.ord_ref_id = primary.order_id
+        order = self._child(primary, quantity, now_ns)
+        short = self.purse_for(order) - self._clearing.accounts[order.account].available(
+            self.pays_with(order)
+        )
+        if short > 0 and order.asked.side == "sell" and quantity > short:
+            order = self._child(primary, quantity - short, now_ns)
         if self._clearing.reserve(order, self.listing, self.purse_for(order)):
             self._enter(order, now_ns)
+        else:
+            self._turn_away(order, now_ns)
+
+    def _child(self, primary: VenueOrder, quantity: Decimal, now_ns: int) -> VenueOrder:
+        assert primary.asked.conditional is not None
+        order = self.draft(
+            primary.account, child_of(primary.asked, primary.asked.conditional, quantity), now_ns
+        )
+        order.ord_ref_id = primary.order_id
+        return order
+
+    def _turn_away(self, order: VenueOrder, now_ns: int) -> None:
+        """An order that nobody asked for now cannot be refused: it is seen to come and go."""
+        self._clearing.register(order)
+        self.orders[order.order_id] = order
+        self._tell(order, "pending_new", now_ns, whole=True)
+        self._end(order, now_ns, NO_FUNDS)
 
     def _show(self, price: Decimal, now_ns: int) -> None:
         for order in tuple(self._waiting.values()):

@@ -38,11 +38,11 @@ class Resting:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A fill of `maker` at its price. `refilled` says that an iceberg put its next slice on display."""
+    """A fill of `maker` at its price; `refill` is the next slice that an iceberg put on display, else 0."""
 
     maker: Resting
     quantity: Decimal
-    refilled: bool = False
+    refill: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ class MatchingBook:
             maker.show()
             level.queue[maker.key] = maker
             level.total += maker.shown
-            return Match(maker, quantity, refilled=True)
+            return Match(maker, quantity, maker.shown)
         return Match(maker, quantity)
 
 
