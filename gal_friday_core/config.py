@@ -45,6 +45,17 @@ class MarketConfig(Section):
     )
 
 
+class FeaturesConfig(Section):
+    """What the live engine computes. A model takes the one feature set that it was trained on."""
+
+    sets: tuple[Literal["candles-v1", "book-v1", "candles-book-v1"], ...] = Field(
+        ("candles-v1",), min_length=1, description="Feature sets published at each bar's close"
+    )
+    book_every_ms: int = Field(
+        0, ge=0, description="book-v1 also between bars, at most once in so many milliseconds; 0 is never"
+    )
+
+
 class CostsConfig(Section):
     """What a trade costs. The label, the backtest and the paper exchange all read these same numbers."""
 
@@ -162,6 +173,7 @@ class Config(Section):
 
     storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
+    features: FeaturesConfig = FeaturesConfig()
     costs: CostsConfig = CostsConfig()
     barriers: BarriersConfig = BarriersConfig()
     training: TrainingConfig = TrainingConfig()

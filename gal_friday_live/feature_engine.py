@@ -1,22 +1,40 @@
-"""Bars in, feature vectors out: the same compiled kernel that made the training table (001 §2.2)."""
+"""Bars, books and trades in, feature vectors out: the same compiled kernels that made the training tables (001 §2.2)."""
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles, Series
+from gal_friday_core.errors import DataError, ExchangeError, StorageError
 from gal_friday_core.events import Event
+from gal_friday_core.features.book_set import BOOK_V1, CANDLES_BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import FeatureStream
+from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, MarketDataOHLCV
+from gal_friday_core.ports import Book, MarketSink
+from gal_friday_core.times import to_iso
+from gal_friday_live.bar_features import BarStream, LineWatch
+from gal_friday_live.book_features import BookFeatures, mid_price
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.historical_data_service import HistoricalDataService
+from gal_friday_live.tasks import TaskSupervisor
 
 SOURCE = "FeatureEngine"
+MILLISECOND_NS = 1_000_000
+
+log = logging.getLogger(__name__)
 
 
 class FeatureEngine:
-    """One stream a series. `history` holds the bars before the first live one; with `drivers.REACH` of them
-    the first live row already equals the training table's.
+    """Publishes the configured feature sets of each series at every bar's close, those of the book also between.
+
+    `history` holds the bars before the first live one; with `drivers.REACH` of them the first live row already
+    equals the training table's; DataError where they are damaged. With `historical` and `tasks`, bars that were missed while the line was down
+    are fetched before the pair has features again. `sinks` are to hear the market beside the bus.
     """
 
     def __init__(
@@ -26,26 +44,44 @@ class FeatureEngine:
         *,
         series: Iterable[Series] | None = None,
         history: Mapping[Series, Candles] | None = None,
-        schema: FeatureSchema = CANDLES_V1,
+        historical: HistoricalDataService | None = None,
+        tasks: TaskSupervisor | None = None,
     ) -> None:
-        market = config.config.market
+        market, features = config.config.market, config.config.features
         configured = (Series(market.exchange, pair, market.interval) for pair in market.pairs)
         self._bus = event_bus
         self._series = tuple(series if series is not None else configured)
-        self._history = dict(history or {})
-        self._schema = schema
-        self._streams: dict[tuple[str, str, str], tuple[FeatureStream, int]] = {}
+        self._historical = historical
+        self._tasks = tasks
+        self._every_ns = features.book_every_ms * MILLISECOND_NS
+        self._sets = tuple(feature_set(name) for name in features.sets)
+        self._streams = {
+            (item.venue, item.pair, item.interval): BarStream(item, (history or {}).get(item))
+            for item in self._series
+        }
+        self._told: dict[str, int] = {}
+        self._books: BookFeatures | None = None
+        if any(schema is not CANDLES_V1 for schema in self._sets):
+            between = BOOK_V1 in self._sets and self._every_ns
+            self._books = BookFeatures(self._series, self._between_bars if between else None)
         self._subscription: str | None = None
         self.calculated = 0
+        self.filled = 0
+
+    @property
+    def sinks(self) -> Sequence[MarketSink]:
+        """Who must hear the market at once; for the data ingestor."""
+        watch = (LineWatch(self._streams.values()),) if self._historical is not None else ()
+        return (*watch, *((self._books,) if self._books is not None else ()))
+
+    def is_warm(self, series: Series) -> bool:
+        """Whether the series' newest row was known in every configured feature: before that it does not trade."""
+        stream = self._streams.get((series.venue, series.pair, series.interval))
+        bars = stream is not None and stream.ready
+        return bars and (self._books is None or self._books.ready(series.pair))
 
     async def start(self) -> None:
-        """Warm up and listen. Raises DataError where the history is damaged."""
-        for series in self._series:
-            self._streams[series.venue, series.pair, series.interval] = (
-                self._stream(series),
-                series.interval_ns,
-            )
-        self._history.clear()
+        """Listen; the bars of the past were taken when the engine was made."""
         self._subscription = self._bus.subscribe("MARKET_DATA_OHLCV", self.handle_market_data_event)
 
     async def stop(self) -> None:
@@ -53,32 +89,84 @@ class FeatureEngine:
             self._bus.unsubscribe(self._subscription)
 
     async def handle_market_data_event(self, event: Event) -> None:
-        """Update the series' stream with a closed bar and publish its row, NaN where not warm yet."""
+        """Take a closed bar and publish its rows, NaN where not warm yet.
+
+        Where bars were missed before it, it waits until they have been fetched.
+        """
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)
-        known = self._streams.get((bar.exchange, bar.trading_pair, bar.interval))
-        if known is None or not bar.closed:
+        stream = self._streams.get((bar.exchange, bar.trading_pair, bar.interval))
+        if stream is None or not bar.closed:
             return
-        stream, length = known
-        start = bar.timestamp_bar_start
-        values = stream.update(
-            start, float(bar.open), float(bar.high), float(bar.low), float(bar.close), float(bar.volume)
-        )
+        if not stream.waiting and not (self._historical and stream.misses_before(bar)):
+            await self._publish_features(stream, bar)
+            return
+        stream.waiting.append(bar)
+        if self._tasks is not None and not stream.fetching:
+            stream.fetching = True
+            self._tasks.background(self._fill(stream), f"missed bars of {stream.series.key}")
+
+    async def _fill(self, stream: BarStream) -> None:
+        """Take the bars that were missed from history, then those that waited for them.
+
+        Where they cannot be had, the next bar tries again; until then the pair has no features.
+        """
+        assert self._historical is not None
+        start, end = stream.missed()
+        try:
+            missed = await self._historical.between(stream.series, start, end)
+        except (ExchangeError, StorageError, DataError) as error:
+            stream.fetching = False
+            log.warning(
+                "%s has no features: bars since %s are missing (%s)", stream.series.key, to_iso(start), error
+            )
+            return
+        self.filled += stream.fill(missed)
+        while stream.waiting:
+            await self._publish_features(stream, stream.waiting.popleft())
+        stream.fetching = False
+
+    async def _publish_features(self, stream: BarStream, bar: MarketDataOHLCV) -> None:
+        values = stream.update(bar)
+        close = bar.timestamp_bar_start + stream.series.interval_ns
         self.calculated += 1
-        await self._bus.publish(
+        for schema in self._sets:
+            row = self._row(schema, bar.trading_pair, values, close)
+            await self._bus.publish(
+                "FEATURES_CALCULATED",
+                FeaturesCalculated(
+                    trading_pair=bar.trading_pair,
+                    exchange=bar.exchange,
+                    timestamp_features_for=close,
+                    features=FeatureVector(schema, row),
+                    reference_price=bar.close,
+                ),
+                source=SOURCE,
+            )
+
+    def _row(
+        self, schema: FeatureSchema, pair: str, values: NDArray[np.float64], close: int
+    ) -> NDArray[np.float64]:
+        if schema is CANDLES_V1:
+            return values
+        assert self._books is not None
+        book = self._books.row(pair, close)
+        return np.concatenate((values, book)) if schema is CANDLES_BOOK_V1 else book
+
+    def _between_bars(self, series: Series, book: Book, received_ns: int) -> None:
+        """Publish the book's features, at most once in `features.book_every_ms`."""
+        if received_ns - self._told.get(series.pair, 0) < self._every_ns:
+            return
+        assert self._books is not None
+        self._told[series.pair] = received_ns
+        self._bus.emit(
             "FEATURES_CALCULATED",
             FeaturesCalculated(
-                trading_pair=bar.trading_pair,
-                exchange=bar.exchange,
-                timestamp_features_for=start + length,
-                features=FeatureVector(self._schema, values),
-                reference_price=bar.close,
+                trading_pair=series.pair,
+                exchange=series.venue,
+                timestamp_features_for=received_ns,
+                features=FeatureVector(BOOK_V1, self._books.newest(series.pair, received_ns)),
+                reference_price=mid_price(book),
             ),
             source=SOURCE,
         )
-
-    def _stream(self, series: Series) -> FeatureStream:
-        history = self._history.get(series)
-        if history is None or not len(history):
-            return FeatureStream(self._schema, series.interval_ns)
-        return FeatureStream.from_history(history, self._schema)

@@ -16,10 +16,11 @@ from gal_friday_live.clock import SimulatedClock, SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.feeds import RecordedFeed
+from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
-from gal_friday_live.replay_data import Stretch, history_before, instrument_of, stretch
+from gal_friday_live.replay_data import Stretch, instrument_of, stretch
 from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
 from gal_friday_live.wiring import Ports, build
 
@@ -55,7 +56,7 @@ async def build_paper_engine(
     )
     models = ModelRegistry(manager, database)
     if played is None:
-        ports = _listening(manager, lake, series, models, journal, override=override)
+        ports = await _listening(manager, lake, series, models, journal, override=override)
     else:
         ports = replay_ports(played, models, journal, override=override, speed=speed)
     return build(manager, ports)
@@ -90,7 +91,7 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json(exclude={"storage"}).encode()).hexdigest()
 
 
-def _listening(
+async def _listening(
     manager: ConfigurationManager,
     lake: CandleLake,
     series: Series,
@@ -99,8 +100,9 @@ def _listening(
     *,
     override: ModelOverride | None,
 ) -> Ports:
-    history = history_before(lake, series, None)
     clock = SystemClock()
+    historical = HistoricalDataService(manager, lake=lake, clock=clock)
+    history = await historical.history(series)
     return Ports(
         series=(series,),
         instruments=(instrument_of(history),),
@@ -109,6 +111,7 @@ def _listening(
         models=models,
         journal=journal,
         history={series: history},
+        historical=historical,
         override=override,
         health_every_s=HEALTH_EVERY_S,
     )

@@ -17,6 +17,7 @@ from gal_friday_live.engine import Engine
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.halt import HaltCoordinator
+from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.ids import random_ids
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.monitoring_service import MonitoringService
@@ -32,7 +33,7 @@ from gal_friday_live.tasks import TaskSupervisor
 class Ports:
     """What one engine needs from the world. Without an exchange it trades on a simulated one.
 
-    `history` holds the bars before the feed's first; `instruments` one for each series' pair.
+    `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
     """
 
     series: Sequence[Series]
@@ -44,6 +45,7 @@ class Ports:
     ids: Ids = field(default_factory=random_ids)
     exchange: Exchange | None = None
     history: Mapping[Series, Candles] = field(default_factory=dict)
+    historical: HistoricalDataService | None = None
     override: ModelOverride | None = None
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
@@ -93,9 +95,13 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio, models=prediction,
         clock=clock, ids=ids,
     )  # fmt: skip
-    features = FeatureEngine(config, bus, series=ports.series, history=ports.history)
+    features = FeatureEngine(
+        config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks
+    )
     known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
-    ingestor = DataIngestor(config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known)
+    ingestor = DataIngestor(
+        config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known, sinks=features.sinks
+    )
     return Engine(
         series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt,
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
