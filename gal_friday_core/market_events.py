@@ -5,6 +5,7 @@ the live client's own code, the lake stores it, the batch driver of the book fea
 it says exactly what the live engine was told, so both compute the same.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -20,6 +21,8 @@ LEVELS = 10
 """Levels of each side that are kept."""
 UNKNOWN_TIME = 0
 """In `exchange_ts`: the exchange gave no time (always so in INVALID and GAP rows)."""
+_PRICES = ("bid_prices", "ask_prices", "price")
+_QUANTITIES = ("bid_quantities", "ask_quantities", "quantity")
 _LADDERS = ("bid_prices", "bid_quantities", "ask_prices", "ask_quantities")
 
 
@@ -81,7 +84,29 @@ class MarketEvents:
         }
 
 
-def from_table(columns: dict[str, NDArray[Any]], metadata: dict[str, str]) -> MarketEvents:
+def concatenate(parts: Sequence[MarketEvents]) -> MarketEvents:
+    """Join consecutive events of one pair, at least one part, in the finest decimals of any."""
+    first = parts[0]
+    prices = max(part.price_decimals for part in parts)
+    quantities = max(part.quantity_decimals for part in parts)
+    tables = [_in_units(part, prices, quantities) for part in parts]
+    columns = {name: np.concatenate([table[name] for table in tables]) for name in first.arrays()}
+    return MarketEvents(first.venue, first.pair, prices, quantities, *columns.values())
+
+
+def _in_units(events: MarketEvents, price_decimals: int, quantity_decimals: int) -> dict[str, NDArray[Any]]:
+    arrays = events.arrays()
+    price, quantity = (
+        10 ** (price_decimals - events.price_decimals),
+        10 ** (quantity_decimals - events.quantity_decimals),
+    )
+    for names, unit in ((_PRICES, price), (_QUANTITIES, quantity)):
+        if unit > 1:
+            arrays |= {name: arrays[name] * unit for name in names}
+    return arrays
+
+
+def from_table(columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> MarketEvents:
     """The inverse of `table` and `metadata`. Raises DataError where a column is missing."""
     try:
         ladders = {

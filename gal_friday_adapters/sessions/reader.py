@@ -8,7 +8,10 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+
+import msgspec
 
 from gal_friday_adapters.sessions.records import GAP, SERVER, Record, decode
 from gal_friday_core.errors import DataError, StorageError
@@ -17,6 +20,8 @@ from gal_friday_core.times import from_iso
 CHUNK = 1 << 18
 LONGEST_LINE = 1 << 24
 """Kraken's largest message, the instrument snapshot, has 0.4 MB."""
+LONGEST_UNTIMED = 10_000
+"""Messages of a bare capture that wait for the first time that the exchange names."""
 _NEVER_NS = 2**63 - 1
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 _TIMES = re.compile(rb'"(?:timestamp|time_out)"\s*:\s*"([^"\\]{10,40})"')
@@ -40,7 +45,7 @@ class Session:
 
     `damage` tells what the last pass had to leave out, `dropped` how many records the writer said it lost.
     A capture of bare messages has no times of receipt: each message then counts as heard at the latest
-    time that the exchange has named so far.
+    time that the exchange has named so far, and those before any at the first.
     """
 
     def __init__(self, *paths: str | Path) -> None:
@@ -52,12 +57,17 @@ class Session:
     def __iter__(self) -> Iterator[Record]:
         self.damage, self.dropped = [], 0
         latest_ns = 0
-        for part in self.parts:
-            for record in self._records(part):
-                if record.kind == GAP:
-                    self.dropped += record.dropped
-                latest_ns = max(latest_ns, record.ts_ns or _named_time(record))
-                yield record if record.ts_ns else Record(record.kind, latest_ns, record.message)
+        untimed: list[Record] = []
+        for record in chain.from_iterable(map(self._records, self.parts)):
+            self.dropped += record.dropped if record.kind == GAP else 0
+            latest_ns = max(latest_ns, record.ts_ns or _named_time(record))
+            if not latest_ns and len(untimed) < LONGEST_UNTIMED:
+                untimed.append(record)
+                continue
+            yield from (_timed(earlier, latest_ns) for earlier in untimed)
+            untimed.clear()
+            yield _timed(record, latest_ns)
+        yield from untimed
 
     def _records(self, part: Path) -> Iterator[Record]:
         number = 0
@@ -70,6 +80,10 @@ class Session:
                     self.damage.append(Damage(part.name, number, str(error)))
         except _CutOffError as error:
             self.damage.append(Damage(part.name, number + 1, str(error)))
+
+
+def _timed(record: Record, ts_ns: int) -> Record:
+    return record if record.ts_ns else msgspec.structs.replace(record, ts_ns=ts_ns)
 
 
 class _CutOffError(Exception):

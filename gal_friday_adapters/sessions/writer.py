@@ -73,12 +73,22 @@ class SessionWriter:
         part = self._part
         return Recorded(
             written=self._written,
-            dropped=self._refused + self._lost,
+            dropped=self.dropped,
             queued=len(self._queue),
             bytes=self._finished_bytes + (part.size if part else 0),
             parts=self._parts,
             failure=self._failure,
         )
+
+    @property
+    def dropped(self) -> int:
+        """Records that were lost, to a full queue or to the disk."""
+        return self._refused + self._lost
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether most of the queue is free and the disk takes records."""
+        return self._failure is None and self._offered - self._taken < self._queue_bytes // 2
 
     def start(self) -> None:
         """Make the folder and begin. Raises StorageError where that cannot be."""
