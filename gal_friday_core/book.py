@@ -75,7 +75,7 @@ class OrderBook:
         self._state[book_layout.SYMBOL_LENGTH] = len(symbol)
         self._state[book_layout.SYMBOL : book_layout.SYMBOL + len(symbol)] = list(symbol)
         self._grow(_FIRST_TEXT)
-        self.invalidate()
+        self.apply_raw(b"")  # empties the book, and compiles the kernel now rather than at the first message
 
     def apply_raw(self, raw: bytes | bytearray | memoryview) -> int:
         """Apply the bytes of one message; what became of it, a number of `BookResult`."""

@@ -74,8 +74,13 @@ def _recentre(state: Any, start_at: int, column: int, count: int) -> None:
     room, start = state[ROOM], state[start_at]
     new = (room - count) // 2
     for part in range(3):
-        here = column + part * room
-        state[here + new : here + new + count] = state[here + start : here + start + count].copy()
+        old_side, new_side = (
+            pointer(state, column + part * room + start),
+            pointer(state, column + part * room + new),
+        )
+        for step in range(count):  # from the end that the move leads to, so that nothing is overwritten
+            place = step if new < start else count - 1 - step
+            new_side[place] = old_side[place]
     state[start_at] = new
 
 
@@ -189,8 +194,10 @@ def apply_levels(state: Any) -> int:
 @compiled
 def apply_text(state: Any, text: Any, length: int) -> int:
     """Apply `length` bytes of one message. A malformed one empties the book: what it said is lost."""
-    text[length : length + PADDING] = 0
-    found = read(pointer(text, 0), length, state, HEADER + 6 * state[ROOM])
+    raw = pointer(text, 0)
+    for place in range(length, length + PADDING):
+        raw[place] = 0
+    found = read(raw, length, state, HEADER + 6 * state[ROOM])
     if found == READ:
         return apply_levels(state)
     if found == MALFORMED:

@@ -58,6 +58,8 @@ class PairReport:
     trades: int = 0
     trade_gaps: int = 0
     book: OrderBook | None = field(default=None, repr=False)
+    excused: bool = False
+    """Why the book is empty has been told."""
     connection: int = 0
     last_trade: int | None = None
 
@@ -114,7 +116,7 @@ class Verification:
 
     def reconnected(self, connection: int = 0) -> None:
         """A line went down or came up: subscriptions begin anew, which is no fault."""
-        self._drop(pair for pair in self.pairs.values() if pair.connection == connection)
+        self._drop((pair for pair in self.pairs.values() if pair.connection == connection), excused=False)
 
     def report(self) -> dict[str, Any]:
         """JSON-able. `book_updates` are update messages; `resyncs` verified snapshots after a book's first."""
@@ -190,16 +192,21 @@ class Verification:
         pair.updates += update
         if result is BookResult.SNAPSHOT:
             pair.snapshots += 1
+            pair.excused = False
         elif result is BookResult.CHECKSUM:
             pair.checksum_failures += 1
-            self._fault(pair.pair, "the book's checksum does not match")
+            self._excuse(pair, "the book's checksum does not match")
         elif result is BookResult.NO_SNAPSHOT:
             pair.unverified += 1
-            if not (pair.checksum_failures or pair.malformed or self.unreadable or self.lost_stretches):
-                self._fault(pair.pair, "an update to a book that has no snapshot")
+            if not pair.excused:
+                self._excuse(pair, "an update to a book that has no snapshot")
         elif result is not BookResult.APPLIED:
             pair.malformed += 1
-            self._fault(pair.pair, "a book message that breaks the rules of the wire or the pair's decimals")
+            self._excuse(pair, "a book message that breaks the rules of the wire or the pair's decimals")
+
+    def _excuse(self, pair: PairReport, what: str) -> None:
+        pair.excused = True
+        self._fault(pair.pair, what)
 
     def _trade(self, trade: Trade) -> None:
         pair = self._pair(trade.symbol)
@@ -217,8 +224,9 @@ class Verification:
         self._fault(named[0].pair if named else "", reason)
         self._drop(named or self.pairs.values())
 
-    def _drop(self, pairs: Iterable[PairReport]) -> None:
+    def _drop(self, pairs: Iterable[PairReport], *, excused: bool = True) -> None:
         for pair in pairs:
+            pair.excused = excused
             if pair.book is not None:
                 pair.book.invalidate()
 
