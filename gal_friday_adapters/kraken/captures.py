@@ -1,5 +1,6 @@
 """Captured websocket messages from a file or a session, whatever form they were kept in."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from gal_friday_adapters.sessions.reader import Session
 from gal_friday_adapters.sessions.records import CLOSE, CONNECT, GAP, SERVER
 from gal_friday_core.errors import DataError, StorageError
+from gal_friday_core.kraken.v1 import is_v1, to_v2
 from gal_friday_core.kraken.verification import Verification
 
 LARGEST_DOCUMENT = 1 << 26
@@ -42,6 +44,18 @@ def verify(path: Path) -> Verification:
             f"{path} holds no message: expected JSON Lines, each a websocket message or a record of one"
         )
     return found
+
+
+def messages(path: Path) -> Iterator[bytes]:
+    """The messages of a capture that the exchange sent, in v2 form; what cannot be read is left out."""
+    document = _document(path)
+    raws = (
+        (record.message for record in Session(path) if record.kind == SERVER)
+        if document is None
+        else document
+    )
+    for raw in raws:
+        yield from to_v2(raw) if is_v1(raw) else (raw,)
 
 
 def _verify_session(session: Session, found: Verification) -> None:
