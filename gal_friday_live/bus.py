@@ -32,8 +32,14 @@ RecordSource = Callable[[int, int], AsyncIterator[Mapping[str, Any]]]
 """Journalled events between two times, in order, each in the form of `Event.as_dict`."""
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
-MEASURE_EVERY = 256
+MEASURE_EVERY = 16
 """One delivery in so many is measured: reading the timer costs as much as a delivery."""
+DOOR_TURNS, DOOR_ROUNDS = 256, 8
+"""Deliveries that doors make before they come back, and how often they do before one is measured. Counting
+beyond 256 costs twice as much: CPython keeps the smaller ints ready."""
+
+BUSY, DUE = "busy", "due"
+"""In place of the event being delivered: a task delivers, or will; idle, but the next event goes the long way."""
 
 log = logging.getLogger(__name__)
 
@@ -82,22 +88,24 @@ class PubSubManager:
         self._unfitted: set[str] = set()  # event types whose door waits for the delivery in hand to end
         self._subscriptions = 0
         # Shared with the doors: see `bus_doors` for what they say.
-        self._current, self._left = CellType(None), CellType(0)
+        self._current, self._left = CellType(DUE), CellType(0)
         self._granted = 0  # deliveries that doors may make before they come back here
+        self._until_measured = 1  # deliveries by the long way
+        self._rounds = DOOR_ROUNDS
         self._counted = 0
         self._first: Event | None = None  # to be delivered before anything in the lanes: it found them empty
         self._meter = BusMeter(clock)
         self._lanes = Lanes(self._meter)
         self._doors = Doors(
             self._current, self._left,
-            deliver=self._deliver_long, drain=self._drain, recover=self._recover, abandon=self._abandon,
+            deliver=self._deliver_long, settle=self._settle, recover=self._recover, abandon=self._abandon,
         )  # fmt: skip
 
     @property
     def delivered(self) -> int:
         """Events delivered; what a door delivers at this moment counts a little later."""
-        left = self._left.cell_contents
-        return self._counted + (self._granted - left if left.__class__ is int else 0)
+        left: int = self._left.cell_contents
+        return self._counted + self._granted - left
 
     @property
     def dropped(self) -> int:
@@ -138,7 +146,7 @@ class PubSubManager:
         if self._awaited:
             if self._accept(event_type):
                 await self._deliver()
-        elif self._left.cell_contents.__class__ is int:
+        elif self._is_idle():
             self._door_of(event_type)(event_type)
         else:
             self._enqueue(event_type)
@@ -157,7 +165,7 @@ class PubSubManager:
         Where an idle bus meets a handler that must be awaited, a task delivers from there on.
         """
         event = self._event(event_type, payload, priority, source, correlation_id)
-        if self._left.cell_contents.__class__ is int:
+        if self._is_idle():
             self._doors.doors[event_type](event)
         else:
             self._enqueue(event)
@@ -193,7 +201,7 @@ class PubSubManager:
     async def get_queue_metrics(self) -> dict[str, Any]:
         """Depth, drops and superseded events by lane, events per second since the last call, handler times in ns.
 
-        Times are of one event through all of its handlers, from one delivery in `MEASURE_EVERY`.
+        Times are of one event through all of its handlers, sampled.
         """
         return self._meter.report(self.delivered, self._lanes.depths())
 
@@ -208,9 +216,8 @@ class PubSubManager:
     ) -> Event:
         event_id = self._ids.next_id()
         if correlation_id is None:
-            cause = self._current.cell_contents  # what a door delivered last, where the bus is idle
-            fresh = cause is None or self._left.cell_contents.__class__ is int
-            correlation_id = event_id if fresh else cause.correlation_id
+            cause = self._current.cell_contents
+            correlation_id = cause.correlation_id if cause.__class__ is Event else event_id
         return Event(
             event_id=event_id,
             event_type=event_type,
@@ -221,6 +228,10 @@ class PubSubManager:
             correlation_id=correlation_id,
         )
 
+    def _is_idle(self) -> bool:
+        state = self._current.cell_contents
+        return state is None or state is DUE
+
     def _door_of(self, event: Event) -> Door:
         try:
             return self._doors.doors[event.event_type]
@@ -229,22 +240,21 @@ class PubSubManager:
 
     def _accept(self, event: Event) -> bool:
         """Take the event in. True where the bus was idle: now it is not, and the caller delivers."""
-        left = self._left.cell_contents
-        idle = left.__class__ is int
-        if idle and not self._lanes.waiting:
+        if not self._is_idle():
+            self._enqueue(event)
+            return False
+        if self._lanes.waiting:  # a cancelled delivery left them behind
+            self._lanes.put(event)
+        else:
             check_priority(event)
             self._first = event
-        else:
-            self._enqueue(event)
-        if idle:
-            self._counted += self._granted - left
-            self._granted = 0
-            self._left.cell_contents = False
-        return idle
+        self._take_stock()
+        self._current.cell_contents = BUSY
+        return True
 
     def _enqueue(self, event: Event) -> None:
         self._lanes.put(event)
-        self._left.cell_contents = False
+        self._take_stock()
 
     def _next(self) -> Event | None:
         """What is delivered now: the first of the most urgent lane; None where nothing is left."""
@@ -259,10 +269,17 @@ class PubSubManager:
         self._counted += 1
         return event
 
+    def _is_measured(self) -> bool:
+        self._until_measured -= 1
+        if self._until_measured:
+            return False
+        self._until_measured = MEASURE_EVERY
+        return True
+
     async def _deliver(self) -> None:
         try:
             while (event := self._next()) is not None:
-                started = self._timer() if self._counted % MEASURE_EVERY == 1 else None
+                started = self._timer() if self._is_measured() else None
                 for subscription_id, handler in self._entries.get(event.event_type, ()):
                     try:
                         result = handler(event)
@@ -287,14 +304,14 @@ class PubSubManager:
         try:
             while True:
                 if self._awaited and self._must_await():
-                    self._current.cell_contents = None
+                    self._current.cell_contents = BUSY
                     self._spawn(self._deliver(), "bus")
                     handed_over = True
                     return
                 event = self._next()
                 if event is None:
                     return
-                started = self._timer() if self._counted % MEASURE_EVERY == 1 else None
+                started = self._timer() if self._is_measured() else None
                 self._hear(event, self._entries.get(event.event_type, ()))
                 if started is not None:
                     self._meter.took(event.event_type, self._timer() - started)
@@ -323,23 +340,36 @@ class PubSubManager:
         for event_type in self._unfitted:
             self._fit_door(event_type)
         self._unfitted.clear()
-        self._current.cell_contents = None
-        self._granted = 0 if self._lanes.waiting else -self._counted % MEASURE_EVERY
-        self._left.cell_contents = self._granted
+        due = self._until_measured == 1 or self._lanes.waiting
+        self._granted = self._left.cell_contents = 0 if due else DOOR_TURNS - 1
+        self._current.cell_contents = DUE if due else None
 
-    def _drain(self, credit: int) -> None:
-        """A door has delivered, and its handlers left work behind."""
-        self._take_over(credit)
-        self._deliver_now()
+    def _settle(self) -> None:
+        """A door has delivered, and now the bus has something to do."""
+        self._counted += 1
+        if self._granted:  # nobody asked for attention: the turns are over
+            self._rounds -= 1
+            if not self._rounds:
+                self._rounds = DOOR_ROUNDS
+                self._until_measured = 1
+            self._counted += self._granted
+            self._rest()
+        else:
+            self._deliver_now()
 
-    def _abandon(self, credit: int) -> None:
+    def _abandon(self) -> None:
         """A door's handler raised what is not an error: the caller's business, but the bus goes on."""
-        self._take_over(credit)
+        self._take_stock()
+        self._counted += 1
         self._rest()
 
-    def _take_over(self, credit: int) -> None:
-        self._counted += self._granted - credit + 1
+    def _take_stock(self) -> None:
+        """Count what doors delivered; from here on they come back after each delivery."""
+        left = self._left.cell_contents
+        self._counted += self._granted - left
         self._granted = 0
+        if left:
+            self._left.cell_contents = 0
 
     def _recover(self, event: Event, error: Exception) -> None:
         """A door's handler raised: report it, and go on behind it."""
@@ -354,11 +384,11 @@ class PubSubManager:
             self._awaited.add(event_type)
         else:
             self._awaited.discard(event_type)
-        if self._left.cell_contents.__class__ is int:
+        if self._is_idle():
             self._fit_door(event_type)
         else:
             self._unfitted.add(event_type)
-            self._left.cell_contents = False
+            self._take_stock()
 
     def _fit_door(self, event_type: str) -> None:
         self._doors.fit(event_type, self._entries[event_type], waits=event_type in self._awaited)

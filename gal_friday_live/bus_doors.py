@@ -23,17 +23,18 @@ def _unset(*_: Any) -> None:
     """Stands for the names that `Doors` gives every door of its own."""
 
 
-# What the templates below call: the long way, what is left waiting, and what goes wrong.
-deliver = drain = recover = abandon = _unset
+# What the templates below call: the long way, the end of a delivery that left work behind, what went wrong.
+deliver = settle = recover = abandon = _unset
 first = second = third = fourth = fifth = _unset
 NAMES = ("first", "second", "third", "fourth", "fifth")
 
-# `left` is what the bus says of itself: while idle with nothing waiting the deliveries until the next one is
-# measured (0: that one goes the long way); None while it delivers; False while it delivers and more waits.
-# `current` is the event it delivers. In each `try` the n-th line calls the n-th handler: `failed_at` counts on it.
+# `current` says what the bus does: None while it is idle with nothing waiting, else the event it delivers or a
+# mark that says to go the long way. `left` counts deliveries down to the next one that needs the bus's
+# attention; a handler that leaves work behind puts it to 0. In each `try` the n-th line calls the n-th handler:
+# `failed_at` counts on it.
 
 
-def _shut(current: Event | None, left: int | None) -> Door:
+def _shut(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
         current, left = current, left  # noqa: PLW0127 - binds the cells that every door has
@@ -42,38 +43,35 @@ def _shut(current: Event | None, left: int | None) -> Door:
     return door
 
 
-def _one(current: Event | None, left: int | None) -> Door:
+def _one(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
-        credit = left
-        if not credit:
+        if current is not None:
             deliver(event)
             return
-        left = None
         current = event
         try:
             first(event)
         except Exception as error:  # noqa: BLE001 - reported by the bus, never skipped in silence
             recover(event, error)
         except BaseException:
-            abandon(credit)
+            abandon()
             raise
-        if left is not None:
-            drain(credit)
+        if left:
+            left -= 1
+            current = None
         else:
-            left = credit - 1
+            settle()
 
     return door
 
 
-def _two(current: Event | None, left: int | None) -> Door:
+def _two(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
-        credit = left
-        if not credit:
+        if current is not None:
             deliver(event)
             return
-        left = None
         current = event
         try:
             first(event)
@@ -81,24 +79,23 @@ def _two(current: Event | None, left: int | None) -> Door:
         except Exception as error:  # noqa: BLE001 - reported by the bus, never skipped in silence
             recover(event, error)
         except BaseException:
-            abandon(credit)
+            abandon()
             raise
-        if left is not None:
-            drain(credit)
+        if left:
+            left -= 1
+            current = None
         else:
-            left = credit - 1
+            settle()
 
     return door
 
 
-def _three(current: Event | None, left: int | None) -> Door:
+def _three(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
-        credit = left
-        if not credit:
+        if current is not None:
             deliver(event)
             return
-        left = None
         current = event
         try:
             first(event)
@@ -107,24 +104,23 @@ def _three(current: Event | None, left: int | None) -> Door:
         except Exception as error:  # noqa: BLE001 - reported by the bus, never skipped in silence
             recover(event, error)
         except BaseException:
-            abandon(credit)
+            abandon()
             raise
-        if left is not None:
-            drain(credit)
+        if left:
+            left -= 1
+            current = None
         else:
-            left = credit - 1
+            settle()
 
     return door
 
 
-def _four(current: Event | None, left: int | None) -> Door:
+def _four(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
-        credit = left
-        if not credit:
+        if current is not None:
             deliver(event)
             return
-        left = None
         current = event
         try:
             first(event)
@@ -134,24 +130,23 @@ def _four(current: Event | None, left: int | None) -> Door:
         except Exception as error:  # noqa: BLE001 - reported by the bus, never skipped in silence
             recover(event, error)
         except BaseException:
-            abandon(credit)
+            abandon()
             raise
-        if left is not None:
-            drain(credit)
+        if left:
+            left -= 1
+            current = None
         else:
-            left = credit - 1
+            settle()
 
     return door
 
 
-def _five(current: Event | None, left: int | None) -> Door:
+def _five(current: Event | None, left: int) -> Door:
     def door(event: Event) -> None:
         nonlocal current, left
-        credit = left
-        if not credit:
+        if current is not None:
             deliver(event)
             return
-        left = None
         current = event
         try:
             first(event)
@@ -162,19 +157,20 @@ def _five(current: Event | None, left: int | None) -> Door:
         except Exception as error:  # noqa: BLE001 - reported by the bus, never skipped in silence
             recover(event, error)
         except BaseException:
-            abandon(credit)
+            abandon()
             raise
-        if left is not None:
-            drain(credit)
+        if left:
+            left -= 1
+            current = None
         else:
-            left = credit - 1
+            settle()
 
     return door
 
 
-_SHUT = _shut(None, None).__code__
+_SHUT = _shut(None, 0).__code__
 _WRITTEN: tuple[CodeType, ...] = tuple(
-    template(None, None).__code__ for template in (_one, _two, _three, _four, _five)
+    template(None, 0).__code__ for template in (_one, _two, _three, _four, _five)
 )
 
 
@@ -182,8 +178,7 @@ class Doors:
     """The doors of one bus by event type, to be refitted whenever handlers come or go: a door once handed out
     stays valid.
 
-    `steps` are what every door may call: `deliver(event)`, `drain(credit)`, `recover(event, error)`,
-    `abandon(credit)`.
+    `steps` are what every door may call: `deliver(event)`, `settle()`, `recover(event, error)`, `abandon()`.
     """
 
     def __init__(self, current: CellType, left: CellType, **steps: Callable[..., None]) -> None:
@@ -222,5 +217,5 @@ def failed_at(error: Exception) -> int:
     return trace.tb_lineno - code.co_firstlineno - _LINES_BEFORE_FIRST
 
 
-_LINES_BEFORE_FIRST = 9
+_LINES_BEFORE_FIRST = 7
 """From `def door` to the line that calls `first`."""

@@ -12,7 +12,7 @@ from gal_friday_core.events import PRIORITY, Event
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.schema import FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, LogEntry, MarketDataL2
-from gal_friday_live.bus import MEASURE_EVERY, PubSubManager
+from gal_friday_live.bus import DOOR_ROUNDS, DOOR_TURNS, PubSubManager
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.ids import SequentialIds
 from gal_friday_live.tasks import TaskSupervisor
@@ -262,16 +262,18 @@ async def test_features_that_do_not_wait_behind_others_are_all_delivered():
 
 
 async def test_deliveries_are_counted_and_sampled_by_type():
-    ticks = iter(range(0, 10**9, 50))
+    ticks, turns = iter(range(0, 10**9, 50)), DOOR_ROUNDS * DOOR_TURNS + 1
     bus = make_bus(timer=lambda: next(ticks))
     heard_by(bus, "MARKET_DATA_L2")
     publish = bus.publisher("MARKET_DATA_L2")
-    for number in range(MEASURE_EVERY * 3 + 7):
+    for number in range(turns * 3 + 7):
         publish(book(number))
     metrics = await bus.get_queue_metrics()
-    assert metrics["delivered"] == bus.delivered == MEASURE_EVERY * 3 + 7
+    assert metrics["delivered"] == bus.delivered == turns * 3 + 7
     assert metrics["handlers"] == {"MARKET_DATA_L2": {"p50_ns": 50, "p99_ns": 50}}
-    assert next(ticks) == 4 * 100  # four deliveries were measured, two readings each
+    assert (
+        next(ticks) == 4 * 100
+    )  # the first, and one after each turn of the door, were measured, two readings each
 
 
 _ACTIONS = st.lists(
