@@ -71,7 +71,7 @@ class BacktestingEngine:
         fills: list[ExecutionReport] = []
         engine = self._engine(played, initial_capital, curve)
 
-        async def keep(event: Event) -> None:
+        def keep(event: Event) -> None:
             assert isinstance(event.payload, ExecutionReport)
             if event.payload.execution_id is not None:
                 fills.append(event.payload)

@@ -49,7 +49,7 @@ class ExecutionHandler:
     async def start(self) -> None:
         self._exchange.on_report(self._on_report)
         self._subscriptions = [
-            self._bus.subscribe("TRADE_SIGNAL_APPROVED", self.handle_trade_signal_approved),
+            self._bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
             self._bus.subscribe("SYSTEM_STATE_CHANGE", self._on_state),
         ]
 
@@ -59,6 +59,9 @@ class ExecutionHandler:
 
     async def handle_trade_signal_approved(self, event: Event) -> None:
         """Start placing the order. Replayed events are history, not commands."""
+        self._on_approved(event)
+
+    def _on_approved(self, event: Event) -> None:
         signal = event.payload
         assert isinstance(signal, TradeSignalApproved)
         if event.replayed:
@@ -133,7 +136,7 @@ class ExecutionHandler:
             self._open.pop(report.client_order_id, None)
         await self._bus.publish("EXECUTION_REPORT", report, source=SOURCE)
 
-    async def _on_state(self, event: Event) -> None:
+    def _on_state(self, event: Event) -> None:
         """A halt cancels entries and keeps protection, unless it says otherwise."""
         change = event.payload
         assert isinstance(change, SystemStateChange)

@@ -83,47 +83,56 @@ class MonitoringService:
 
     async def trigger_halt(self, reason: str, halt_action: HaltAction = "CANCEL_ENTRIES") -> None:
         """Halt before anything else happens; then tell. Halting twice keeps the first reason."""
-        self.reasons[reason] += 1
-        if self._halt.halt(reason, halt_action):
+        if self._halts(reason, halt_action):
             await self._say("HALTED", reason, halt_action)
 
     async def trigger_resume(self) -> None:
         if self._halt.resume("MANUAL_RESUME"):
             await self._say("RUNNING", "MANUAL_RESUME")
 
-    async def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
+    def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
         """A handler raised: halt, then report it, unless it is a report that could not be delivered."""
-        await self.trigger_halt(f"HANDLER_FAILED: {event.event_type}: {_line(error)}")
+        self._halt_and_tell(f"HANDLER_FAILED: {event.event_type}: {_line(error)}")
         if event.event_type != "SYSTEM_ERROR":
-            await self._report(error, subscription_id, event.event_id)
+            self._bus.emit("SYSTEM_ERROR", _problem(error, subscription_id, event.event_id), source=SOURCE)
 
     async def on_task_failure(self, name: str, error: Exception) -> None:
         """A task of a service raised: halt, then report it."""
         await self.trigger_halt(f"TASK_FAILED: {name}: {_line(error)}")
-        await self._report(error, name, None)
+        await self._bus.publish("SYSTEM_ERROR", _problem(error, name, None), source=SOURCE)
 
     async def _watch(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
             await self.check_health()
 
-    async def _report(self, error: Exception, component: str, event_id: str | None) -> None:
-        problem = payloads.SystemError(
-            error_type=type(error).__name__, message=_line(error), component=component, event_id=event_id
-        )
-        await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
+    def _halts(self, reason: str, action: HaltAction) -> bool:
+        self.reasons[reason] += 1
+        return self._halt.halt(reason, action)
+
+    def _halt_and_tell(self, reason: str, action: HaltAction = "CANCEL_ENTRIES") -> None:
+        """`trigger_halt` from inside a delivery: halted at once, told next."""
+        if self._halts(reason, action):
+            change = SystemStateChange(new_state="HALTED", reason=reason, halt_action=action)
+            self._bus.emit("SYSTEM_STATE_CHANGE", change, source=SOURCE)
 
     async def _say(self, state: str, reason: str, action: HaltAction | None = None) -> None:
         change = SystemStateChange(new_state=state, reason=reason, halt_action=action)  # type: ignore[arg-type]
         await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
 
-    async def _on_trigger(self, event: Event) -> None:
-        payload = event.payload
-        assert isinstance(payload, PotentialHaltTrigger)
-        await self.handle_potential_halt_trigger(payload.reason, payload.source)
+    def _on_trigger(self, event: Event) -> None:
+        trigger = event.payload
+        assert isinstance(trigger, PotentialHaltTrigger)
+        self._halt_and_tell(trigger.reason)
 
-    async def _on_candle(self, _event: Event) -> None:
+    def _on_candle(self, _event: Event) -> None:
         self._heard_ns = self._clock.now_ns()
+
+
+def _problem(error: Exception, component: str, event_id: str | None) -> payloads.SystemError:
+    return payloads.SystemError(
+        error_type=type(error).__name__, message=_line(error), component=component, event_id=event_id
+    )
 
 
 def _line(error: Exception) -> str:

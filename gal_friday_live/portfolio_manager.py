@@ -55,7 +55,7 @@ class PortfolioManager:
         self._portfolio = Portfolio(self._quote, cash, self._clock.now_ns())
         self._subscriptions = [
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
-            self._bus.subscribe("EXECUTION_REPORT", self.handle_execution_report),
+            self._bus.subscribe("EXECUTION_REPORT", self._on_report),
         ]
 
     async def stop(self) -> None:
@@ -85,6 +85,9 @@ class PortfolioManager:
 
     async def handle_execution_report(self, event: Event) -> None:
         """Book a fill once, and journal fill, position and cash as one record."""
+        self._on_report(event)
+
+    def _on_report(self, event: Event) -> None:
         report = event.payload
         assert isinstance(report, ExecutionReport)
         if report.execution_id is None:
@@ -115,7 +118,7 @@ class PortfolioManager:
                 f"portfolio and exchange {self._exchange.name} differ: {'; '.join(differing)}"
             )
 
-    async def _on_candle(self, event: Event) -> None:
+    def _on_candle(self, event: Event) -> None:
         """Value what is held at the bar's close; while nothing is held no price can change equity."""
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)

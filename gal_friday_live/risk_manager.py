@@ -57,7 +57,7 @@ class RiskManager:
 
     async def start(self) -> None:
         self._subscriptions = [
-            self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self.handle_trade_signal_proposed),
+            self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self._on_proposed),
             self._bus.subscribe("EXECUTION_REPORT", self._on_report),
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
         ]
@@ -68,27 +68,33 @@ class RiskManager:
 
     async def handle_trade_signal_proposed(self, event: Event) -> None:
         """Approve with a quantity and reserve its worst case, or refuse with a code and its numbers."""
+        self._on_proposed(event)
+
+    async def check_portfolio_risk_limits(self) -> None:
+        """Call for a halt where a drawdown is beyond its limit."""
+        self._check_limits()
+
+    def _on_proposed(self, event: Event) -> None:
         signal = event.payload
         assert isinstance(signal, TradeSignalProposed)
         verdict = check(signal, self._desk(signal.trading_pair))
         self._note(signal, verdict)
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
-            await self._refuse(signal, verdict)
+            self._refuse(signal, verdict)
             return
         self._reservations.reserve(verdict.reservation)
         self.approved += 1
-        await self._approve(signal, verdict)
+        self._approve(signal, verdict)
 
-    async def check_portfolio_risk_limits(self) -> None:
-        """Call for a halt where a drawdown is beyond its limit."""
+    def _check_limits(self) -> None:
         if self._portfolio.total_drawdown <= self._tightest:
             return  # the loss of a day or a week is never more than that since the highest equity ever
         breach = drawdown_breach(self._portfolio.state(), self._limits)
         if breach is None or self._is_halted():
             return
         trigger = PotentialHaltTrigger(reason=breach.code, source=SOURCE, details=dict(breach.details))
-        await self._bus.publish("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
+        self._bus.emit("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
 
     def _desk(self, pair: str) -> Desk:
         try:
@@ -121,7 +127,7 @@ class RiskManager:
         }
         self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
 
-    async def _approve(self, signal: TradeSignalProposed, verdict: Approved) -> None:
+    def _approve(self, signal: TradeSignalProposed, verdict: Approved) -> None:
         approved = TradeSignalApproved(
             signal_id=signal.signal_id,
             trading_pair=signal.trading_pair,
@@ -137,9 +143,9 @@ class RiskManager:
             sl_price=signal.proposed_sl_price,
             tp_price=signal.proposed_tp_price,
         )
-        await self._bus.publish("TRADE_SIGNAL_APPROVED", approved, source=SOURCE)
+        self._bus.emit("TRADE_SIGNAL_APPROVED", approved, source=SOURCE)
 
-    async def _refuse(self, signal: TradeSignalProposed, verdict: Rejected) -> None:
+    def _refuse(self, signal: TradeSignalProposed, verdict: Rejected) -> None:
         refused = TradeSignalRejected(
             signal_id=signal.signal_id,
             trading_pair=signal.trading_pair,
@@ -148,14 +154,14 @@ class RiskManager:
             reason=verdict.code,
             details=dict(verdict.details),
         )
-        await self._bus.publish("TRADE_SIGNAL_REJECTED", refused, source=SOURCE)
+        self._bus.emit("TRADE_SIGNAL_REJECTED", refused, source=SOURCE)
 
-    async def _on_report(self, event: Event) -> None:
+    def _on_report(self, event: Event) -> None:
         report = event.payload
         assert isinstance(report, ExecutionReport)
         self._reservations.on_report(report)
         if report.execution_id is not None:
-            await self.check_portfolio_risk_limits()
+            self._check_limits()
 
-    async def _on_candle(self, _event: Event) -> None:
-        await self.check_portfolio_risk_limits()
+    def _on_candle(self, _event: Event) -> None:
+        self._check_limits()

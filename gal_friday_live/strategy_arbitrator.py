@@ -98,7 +98,7 @@ class StrategyArbitrator:
         subscribe = self._bus.subscribe
         self._subscriptions = [
             subscribe("MARKET_DATA_OHLCV", self._on_candle),
-            subscribe("PREDICTION_GENERATED", self.handle_prediction_event),
+            subscribe("PREDICTION_GENERATED", self._on_prediction),
             subscribe("TRADE_SIGNAL_REJECTED", self._on_rejected),
             subscribe("EXECUTION_REPORT", self._on_report),
             subscribe("SYSTEM_STATE_CHANGE", self._on_state),
@@ -110,6 +110,9 @@ class StrategyArbitrator:
 
     async def handle_prediction_event(self, event: Event) -> None:
         """Propose an entry where the strategy wants one."""
+        self._on_prediction(event)
+
+    def _on_prediction(self, event: Event) -> None:
         prediction = event.payload
         assert isinstance(prediction, PredictionGenerated)
         desk = self._desks.get(prediction.trading_pair)
@@ -132,9 +135,9 @@ class StrategyArbitrator:
         if proposal is not None:
             moment = prediction.timestamp_prediction_for
             desk.strategy = strategy
-            await self._propose(desk, proposal, situation.reference_price, moment, prediction)
+            self._propose(desk, proposal, situation.reference_price, moment, prediction)
 
-    async def _on_candle(self, event: Event) -> None:
+    def _on_candle(self, event: Event) -> None:
         """Count the bars that a position is held, the one it was entered in included, and leave on time."""
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)
@@ -150,7 +153,7 @@ class StrategyArbitrator:
         proposal = desk.strategy.decide(self._held(desk, bar.close, position.quantity))
         if proposal is not None:
             moment = bar.timestamp_bar_start + interval_ns(bar.interval)
-            await self._propose(desk, proposal, bar.close, moment)
+            self._propose(desk, proposal, bar.close, moment)
 
     def _strategy_of(self, model_id: str, active: ActiveModel) -> ThresholdStrategy:
         made = self._strategies[model_id] = self._make(active.barriers)
@@ -169,7 +172,7 @@ class StrategyArbitrator:
             exit_pending=desk.exit is not None,
         )
 
-    async def _propose(
+    def _propose(
         self,
         desk: _Desk,
         proposal: Proposal,
@@ -186,7 +189,7 @@ class StrategyArbitrator:
         else:
             desk.exit = signal_id
         self.proposed += 1
-        await self._bus.publish(
+        self._bus.emit(
             "TRADE_SIGNAL_PROPOSED",
             TradeSignalProposed(
                 trading_pair=pair,
@@ -206,12 +209,12 @@ class StrategyArbitrator:
             source=SOURCE,
         )
 
-    async def _on_rejected(self, event: Event) -> None:
+    def _on_rejected(self, event: Event) -> None:
         refusal = event.payload
         assert isinstance(refusal, TradeSignalRejected)
         self._forget(refusal.trading_pair, refusal.signal_id)
 
-    async def _on_report(self, event: Event) -> None:
+    def _on_report(self, event: Event) -> None:
         """A signal is pending until its own order has ended; the protection it leaves behind does not count."""
         report = event.payload
         assert isinstance(report, ExecutionReport)
@@ -227,7 +230,7 @@ class StrategyArbitrator:
         if desk.exit == signal_id:
             desk.exit = None
 
-    async def _on_state(self, event: Event) -> None:
+    def _on_state(self, event: Event) -> None:
         """Liquidation, where it was asked for by name, goes the way of every exit."""
         change = event.payload
         assert isinstance(change, SystemStateChange)
@@ -238,4 +241,4 @@ class StrategyArbitrator:
             position = self._positions.position(pair)
             if position.quantity > 0 and desk.exit is None:
                 wish = Proposal(side="SELL", reason="LIQUIDATION")
-                await self._propose(desk, wish, position.average_entry_price, now)
+                self._propose(desk, wish, position.average_entry_price, now)

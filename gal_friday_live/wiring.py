@@ -64,8 +64,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         raise ConfigError(
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
         )
-    bus = PubSubManager(clock, ids)
     tasks = TaskSupervisor()
+    bus = PubSubManager(clock, ids, spawn=tasks.start)
     writer = JournalWriter(ports.journal, tasks)
     halt = HaltCoordinator(clock, ids, writer)
     reservations = Reservations()
