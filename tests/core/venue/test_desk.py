@@ -167,6 +167,15 @@ def test_dead_mans_switch_is_pushed_on_and_turned_off(desk: Desk) -> None:
     assert desk.ask(CancelAllOrdersAfter(timeout=86_400)).error == f"{INVALID}:timeout"
 
 
+def test_switch_that_was_brought_forward_fires_once(desk: Desk) -> None:
+    desk.ask(CancelAllOrdersAfter(timeout=60))
+    desk.ask(CancelAllOrdersAfter(timeout=10))
+    desk.wait(11)
+    order = desk.order("buy", "0.1", "20000.0")
+    desk.wait(60)
+    assert order.status == "new"
+
+
 def test_switch_that_fell_due_in_maintenance_fires_when_the_engine_is_back(desk: Desk) -> None:
     order = desk.order("buy", "0.1", "20000.0")
     desk.ask(CancelAllOrdersAfter(timeout=10))

@@ -118,6 +118,14 @@ def test_fill_or_kill_is_all_or_nothing(desk: Desk) -> None:
     assert desk.order("buy", "1", "30001.0", time_in_force="fok").status == "filled"
 
 
+def test_fill_or_kill_does_not_count_its_own_orders(desk: Desk) -> None:
+    desk.outside("sell", "0.6", "30000.0")
+    own = desk.order("sell", "1", "30001.0")
+    desk.outside("sell", "0.2", "30002.0")
+    killed = desk.order("buy", "1", "30002.0", time_in_force="fok", stp_type="cancel_oldest")
+    assert (killed.status, killed.cum_qty, own.status) == ("canceled", 0, "new")
+
+
 def test_good_till_date_expires_at_its_time(desk: Desk) -> None:
     order = desk.order("buy", "1", "30000.0", time_in_force="gtd", expire_time=desk.now + 60 * SECOND)
     desk.wait(59)
