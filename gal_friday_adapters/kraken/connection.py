@@ -17,6 +17,9 @@ LONGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes; the largest real message, the list of all instruments, is a third of a megabyte."""
 
 
+_TEXT, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+
+
 class PicowsTransport:
     """Opens public or private lines. `open_s` bounds name lookup, TCP, TLS and handshake together."""
 
@@ -74,11 +77,11 @@ class _Line(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin:
+        if kind is _TEXT and frame.fin:
             self._deliver(frame.get_payload_as_bytes())
-        elif kind == WSMsgType.TEXT or kind == WSMsgType.CONTINUATION:  # noqa: PLR1714 - a set would hash them
+        elif kind in {_TEXT, _CONTINUATION}:
             self._assemble(frame)
-        elif kind == WSMsgType.CLOSE:
+        elif kind is _CLOSE:
             self._why = f"closed by the other side: {frame.get_close_code()} {frame.get_close_reason() or ''}"
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()

@@ -16,10 +16,10 @@ class Counts:
     connections: int = 0
     failed_attempts: int = 0
     losses: int = 0
-    messages: int = 0
-    bytes: int = 0
+    others: int = 0
     heartbeats: int = 0
     book_updates: int = 0
+    snapshots: int = 0
     checksum_failures: int = 0
     malformed: int = 0
     unknown: int = 0
@@ -36,9 +36,14 @@ class Counts:
     detected_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     recovered_s: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
+    @property
+    def messages(self) -> int:
+        """All that came; `others` is what was not a verified update of a book."""
+        return self.book_updates + self.others
+
     def as_dict(self) -> dict[str, float]:
         """JSON-able; of the durations the last and the longest."""
-        counted: dict[str, float] = {}
+        counted: dict[str, float] = {"messages": self.messages}
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, deque):

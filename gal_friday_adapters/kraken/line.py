@@ -19,7 +19,6 @@ from gal_friday_core.ports import Connection, MarketSink
 PING = b'{"method":"ping","req_id":0}'
 HOPELESS = 5
 """A line on which one book fails so often in a row, or that talks only nonsense so often, is given up."""
-_BOOK = b'{"channel":"book"'
 
 
 class MarketLine:
@@ -31,14 +30,16 @@ class MarketLine:
         self._ended = ended
         self._counts = market.counts
         self._connection: Connection | None = None
+        self._seen = 0
         self._nonsense = 0
         self._pinged = False
         patience = market.patience
         self.subscriptions = Subscriptions(self._send, market.timer, patience.answer_s)
         self.books = Books(
             sink, market.counts, depth=market.depth, lag_s=patience.lag_s, answer_s=patience.answer_s,
-            timer=market.timer, resubscribe=self._renew_book,
+            clock=market.clock, timer=market.timer, resubscribe=self._renew_book, other=self._read,
         )  # fmt: skip
+        self.on_message: Callable[[bytes], None] = self.books.hear
         self.heard = self._checked = market.timer()
         self.closed: str | None = None
         self.refusal: str | None = None
@@ -67,15 +68,6 @@ class MarketLine:
         self.heard = self._checked = self._market.timer()
         self.subscriptions.ask([Subscription("instrument")])
 
-    def on_message(self, raw: bytes) -> None:
-        counts = self._counts
-        counts.messages += 1
-        counts.bytes += len(raw)
-        self.heard = self._market.timer()
-        received_ns = self._market.clock.now_ns()
-        if not (raw.startswith(_BOOK) and self.books.take(raw, received_ns)):
-            self._read(raw, received_ns)
-
     def on_closed(self, reason: str) -> None:
         self.closed = self.closed or reason
         self._connection = None
@@ -93,9 +85,12 @@ class MarketLine:
         """What the passing of time demands: an answer, a book, a final candle, a sign of life."""
         market = self._market
         now = market.timer()
-        held_up, self._checked = now - self._checked > market.patience.silence_s / 2, now
+        held_up = now - self._checked > market.patience.silence_s / 2
+        self._checked = now
         if held_up:
             return  # the silence may be our own: first read what came meanwhile
+        if market.counts.messages != self._seen:
+            self._seen, self.heard = market.counts.messages, now
         silent_s = now - self.heard
         if silent_s >= market.patience.silence_s:
             self.give_up(f"silent for {silent_s:.2f} s")

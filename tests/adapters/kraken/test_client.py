@@ -1,9 +1,10 @@
 """The public feed against a local server that breaks as networks and exchanges do: it heals each time."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.client import KrakenClient
@@ -61,7 +62,7 @@ async def test_books_follow_the_market_message_by_message():
         for _ in range(200):
             await venue.change(BTC)
             await venue.change(ETH)
-        await heard.until(lambda: client.counts.book_updates == 2 + 400)
+        await heard.until(lambda: client.counts.book_updates == 400)
         assert all(agrees(venue, heard, pair) for pair in (BTC, ETH))
         for pair in (BTC, ETH):
             bids, asks = client.books[pair].levels()
@@ -230,7 +231,7 @@ async def test_a_book_of_another_time_than_ours_is_not_used_until_the_clocks_agr
 )
 async def test_nonsense_is_counted_and_the_feed_goes_on(nonsense):
     async with listening() as (venue, client, heard):
-        for socket in venue.subscribed:
+        for socket in list(venue.subscribed):
             await socket.send(nonsense)
         await heard.until(lambda: client.counts.malformed == 1)
         await heard.until(lambda: client.stands)
@@ -244,7 +245,7 @@ async def test_unknown_channels_and_pairs_that_nobody_asked_for_are_counted_and_
         strange = venue.books[ETH].message(
             "snapshot", venue.books[ETH].best(0), venue.books[ETH].best(1), venue.stamp()
         )
-        for socket in venue.subscribed:
+        for socket in list(venue.subscribed):
             await socket.send('{"channel":"weather","type":"update","data":[{"rain":true}]}')
             await socket.send(strange)
         await heard.until(lambda: client.counts.unknown == 1 and client.counts.unasked == 1)
@@ -253,9 +254,10 @@ async def test_unknown_channels_and_pairs_that_nobody_asked_for_are_counted_and_
 
 async def test_binary_and_endless_frames_end_in_a_new_line_not_in_a_crash():
     async with listening() as (venue, client, heard):
-        for socket in venue.subscribed:
+        for socket in list(venue.subscribed):
             await socket.send(b"\x00\xff" * 100)
-            await socket.send("x" * (9 * 1024 * 1024))
+            with suppress(ConnectionClosed):
+                await socket.send("x" * (9 * 1024 * 1024))
         await heard.until(lambda: client.counts.recovered_s)
         assert client.counts.connections >= 2
         await heard.until(lambda: client.stands)
@@ -265,9 +267,9 @@ async def test_a_message_in_fragments_is_read_as_one():
     async with listening() as (venue, client, heard):
         bids, asks = venue.books[BTC].change()
         text = venue.books[BTC].message("update", bids, asks, venue.stamp())
-        for socket in venue.subscribed:
+        for socket in list(venue.subscribed):
             await socket.send([text[:40], text[40:90], text[90:]])
-        await heard.until(lambda: client.counts.book_updates == 3)
+        await heard.until(lambda: client.counts.book_updates == 1)
         assert agrees(venue, heard, BTC)
 
 
