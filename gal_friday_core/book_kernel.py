@@ -30,9 +30,9 @@ from gal_friday_core.book_layout import (
     NO_SNAPSHOT,
     ROOM,
     SENT,
-    SENT_ASKS,
     SENT_BIDS,
     SENT_TIMESTAMP,
+    SIDES,
     SNAPSHOT,
     SNAPSHOT_KIND,
     TIMESTAMP,
@@ -140,19 +140,20 @@ def _set_level(state: Any, start_at: int, column: int, price: int, quantity: int
 
 
 @inlined
-def _set_side(state: Any, start_at: int, column: int, message: int, count: int) -> None:
+def _set_side(state: Any, side: int) -> None:
     """All levels of one side in order, then cut to the depth: what drops out of it gets no delete."""
-    most = state[MESSAGE_ROOM]
-    for level in range(message, message + count):
+    room, most, start_at = state[ROOM], state[MESSAGE_ROOM], BID_START + 2 * side
+    column, message = HEADER + 3 * room * side, HEADER + 6 * room + 2 * most * side
+    for level in range(message, message + state[SENT_BIDS + side]):
         _set_level(state, start_at, column, state[level], state[level + most])
     state[start_at + 1] = min(state[start_at + 1], state[DEPTH])
 
 
 @inlined
-def _sum_side(state: Any, start_at: int, column: int, crc: np.uint32) -> np.uint32:
+def _sum_side(state: Any, side: int, crc: np.uint32) -> np.uint32:
     """The checksum register after the best levels of a side; pieces that are missing are made."""
-    room = state[ROOM]
-    first = column + state[start_at]
+    room, start_at = state[ROOM], BID_START + 2 * side
+    first = HEADER + 3 * room * side + state[start_at]
     for level in range(first, first + min(state[start_at + 1], CHECKED_LEVELS)):
         known = state[level + 2 * room]
         if known == NO_PIECE:
@@ -165,9 +166,9 @@ def _sum_side(state: Any, start_at: int, column: int, crc: np.uint32) -> np.uint
 @compiled
 def checksum(state: Any) -> int:
     """CRC32 over the best ten asks, then the best ten bids."""
-    room = state[ROOM]
-    crc = _sum_side(state, ASK_START, HEADER + 3 * room, BEGIN)
-    crc = _sum_side(state, BID_START, HEADER, crc)
+    crc = BEGIN
+    for before in range(SIDES):
+        crc = _sum_side(state, SIDES - 1 - before, crc)
     return np.int64(crc ^ BEGIN)  # type: ignore[return-value]
 
 
@@ -179,10 +180,8 @@ def apply_levels(state: Any) -> int:
         clear(state)
     elif state[VERIFIED] == 0:
         return NO_SNAPSHOT
-    room = state[ROOM]
-    message = HEADER + 6 * room
-    _set_side(state, BID_START, HEADER, message, state[SENT_BIDS])
-    _set_side(state, ASK_START, HEADER + 3 * room, message + 2 * state[MESSAGE_ROOM], state[SENT_ASKS])
+    for side in range(SIDES):
+        _set_side(state, side)
     state[COMPUTED] = checksum(state)
     if state[COMPUTED] != state[SENT]:
         clear(state)
@@ -197,7 +196,7 @@ def apply_text(state: Any, text: Any, length: int) -> int:
     raw = pointer(text, 0)
     for place in range(length, length + PADDING):
         raw[place] = 0
-    found = read(raw, length, state, HEADER + 6 * state[ROOM])
+    found = read(raw, length, pointer(state, 0), HEADER + 6 * state[ROOM])
     if found == READ:
         return apply_levels(state)
     if found == MALFORMED:

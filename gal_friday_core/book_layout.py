@@ -16,8 +16,11 @@ SYMBOL_LENGTH, SYMBOL = 20, 21
 SYMBOL_ROOM = 40
 HEADER = SYMBOL + SYMBOL_ROOM + 3
 
+SIDES = 2
+"""Bids are side 0, asks side 1: START, COUNT and SENT follow one another, and so do the columns."""
+
 # What kind of book message it is.
-NO_KIND, SNAPSHOT_KIND, UPDATE_KIND = 0, 1, 2
+SNAPSHOT_KIND, UPDATE_KIND = 1, 2
 
 # What became of a message; `book.BookResult` spells these for everybody else.
 APPLIED, SNAPSHOT, CHECKSUM, MALFORMED, NOT_A_BOOK, OTHER_PAIR, NO_SNAPSHOT = 1, 2, 3, 4, 5, 6, 7
