@@ -126,8 +126,8 @@ class SimulatedKraken:
         try:
             result = self._public.answer(request.match_info["method"], Fields(values), self.exchange.now_ns())
         except ExchangeError as refusal:
-            return _envelope(refusal)
-        return _envelope(None, result)
+            return await self._late(_envelope(refusal))
+        return await self._late(_envelope(None, result))
 
     async def _answer_private(self, request: web.Request) -> web.Response:
         raw = await request.read()
@@ -138,10 +138,17 @@ class SimulatedKraken:
             self.exchange.admit(account, method)
             result = self._private.answer(method, PrivateCall(account, Fields(values), now_ns))
         except ExchangeError as refusal:
-            return _envelope(refusal)
+            return await self._late(_envelope(refusal))
         if result is None:
             _cut(request)
-        return _envelope(None, result)
+        return await self._late(_envelope(None, result))
+
+    async def _late(self, answer: web.Response) -> web.Response:
+        """The answer, after the delay that a fault may add."""
+        delay = self.exchange.faults.delay_s()
+        if delay:
+            await self._sleep(delay)
+        return answer
 
     def _authenticated(self, request: web.Request, raw: bytes, now_ns: int) -> tuple[str, dict[str, Any]]:
         values, readable = _body(raw, request.content_type)

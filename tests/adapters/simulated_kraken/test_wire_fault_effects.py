@@ -119,3 +119,4 @@ def test_delayed_frames_arrive_whole_and_in_order():
 
     with running(exchange("delay=0.01")) as kraken:
         asyncio.run(listen(kraken))
+        assert requests.get(f"{kraken.url}/0/public/Time", timeout=10).json()["error"] == []
