@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_adapters.feature_tables import TS, table_name
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.partitions import month_bounds
 from gal_friday_core.candles import Candles, Series
@@ -15,13 +16,6 @@ from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import REACH, FeatureTable, compute
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.training_set import TrainingSet, assemble
-
-TS = "ts"
-
-
-def table_name(schema: FeatureSchema) -> str:
-    """Tables of different schemas never mix: the hash is part of the name."""
-    return f"features-{schema.name}-{schema.hash[:12]}"
 
 
 def compute_months(candles: Candles, months: Sequence[str], schema: FeatureSchema) -> FeatureTable:

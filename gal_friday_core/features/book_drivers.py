@@ -116,6 +116,52 @@ class BookStream:
         kept = self._rows.get(moment)
         return np.full(len(self.schema), np.nan) if kept is None else kept
 
+    def extend(self, events: MarketEvents) -> FeatureTable:
+        """Take recorded events that follow what was taken; the rows of the grid's moments that they settle.
+
+        A long session can so be read in parts. Raises DataError for a trade that is none.
+        """
+        every = self._every_ns
+        if not len(events):
+            return FeatureTable(np.empty(0, np.int64), np.empty((0, len(self.schema))), self.schema)
+        next_ns = self._next_ns or (int(events.ts[0]) // every + 1) * every
+        moments = np.arange(next_ns, int(events.ts.max()) + every + 1, every)
+        out = np.empty((len(moments), len(self.schema)))
+        written = self._run(events, moments, every, out)
+        self._next_ns = next_ns + written * every
+        self._earliest_ns = self._next_ns - every - SET_BACK_NS
+        return FeatureTable(moments[:written], out[:written], self.schema)
+
+    def _run(
+        self, events: MarketEvents, moments: NDArray[np.int64], bar_ns: int, out: NDArray[np.float64]
+    ) -> int:
+        """Events through the batch driver, rows of `moments` into `out`; how many rows they settled."""
+        columns = {name: np.ascontiguousarray(column) for name, column in events.arrays().items()}
+        taken, written = kernel.run(
+            self._state,
+            self._clock,
+            (columns["ts"], columns["exchange_ts"]),
+            columns["kind"],
+            (
+                columns["bid_prices"],
+                columns["bid_quantities"],
+                columns["ask_prices"],
+                columns["ask_quantities"],
+            ),
+            (columns["price"], columns["quantity"], columns["side"]),
+            moments,
+            bar_ns,
+            out,
+        )
+        if taken < len(events):
+            ts, price, quantity, side = (
+                int(columns[name][taken]) for name in ("ts", "price", "quantity", "side")
+            )
+            raise DataError(
+                f"{events.venue} {events.pair}, row {taken}: {_refused(ts, price, quantity, side)}"
+            )
+        return written
+
     def _reach(self, ts: int) -> None:
         """Write the rows of all moments up to `ts`, before anything of `ts` is taken."""
         if self._earliest_ns <= ts < self._next_ns:
@@ -145,26 +191,7 @@ def compute_book(
     stream = BookStream(bar_ns, schema)
     moments = np.ascontiguousarray(moments, dtype=np.int64)
     out = np.full((len(moments), len(schema)), np.nan)
-    columns = {name: np.ascontiguousarray(column) for name, column in events.arrays().items()}
-    taken, written = kernel.run(
-        stream._state,  # noqa: SLF001 - the other driver of the same memory
-        stream._clock,  # noqa: SLF001
-        (columns["ts"], columns["exchange_ts"]),
-        columns["kind"],
-        (
-            columns["bid_prices"],
-            columns["bid_quantities"],
-            columns["ask_prices"],
-            columns["ask_quantities"],
-        ),
-        (columns["price"], columns["quantity"], columns["side"]),
-        moments,
-        bar_ns,
-        out,
-    )
-    if taken < len(events):
-        numbers = (int(columns[name][taken]) for name in ("ts", "price", "quantity", "side"))
-        raise DataError(f"{events.venue} {events.pair}, row {taken}: {_refused(*numbers)}")
+    written = stream._run(events, moments, bar_ns, out)  # noqa: SLF001 - the other driver of the same memory
     for row in range(written, len(moments)):
         out[row] = stream.row(int(moments[row]))
     return FeatureTable(moments, out, schema)
