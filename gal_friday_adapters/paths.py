@@ -28,6 +28,11 @@ def lake_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "lake"
 
 
+def sessions_dir(config: Config | None = None) -> Path:
+    """Recorded websocket sessions, a folder each."""
+    return data_dir(config) / "sessions"
+
+
 def artifacts_dir(config: Config | None = None) -> Path:
     """Model artifacts, addressed by content."""
     return data_dir(config) / "artifacts"

@@ -7,7 +7,16 @@ import typer
 
 from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
-from gal_friday_live.commands import backtest, exchange, feed, ingest, models, up
+from gal_friday_live.commands import (
+    backtest,
+    exchange,
+    feed,
+    feed_rebuild,
+    feed_record,
+    ingest,
+    models,
+    up,
+)
 
 HELP = """
 Gal-Friday: what you trained is what you trade.
@@ -31,6 +40,8 @@ app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
 app.add_typer(exchange.app, name="exchange")
+feed.app.command("record")(feed_record.record)
+feed.app.command("rebuild")(feed_rebuild.rebuild)
 app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 

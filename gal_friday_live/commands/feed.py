@@ -1,4 +1,4 @@
-"""`gal-friday feed`: recorded market data, and whether it holds together."""
+"""`gal-friday feed`: recorded market data, and whether it holds together; `record` and `rebuild` stand beside it."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from gal_friday_live.commands.common import JsonOption, print_json
 
-app = typer.Typer(help="Check recorded market data.", no_args_is_help=True)
+app = typer.Typer(help="Record market data, check it, store it in the lake.", no_args_is_help=True)
 
 CaptureArgument = Annotated[
     Path,

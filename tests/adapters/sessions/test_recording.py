@@ -25,7 +25,7 @@ QUICK = Patience(silence_s=2.0, retry_s=0.01, retry_max_s=0.02, stable_s=0.0)
 
 
 async def until(condition) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):  # the first run may have to compile the book
         while not condition():  # noqa: ASYNC110 - of several objects, none of which tells
             await asyncio.sleep(0.002)
 
