@@ -11,6 +11,7 @@ from gal_friday_live.commands import (
     backtest,
     exchange,
     feed,
+    feed_features,
     feed_rebuild,
     feed_record,
     ingest,
@@ -42,6 +43,7 @@ app.command("backtest")(backtest.backtest)
 app.add_typer(exchange.app, name="exchange")
 feed.app.command("record")(feed_record.record)
 feed.app.command("rebuild")(feed_rebuild.rebuild)
+feed.app.command("features")(feed_features.features)
 app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 
