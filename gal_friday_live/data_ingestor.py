@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from gal_friday_core.candles import Series
+from gal_friday_core.kraken.wire import BookMessage, decode
 from gal_friday_core.payloads import MarketDataL2, MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.ports import Book, Exchange, Feed, MarketSink
 from gal_friday_core.times import SECOND_NS
@@ -55,6 +56,7 @@ class DataIngestor:
         self._sinks = tuple(sinks)
         self._latest = {(series.venue, series.pair): opened for series, opened in (after or {}).items()}
         self._queue: deque[Delivery] = deque()
+        self._following: set[str] = set()
         self._waiting: Counter[str] = Counter()
         self._generation: Counter[str] = Counter()
         self._arrived = asyncio.Event()
@@ -126,7 +128,9 @@ class DataIngestor:
         for sink in self._sinks:
             sink.on_book(pair, book, received_ns, raw)
         if self._bus.has_subscribers("MARKET_DATA_L2"):
-            self._queue_levels(pair, book, received_ns)
+            self._queue_levels(pair, book, received_ns, raw)
+        elif self._following:
+            self._following.clear()
 
     def on_trades(self, pair: str, trades: Sequence[MarketDataTrade], received_ns: int) -> None:
         self._heard_ns = received_ns
@@ -142,7 +146,8 @@ class DataIngestor:
         self.books.pop(pair, None)
         for sink in self._sinks:
             sink.on_invalid(pair, reason)
-        if self._bus.has_subscribers("MARKET_DATA_L2"):
+        if pair in self._following:
+            self._following.discard(pair)
             self._supersede(pair, _snapshot(self._venue, pair, None, None))
 
     def on_gap(self, pair: str, missed: int) -> None:
@@ -171,27 +176,35 @@ class DataIngestor:
         self._queue.append((deliver, item))
         self._arrived.set()
 
-    def _queue_levels(self, pair: str, book: Book, received_ns: int) -> None:
-        levels = _snapshot(self._venue, pair, book, received_ns)
+    def _queue_levels(self, pair: str, book: Book, received_ns: int, raw: bytes) -> None:
+        """The changed levels; the whole book for those who begin to listen, and where too much waits."""
         if self._waiting[pair] >= BACKLOG:
             self.coalesced += self._waiting[pair]
-            self._supersede(pair, levels)
-            return
-        self._waiting[pair] += 1
-        self._push(self._publish_levels, (self._generation[pair], levels))
+            self._supersede(pair, _snapshot(self._venue, pair, book, received_ns))
+        elif pair not in self._following:
+            self._following.add(pair)
+            self._supersede(pair, _snapshot(self._venue, pair, book, received_ns))
+        else:
+            self._waiting[pair] += 1
+            self._push(self._publish_change, (self._generation[pair], pair, received_ns, raw))
 
     def _supersede(self, pair: str, levels: MarketDataL2) -> None:
         """Let one snapshot take the place of all that waits for the pair."""
         self._generation[pair] += 1
         self._waiting[pair] = 1
-        self._push(self._publish_levels, (self._generation[pair], levels))
+        self._push(self._publish_snapshot, (self._generation[pair], levels))
 
-    async def _publish_levels(self, item: tuple[int, MarketDataL2]) -> None:
+    async def _publish_snapshot(self, item: tuple[int, MarketDataL2]) -> None:
         generation, levels = item
-        pair = levels.trading_pair
+        if generation == self._generation[levels.trading_pair]:
+            self._waiting[levels.trading_pair] -= 1
+            await self._bus.publish("MARKET_DATA_L2", levels, source=SOURCE)
+
+    async def _publish_change(self, item: tuple[int, str, int, bytes]) -> None:
+        generation, pair, received_ns, raw = item
         if generation == self._generation[pair]:
             self._waiting[pair] -= 1
-            await self._bus.publish("MARKET_DATA_L2", levels, source=SOURCE)
+            await self._bus.publish("MARKET_DATA_L2", _change(self._venue, received_ns, raw), source=SOURCE)
 
     async def _publish_trade(self, trade: MarketDataTrade) -> None:
         await self._bus.publish("MARKET_DATA_TRADE", trade, source=SOURCE)
@@ -224,6 +237,22 @@ class DataIngestor:
             return False
         self._latest[key] = candle.timestamp_bar_start
         return True
+
+
+def _change(venue: str, received_ns: int, raw: bytes) -> MarketDataL2:
+    """The levels that a verified book message set."""
+    message = decode(raw)
+    assert isinstance(message, BookMessage)
+    return MarketDataL2(
+        trading_pair=message.symbol,
+        exchange=venue,
+        bids=tuple((level.price, level.qty) for level in message.bids),
+        asks=tuple((level.price, level.qty) for level in message.asks),
+        is_snapshot=message.type == "snapshot",
+        timestamp_exchange=message.timestamp,
+        checksum=message.checksum,
+        timestamp_received=received_ns,
+    )
 
 
 def _snapshot(venue: str, pair: str, book: Book | None, received_ns: int | None) -> MarketDataL2:

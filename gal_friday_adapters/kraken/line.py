@@ -75,10 +75,10 @@ class MarketLine:
 
     def give_up(self, reason: str) -> None:
         """End the line from this side."""
-        if self.closed is None and self._connection is not None:
-            connection, self._connection = self._connection, None
-            connection.close()
         self.closed = self.closed or reason
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
         self._ended()
 
     def check(self) -> None:
