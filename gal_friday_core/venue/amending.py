@@ -11,6 +11,7 @@ from gal_friday_core.venue.checks import (
     cost_refusal,
     deadline_refusal,
     display_refusal,
+    mode_refusal,
     number_refusal,
     price_fields_refusal,
     price_refusal,
@@ -36,7 +37,8 @@ def amend(desk: Desk, account: str, request: AmendOrder, now_ns: int) -> Respons
         return Response(error=text.ENGINE_RATE_LIMIT)
     floor = desk.floors[order.symbol]
     reason = number_refusal(request) or static_refusal(request, floor.listing)
-    reason = reason or deadline_refusal(request.deadline, now_ns) or _mode_refusal(desk, floor)
+    asked = replace(order.asked, post_only=order.post_only or request.post_only)
+    reason = reason or deadline_refusal(request.deadline, now_ns) or _mode_refusal(desk, floor, asked)
     if reason is not None:
         return Response(error=reason)
     if request.order_qty is not None and order.cum_qty and request.order_qty <= order.cum_qty:
@@ -58,11 +60,11 @@ def edit(desk: Desk, account: str, request: EditOrder, now_ns: int) -> Response:
     if not request.validate and not desk.charge(account, order.symbol, "edit", now_ns, order):
         return Response(error=text.ENGINE_RATE_LIMIT)
     floor = desk.floors[order.symbol]
-    reason = number_refusal(request) or _edit_refusal(order, request) or _mode_refusal(desk, floor)
+    reason = number_refusal(request) or _edit_refusal(order, request)
     if reason is not None:
         return Response(error=reason)
     asked = _edited(order, request)
-    reason = refusal(asked, floor.listing, now_ns)
+    reason = refusal(asked, floor.listing, now_ns) or _mode_refusal(desk, floor, asked)
     fresh = floor.draft(account, asked, now_ns) if reason is None else None
     reason = reason or (_refused(desk, order, fresh, floor) if fresh is not None else None)
     if reason is not None or fresh is None:
@@ -81,11 +83,9 @@ def edit(desk: Desk, account: str, request: EditOrder, now_ns: int) -> Response:
     )
 
 
-def _mode_refusal(desk: Desk, floor: Floor) -> str | None:
-    if desk.engine == "maintenance":
-        return text.UNAVAILABLE
-    closed = [mode for mode in (desk.engine, floor.status) if mode == "cancel_only"]
-    return text.market_in(closed[0]) if closed else None
+def _mode_refusal(desk: Desk, floor: Floor, asked: AddOrder) -> str | None:
+    """A changed order is let in, or not, like a new one (§5.2): it could match."""
+    return mode_refusal(asked, desk.engine, floor.status)
 
 
 def _amended(order: VenueOrder, amend_id: str) -> Response:

@@ -83,6 +83,7 @@ class Venue:
         self._alarms: list[tuple[int, int, str, str]] = []
         self._alarms_set = 0
         self._switches: dict[str, int] = {}
+        self._late: list[str] = []
         self._markets = dict(markets or {})
         unknown = set(self._markets) - set(self._floors)
         if unknown:
@@ -148,12 +149,14 @@ class Venue:
         self._pass(now_ns)
         self._desk.engine = status
         self._clearing.updates.append(StatusUpdate(system=status, timestamp=self.now_ns))
+        self._catch_up()
 
     def set_pair_status(self, symbol: str, status: PairStatus, now_ns: int) -> None:
         """Put one pair into a mode."""
         self._pass(now_ns)
         self._floors[symbol].status = status
         self._clearing.updates.append(PairUpdate(symbol=symbol, status=status, timestamp=self.now_ns))
+        self._catch_up()
 
     # Reading
 
@@ -254,7 +257,7 @@ class Venue:
     def _act(self, symbol: str) -> None:
         """Let an outside market act; where its pair does not match, what it would have done is lost."""
         market, floor = self._markets[symbol], self._floors[symbol]
-        if self.status == "online" and floor.status == "online":
+        if self._matches(floor):
             market.act(floor, self.now_ns)
         else:
             market.skip()
@@ -273,8 +276,20 @@ class Venue:
         floor = self._floors[order.symbol]
         if what == "expire":
             floor.end(order, self.now_ns, EXPIRED, expired=True)
-        else:
+        elif self._matches(floor):
             floor.start(order, self.now_ns)
+        else:
+            self._late.append(key)
+
+    def _matches(self, floor: Floor) -> bool:
+        """Only where engine and pair are online may anything trade (§5.2)."""
+        return self.status == "online" and floor.status == "online"
+
+    def _catch_up(self) -> None:
+        """Scheduled orders whose time came while nothing matched start now."""
+        late, self._late = self._late, []
+        for order_id in late:
+            self._ring("start", order_id)
 
     def _pending(self, order_id: str) -> VenueOrder | None:
         for floor in self._floors.values():

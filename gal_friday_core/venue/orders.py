@@ -12,7 +12,7 @@ from gal_friday_core.venue.updates import OrderStatus
 RestStatus = Literal["pending", "open", "closed", "canceled", "expired"]
 
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    "pending_new": frozenset({"new", "canceled"}),
+    "pending_new": frozenset({"new", "canceled", "expired"}),
     "new": frozenset({"triggered", "partially_filled", "filled", "canceled", "expired"}),
     "triggered": frozenset({"partially_filled", "filled", "canceled", "expired"}),
     "partially_filled": frozenset({"partially_filled", "filled", "canceled", "expired"}),

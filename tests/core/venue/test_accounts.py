@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -30,15 +30,16 @@ def bought(it: Venue, name: str, quantity: Decimal, price: Decimal, **more: Any)
 
 
 @settings(max_examples=150, deadline=None)
+@example(parts=[250, 250], price=5_000, cost_decimals=0, fee_preference="quote", maker=False)
 @given(
-    st.lists(st.integers(1, 3_000), min_size=1, max_size=12),
-    st.integers(1, 9_999),
-    st.integers(0, 2),
-    st.sampled_from(["quote", "base"]),
-    st.booleans(),
+    parts=st.lists(st.integers(1, 3_000), min_size=1, max_size=12),
+    price=st.integers(1, 9_999),
+    cost_decimals=st.integers(0, 2),
+    fee_preference=st.sampled_from(["quote", "base"]),
+    maker=st.booleans(),
 )
 def test_exact_purse_pays_for_every_way_to_fill_an_order(
-    parts: list[int], price: int, cost_decimals: int, fee_preference: str, maker: bool
+    parts: list[int], price: int, cost_decimals: int, fee_preference: str, *, maker: bool
 ) -> None:
     """However an order is cut into fills and costs are rounded, what it held at first is enough."""
     unit = Decimal("0.0001")

@@ -7,6 +7,7 @@ import pytest
 
 from gal_friday_core.venue.requests import (
     AddOrder,
+    AmendOrder,
     BatchAdd,
     BatchAdded,
     BatchCancel,
@@ -15,6 +16,7 @@ from gal_friday_core.venue.requests import (
     Cancelled,
     CancelOrder,
     Conditional,
+    EditOrder,
     SwitchSet,
 )
 from tests.core.venue.trading import BTC, SECOND, Desk, money
@@ -40,6 +42,8 @@ def desk() -> Desk:
         ("EOrder:Cost minimum not met", {"limit_price": money("1000"), "order_qty": money("0.0004")}),
         (f"{INVALID}:volume", {"order_qty": money("0.123456789")}),
         (f"{INVALID}:volume", {"order_qty": money("Infinity")}),
+        (f"{INVALID}:volume", {"order_qty": money("1e200")}),
+        (f"{INVALID}:price", {"limit_price": money("1e-200")}),
         (f"{INVALID}:volume", {"order_qty": None}),
         (f"{INVALID}:volume", {"cash_order_qty": money(10)}),
         (f"{INVALID}:viqc", {"order_qty": None, "cash_order_qty": money(10)}),
@@ -201,6 +205,47 @@ def test_modes_take_only_what_they_allow(desk: Desk) -> None:
     desk.venue.set_pair_status(BTC, "limit_only", desk.now)
     assert desk.place("sell", "0.1").error == "EService:Market in limit_only mode"
     assert desk.place("sell", "0.1", "40000.0").success
+
+
+def test_scheduled_order_starts_only_once_the_engine_matches_again(desk: Desk) -> None:
+    desk.outside("sell", "1", "30000.0")
+    order = desk.order("buy", "1", "30000.0", effective_time=desk.now + 10 * SECOND)
+    desk.venue.set_status("cancel_only", desk.now)
+    desk.wait(20)
+    assert order.status == "pending_new"
+    desk.venue.set_status("online", desk.now)
+    assert order.status == "filled"
+
+
+def test_nothing_is_amended_into_a_trade_while_nothing_matches(desk: Desk) -> None:
+    desk.outside("sell", "1", "30000.0")
+    order = desk.order("buy", "1", "20000.0")
+    request = AmendOrder(order_id=order.order_id, limit_price=money("30000.0"))
+    edit = EditOrder(order_id=order.order_id, symbol=BTC, limit_price=money("30000.0"))
+    for mode in ("cancel_only", "post_only"):
+        desk.venue.set_status(mode, desk.now)
+        assert desk.ask(request).error == f"EService:Market in {mode} mode"
+        assert desk.ask(edit).error == f"EService:Market in {mode} mode"
+    desk.venue.set_status("online", desk.now)
+    assert desk.ask(request).success
+    assert order.status == "filled"
+
+
+def test_time_passes_before_a_request_is_carried_out(desk: Desk) -> None:
+    order = desk.order("buy", "1", "20000.0", time_in_force="gtd", expire_time=desk.now + SECOND)
+    desk.now += 2 * SECOND
+    assert desk.ask(CancelOrder(order_id=(order.order_id,))).error == "EOrder:Unknown order"
+    assert order.status == "expired"
+
+
+def test_volume_in_another_quote_counts_in_dollars(desk: Desk) -> None:
+    desk.tick("30000.0")
+    ethereum = desk.venue._floors["ETH/BTC"]
+    ethereum.outside_limit("eth", "sell", money("0.05"), money(10), desk.now)
+    desk.order("buy", "10", "0.05000", symbol="ETH/BTC")
+    assert desk.venue.account("ann").volume_30d(desk.now) == 15_000
+    (trade,) = [e for e in desk.executions() if e.exec_type == "trade"]
+    assert (trade.fee_asset, trade.fee, trade.fee_usd_equiv) == ("BTC", money("0.002"), money(60))
 
 
 @pytest.mark.parametrize(("tier", "adds"), [("starter", 60), ("intermediate", 125), ("pro", 180)])
