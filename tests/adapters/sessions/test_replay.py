@@ -1,10 +1,11 @@
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gal_friday_adapters.sessions.kraken_session import kraken_session
+from gal_friday_adapters.sessions.kraken_session import PATIENCE, kraken_session
 from gal_friday_adapters.sessions.reader import Session
 from gal_friday_adapters.sessions.rebuild import events_of
 from gal_friday_adapters.sessions.records import CLOSE, CONNECT, GAP, SERVER, Record
@@ -13,6 +14,7 @@ from gal_friday_adapters.sessions.session_time import SessionTime, StillClock
 from gal_friday_adapters.sessions.survey import survey
 from gal_friday_core.book import OrderBook
 from gal_friday_core.errors import DataError
+from gal_friday_core.kraken.v1 import to_v2
 from gal_friday_core.market_events import BOOK, INVALID, LEVELS, TRADE
 from gal_friday_core.market_events import GAP as LOST
 from gal_friday_core.times import DAY_NS, SECOND_NS
@@ -262,3 +264,50 @@ async def test_sleepers_wake_in_order_when_time_passes_them_and_not_before() -> 
     assert woken[1:] == [("a", 2 * SECOND_NS), ("b", 3 * SECOND_NS)]
     assert time.next_due_ns() is None
     await asyncio.gather(*tasks)
+
+
+def carried_over(shared_data: Path) -> list[Record]:
+    """The v1 capture of ten pairs at depth 1000 in v2 form, with an instrument message of its decimals."""
+    records: list[Record] = []
+    decimals: dict[str, list[int]] = {}
+    for record in Session(shared_data / "kraken_ws/v1/cryptofeed_2021-04-17_book1000.jsonl"):
+        if record.kind != SERVER:
+            records.append(record)
+            continue
+        for raw in to_v2(record.message):
+            records.append(Record(SERVER, record.ts_ns, raw))
+            note_decimals(raw, decimals)
+    pairs = [
+        {
+            "symbol": pair, "base": pair.split("/")[0], "quote": pair.split("/")[1], "status": "online",
+            "price_precision": price, "qty_precision": quantity, "price_increment": 10.0**-price,
+            "qty_increment": 10.0**-quantity, "qty_min": 1, "cost_precision": 8, "cost_min": 1,
+            "marginable": False, "has_index": False,
+        }
+        for pair, (price, quantity) in decimals.items()
+    ]  # fmt: skip
+    listing = compact({"channel": "instrument", "type": "snapshot", "data": {"assets": [], "pairs": pairs}})
+    return [records[0], Record(SERVER, records[0].ts_ns, listing), *records[1:]]
+
+
+def note_decimals(raw: bytes, decimals: dict[str, list[int]]) -> None:
+    if not raw.startswith(b'{"channel":"book"'):
+        return
+    book = json.loads(raw, parse_float=str, parse_int=str)["data"][0]
+    known = decimals.setdefault(book["symbol"], [0, 0])
+    for level in (*book["bids"], *book["asks"]):
+        for place, name in enumerate(("price", "qty")):
+            known[place] = max(known[place], len(level[name].partition(".")[2]))
+
+
+@pytest.mark.data
+def test_ten_pairs_at_depth_1000_replay_without_one_wrong_checksum(shared_data: Path) -> None:
+    records = carried_over(shared_data)
+    found = survey(_Records(records))
+    assert (found.depth, len(found.usable), found.unlisted) == (1000, 10, [])
+    sink = Heard()
+    feed = replayed(records, sink, patience=replace(PATIENCE, lag_s=1e9))
+    counts = feed.feed.counts
+    assert (counts.checksum_failures, counts.malformed, counts.unasked) == (0, 0, 0)
+    assert (counts.book_updates, counts.snapshots) == (4_269, 10)
+    assert sink.book_messages == 4_279
