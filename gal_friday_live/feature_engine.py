@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, ExchangeError, StorageError
 from gal_friday_core.events import Event
+from gal_friday_core.features.book_drivers import warm_book
 from gal_friday_core.features.book_set import BOOK_V1, CANDLES_BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.registry import feature_set
@@ -69,6 +70,11 @@ class FeatureEngine:
         self.filled = 0
 
     @property
+    def schemas(self) -> Sequence[FeatureSchema]:
+        """The feature sets that are published."""
+        return self._sets
+
+    @property
     def sinks(self) -> Sequence[MarketSink]:
         """Who must hear the market at once; for the data ingestor."""
         watch = (LineWatch(self._streams.values()),) if self._historical is not None else ()
@@ -82,7 +88,9 @@ class FeatureEngine:
 
     async def start(self) -> None:
         """Listen; the bars of the past were taken when the engine was made."""
-        self._subscription = self._bus.subscribe("MARKET_DATA_OHLCV", self.handle_market_data_event)
+        if self._books is not None:
+            warm_book()
+        self._subscription = self._bus.subscribe("MARKET_DATA_OHLCV", self._on_bar)
 
     async def stop(self) -> None:
         if self._subscription is not None:
@@ -93,13 +101,16 @@ class FeatureEngine:
 
         Where bars were missed before it, it waits until they have been fetched.
         """
+        self._on_bar(event)
+
+    def _on_bar(self, event: Event) -> None:
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)
         stream = self._streams.get((bar.exchange, bar.trading_pair, bar.interval))
         if stream is None or not bar.closed:
             return
         if not stream.waiting and not (self._historical and stream.misses_before(bar)):
-            await self._publish_features(stream, bar)
+            self._publish_features(stream, bar)
             return
         stream.waiting.append(bar)
         if self._tasks is not None and not stream.fetching:
@@ -123,16 +134,16 @@ class FeatureEngine:
             return
         self.filled += stream.fill(missed)
         while stream.waiting:
-            await self._publish_features(stream, stream.waiting.popleft())
+            self._publish_features(stream, stream.waiting.popleft())
         stream.fetching = False
 
-    async def _publish_features(self, stream: BarStream, bar: MarketDataOHLCV) -> None:
+    def _publish_features(self, stream: BarStream, bar: MarketDataOHLCV) -> None:
         values = stream.update(bar)
         close = bar.timestamp_bar_start + stream.series.interval_ns
         self.calculated += 1
         for schema in self._sets:
             row = self._row(schema, bar.trading_pair, values, close)
-            await self._bus.publish(
+            self._bus.emit(
                 "FEATURES_CALCULATED",
                 FeaturesCalculated(
                     trading_pair=bar.trading_pair,
@@ -154,8 +165,9 @@ class FeatureEngine:
         return np.concatenate((values, book)) if schema is CANDLES_BOOK_V1 else book
 
     def _between_bars(self, series: Series, book: Book, received_ns: int) -> None:
-        """Publish the book's features, at most once in `features.book_every_ms`."""
-        if received_ns - self._told.get(series.pair, 0) < self._every_ns:
+        """Publish the book's features, at most once in `features.book_every_ms`; not while the bus is behind."""
+        since = received_ns - self._told.get(series.pair, 0)
+        if self._bus.backlog or 0 <= since < self._every_ns:
             return
         assert self._books is not None
         self._told[series.pair] = received_ns

@@ -29,7 +29,8 @@ loss in the order in which they were received. Events are summed into slices of 
 grid; a window of n seconds is the last n whole slices and the one that is running, so that at a bar's close
 it is the n seconds before. The row of a moment knows what was received before it. Recorded sessions and the
 live engine run the same compiled function on the same integers: their rows are equal bit for bit, and a
-stream that was begun a window ago equals one begun long before.
+stream that was begun a window ago equals one begun long before. Why:
+[decision 0005](decisions/0005-book-features-in-slices.md).
 
 A book that is lost (a wrong checksum, a broken line, no spread) has no features from then on, and a feature of
 a window is NaN until the book was observed anew for the whole window. The same holds for trades after a gap, as
