@@ -8,6 +8,8 @@ a second for reading, replaying through the live client, and rebuilding columns.
 """
 
 import asyncio
+import gzip
+import json
 import statistics
 import sys
 import tempfile
@@ -58,7 +60,7 @@ def message(kind, told, bids, asks, number) -> bytes:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((START_NS + number * STEP_NS) // 10**9))
     listed = [
         ",".join(
-            f'{{"price":{p // 10}.{p % 10},"qty":{q // 10**8}.{q % 10**8:08d}}}' for p, q in told.items()
+            f'{{"price":{p // 10}.{p % 10},"qty":{q // 10**8}.{q % 10**8:08d}}}' for p, q in side.items()
         )
         for side in told
     ]
@@ -86,6 +88,16 @@ def record(folder: Path, messages: list[bytes]) -> float:
     writer.close()
     assert writer.counts.dropped == 0
     return statistics.median(slices)
+
+
+def naive(path: Path, messages: list[bytes]) -> float:
+    """The peer: the feed itself decodes, encodes and compresses, in nanoseconds a message."""
+    with gzip.open(path, "wt", compresslevel=6) as file:
+        began = time.perf_counter_ns()
+        for number, raw in enumerate(messages):
+            record = {"kind": "server", "ts": (START_NS + number * STEP_NS) / 1e9, "msg": json.loads(raw)}
+            file.write(json.dumps(record) + "\n")
+        return (time.perf_counter_ns() - began) / len(messages)
 
 
 async def lag(folder: Path | None, messages: list[bytes]) -> tuple[float, float]:
@@ -123,7 +135,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         print(f"{count:,} book messages of {size / count:.0f} bytes")
-        print(f"recording, on the feed's thread    {record(root / 'session', messages):10,.0f} ns/message")
+        ours, theirs = record(root / "session", messages), naive(root / "naive.gz", messages)
+        print(f"recording, on the feed's thread    {ours:10,.0f} ns/message")
+        print(
+            f"json and gzip in the feed itself   {theirs:10,.0f} ns/message, ours is {ours / theirs:.3f} of it"
+        )
         packed = sum(path.stat().st_size for path in (root / "session").iterdir())
         print(f"on disk                            {packed / size:10.1%} of the messages' bytes")
         for name, target in (("without", None), ("with", root / "lag")):
