@@ -33,6 +33,9 @@ class MarketConfig(Section):
     exchange: str = Field("kraken", description="Venue whose public feed and history are used")
     pairs: tuple[str, ...] = Field(("BTC/USD",), min_length=1, description="Pairs to trade, as BASE/QUOTE")
     interval: Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d"] = Field("1m", description="Bar length")
+    websocket_url: str = Field(
+        "wss://ws.kraken.com/v2", pattern="^wss?://", description="Where the live feed connects"
+    )
     depth: Literal[10, 25, 100, 500, 1000] = Field(10, description="Order book levels a side")
     max_silence_s: float = Field(
         2.0, gt=0, le=60, description="A line that says nothing for so long is dead, and made anew"

@@ -21,6 +21,7 @@ Code = Literal[
     "HALTED", "STALE_SIGNAL", "DUPLICATE_SIGNAL", "MISSING_STOP", "INVALID_PROTECTION",
     "NO_SHORTS", "NOTHING_TO_SELL", "DAILY_DRAWDOWN_LIMIT_HIT", "WEEKLY_DRAWDOWN_LIMIT_HIT",
     "TOTAL_DRAWDOWN_LIMIT_HIT", "EXCEEDS_MAX_EXPOSURE", "INSUFFICIENT_FUNDS", "BELOW_MINIMUM",
+    "MARKET_DATA_UNVERIFIED",
 ]  # fmt: skip
 """Why a signal is refused: the `reason` of TRADE_SIGNAL_REJECTED."""
 
@@ -44,7 +45,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What every check reads: who trades what, within which limits, at which costs, at what time."""
+    """What every check reads: who trades what, within which limits, at which costs, at what time.
+
+    `market_fault` says why the pair's market is not known at present; empty where it is.
+    """
 
     state: PortfolioState
     instrument: Instrument
@@ -53,6 +57,7 @@ class Desk:
     reservations: Reservations
     now_ns: int
     halted: bool = False
+    market_fault: str = ""
 
 
 def check(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
@@ -90,6 +95,8 @@ def _admission(signal: TradeSignalProposed, desk: Desk) -> Rejected | None:
     """What no signal passes, whatever its size."""
     if signal.side == "BUY" and desk.halted:
         return Rejected("HALTED", {"value": "trading is halted; only sells that reduce are taken"})
+    if signal.side == "BUY" and desk.market_fault:
+        return Rejected("MARKET_DATA_UNVERIFIED", {"value": desk.market_fault})
     if desk.now_ns > signal.expires_at:
         return Rejected("STALE_SIGNAL", {"limit": str(signal.expires_at), "value": str(desk.now_ns)})
     if signal.signal_id in desk.reservations:

@@ -63,6 +63,7 @@ class DataIngestor:
         self._idle = asyncio.Event()
         self._draining = False
         self._running = False
+        self._live = False  # whether there is an exchange at the other end, and not stored bars
         self._heard_ns = 0
         self.books: dict[str, Book] = {}
         self.connected = False
@@ -79,6 +80,19 @@ class DataIngestor:
         if book is None or not book.verified or now_ns - self._heard_ns > self._max_age_ns:
             return None
         return book
+
+    def fault(self, pair: str, now_ns: int) -> str:
+        """Why no decision may rest on the pair's market; empty where one may, and for feeds of stored bars."""
+        if not self._live:
+            return ""
+        if not self.connected:
+            return "not connected"
+        if self.system != "online":
+            return f"the exchange is {self.system}"
+        if self.book(pair, now_ns) is None:
+            silent_s = (now_ns - self._heard_ns) / SECOND_NS
+            return f"no verified book; the line was heard {silent_s:.1f} s ago"
+        return ""
 
     async def start(self) -> None:
         self._running = True
@@ -161,6 +175,7 @@ class DataIngestor:
             sink.on_heartbeat(received_ns)
 
     def on_status(self, *, connected: bool, system: str, reason: str) -> None:
+        self._live = True
         self.connected, self.system = connected, system
         log.log(logging.INFO if connected else logging.WARNING, "market data: %s (%s)", reason, system)
         for sink in self._sinks:

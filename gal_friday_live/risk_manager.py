@@ -1,7 +1,7 @@
 """Proposals in, approvals or refusals out: asks `core.risk`, and holds the reservations (001 §2.6)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from gal_friday_core.errors import ContractError
 from gal_friday_core.events import Event
@@ -25,7 +25,10 @@ SOURCE = "RiskManager"
 
 
 class RiskManager:
-    """Check and reservation are one synchronous step: no other proposal comes between them."""
+    """Check and reservation are one synchronous step: no other proposal comes between them.
+
+    `market_fault` says why no decision may rest on a pair's market at this moment; empty where one may.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class RiskManager:
         is_halted: IsHalted,
         journal: Journal,
         reservations: Reservations | None = None,
+        market_fault: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._limits = config.config.risk
         self._tightest = min(
@@ -51,6 +55,7 @@ class RiskManager:
         self._is_halted = is_halted
         self._journal = journal
         self._reservations = reservations if reservations is not None else Reservations()
+        self._market_fault = market_fault
         self._subscriptions: list[str] = []
         self.approved = 0
         self.rejected: Counter[str] = Counter()
@@ -109,6 +114,7 @@ class RiskManager:
             reservations=self._reservations,
             now_ns=self._clock.now_ns(),
             halted=self._is_halted(),
+            market_fault=self._market_fault(pair),
         )
 
     def _note(self, signal: TradeSignalProposed, verdict: Approved | Rejected) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gal_friday_adapters.kraken.client import PUBLIC_URL, KrakenClient
+from gal_friday_adapters.kraken.client import KrakenClient
 from gal_friday_adapters.kraken.market import CHANNELS
 from gal_friday_adapters.kraken.patience import Patience
 from gal_friday_core.candles import Series
@@ -43,11 +43,14 @@ class WebSocketConnectionManager:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     def feed(
-        self, series: Sequence[Series], *, url: str = PUBLIC_URL, channels: Sequence[str] = CHANNELS
+        self, series: Sequence[Series], *, url: str | None = None, channels: Sequence[str] = CHANNELS
     ) -> KrakenClient:
-        """A client of these series, to be run by its user; its metrics are among the others."""
+        """A client of these series, to be run by its user; its metrics are among the others.
+
+        `url` is `market.websocket_url` by default.
+        """
         client = KrakenClient(
-            series, self._clock, url=url, depth=self._market.depth, channels=channels,
+            series, self._clock, url=url or self._market.websocket_url, depth=self._market.depth, channels=channels,
             transport=self._transport, patience=self._patience,
         )  # fmt: skip
         self._clients[f"kraken-{len(self._clients) + 1}"] = client

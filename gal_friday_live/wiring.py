@@ -82,6 +82,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     risk = RiskManager(
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
         journal=ports.journal, reservations=reservations,
+        market_fault=lambda pair: ingestor.fault(pair, clock.now_ns()),
     )  # fmt: skip
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,

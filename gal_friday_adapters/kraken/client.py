@@ -85,6 +85,18 @@ class KrakenClient:
         return self._market.system
 
     @property
+    def url(self) -> str:
+        return self._market.url
+
+    @property
+    def depth(self) -> int:
+        return self._market.depth
+
+    @property
+    def patience(self) -> Patience:
+        return self._market.patience
+
+    @property
     def silent_s(self) -> float | None:
         """Seconds since the exchange was last heard; None while there is no line."""
         return None if self._line is None else self._market.timer() - self._line.heard

@@ -83,6 +83,7 @@ def test_cash_caps_the_size_after_its_fee():
     ("proposed", "changes", "reason"),
     [
         (signal(), {"halted": True}, "HALTED"),
+        (signal(), {"market_fault": "no verified book"}, "MARKET_DATA_UNVERIFIED"),
         (signal(expires_at=4), {}, "STALE_SIGNAL"),
         (signal(), {"reservations": Reservations([reserved("s")])}, "DUPLICATE_SIGNAL"),
         (signal(stop=None), {}, "MISSING_STOP"),

@@ -18,6 +18,7 @@ from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
+from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
 
 INTERFACES = json.loads(Path(__file__).with_name("contract.json").read_text(encoding="utf-8"))["interfaces"]
 BUILT = {
@@ -33,6 +34,7 @@ BUILT = {
     "PredictionService": PredictionService,
     "RiskManager": RiskManager,
     "StrategyArbitrator": StrategyArbitrator,
+    "WebSocketConnectionManager": WebSocketConnectionManager,
 }
 POSITIONAL = {
     "BacktestingEngine": ["config"],
@@ -46,6 +48,7 @@ POSITIONAL = {
     "PredictionService": ["config", "event_bus", "process_pool_executor"],
     "RiskManager": ["config", "event_bus", "portfolio_manager"],
     "StrategyArbitrator": ["config", "event_bus"],
+    "WebSocketConnectionManager": ["config"],
 }
 SYNCHRONOUS = {
     "get_current_state",

@@ -156,6 +156,24 @@ async def test_a_book_on_a_line_that_was_not_heard_for_too_long_is_not_given_out
     assert ingestor.book("ETH/USD", now_ns) is None
 
 
+async def test_no_decision_rests_on_a_market_that_is_not_known(make):
+    ingestor = make()
+    assert ingestor.fault(PAIR, START) == ""  # stored bars have no line and no book
+    ingestor.on_status(connected=True, system="online", reason="connected")
+    assert "no verified book" in ingestor.fault(PAIR, START)
+    market = Market(ingestor)
+    now_ns = market.clock.now_ns()
+    assert ingestor.fault(PAIR, now_ns) == ""
+    assert "heard 6.0 s ago" in ingestor.fault(PAIR, now_ns + 6 * SECOND_NS)
+    ingestor.on_status(connected=True, system="cancel_only", reason="system status")
+    assert ingestor.fault(PAIR, now_ns) == "the exchange is cancel_only"
+    ingestor.on_status(connected=False, system="online", reason="cut")
+    assert ingestor.fault(PAIR, now_ns) == "not connected"
+    ingestor.on_status(connected=True, system="online", reason="connected")
+    ingestor.on_invalid(PAIR, "DISCONNECTED")
+    assert "no verified book" in ingestor.fault(PAIR, now_ns)
+
+
 async def test_trades_bars_and_books_keep_the_order_in_which_they_came(bus, make):
     ingestor, seen = make(), []
 
