@@ -208,10 +208,20 @@ class Models(Protocol):
         """The verified production model of a type, or None. Raises ArtifactError when its files do not verify."""
         ...
 
+    async def types(self, series: str) -> Sequence[str]:
+        """Model types with a model in production or staging that was trained on the series, and its own."""
+        ...
+
+    async def shadows(self, model_type: str) -> Sequence[Predictor]:
+        """The verified models of a type in stage staging: to be scored, not traded. Raises ArtifactError."""
+        ...
+
     async def by_id(self, model_id: str) -> Predictor: ...
 
     def promotions(self) -> AsyncIterator[str]:
-        """Model types whose production model may have changed. A hint: re-read on each, and after reconnects."""
+        """Model types whose models in production or staging may have changed. A hint: re-read on each, and after
+        reconnects.
+        """
         ...
 
 

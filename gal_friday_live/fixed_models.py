@@ -1,22 +1,30 @@
-"""One model, held in memory, behind the port of the registry: what a backtest trades."""
+"""Models held in memory, behind the port of the registry: what a backtest trades."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.predictor import Predictor
 
 
 class FixedModels:
-    """`production` is the one given, until `promote` puts another in its place."""
+    """`production` are those given, until `promote` puts others in their place; `stage` adds a shadow."""
 
     def __init__(self, *predictors: Predictor) -> None:
         self._production = {predictor.model_type: predictor for predictor in predictors}
         self._known = {predictor.model_id: predictor for predictor in predictors}
+        self._staging: dict[str, Predictor] = {}
         self._hints: asyncio.Queue[str] = asyncio.Queue()
 
     async def production(self, model_type: str) -> Predictor | None:
         return self._production.get(model_type)
+
+    async def types(self, series: str) -> Sequence[str]:
+        served = (*self._production.values(), *self._staging.values())
+        return sorted({series, *(model.model_type for model in served if model.metadata.series == series)})
+
+    async def shadows(self, model_type: str) -> Sequence[Predictor]:
+        return [model for model in self._staging.values() if model.model_type == model_type]
 
     async def by_id(self, model_id: str) -> Predictor:
         if model_id not in self._known:
@@ -30,5 +38,12 @@ class FixedModels:
     def promote(self, predictor: Predictor) -> None:
         """Listeners are told at their next turn."""
         self._known[predictor.model_id] = predictor
+        self._staging.pop(predictor.model_id, None)
         self._production[predictor.model_type] = predictor
+        self._hints.put_nowait(predictor.model_type)
+
+    def stage(self, predictor: Predictor) -> None:
+        """Score it in the shadow of production; listeners are told at their next turn."""
+        self._known[predictor.model_id] = predictor
+        self._staging[predictor.model_id] = predictor
         self._hints.put_nowait(predictor.model_type)

@@ -169,12 +169,24 @@ class ModelRegistry:
         model = await self.get_production_model(model_type)
         return None if model is None else model.predictor()
 
+    async def types(self, series: str) -> list[str]:
+        """Model types with a model in production or staging that was trained on the series, and its own."""
+        served = [
+            model for stage in ("production", "staging") for model in await self._models.versions(stage=stage)
+        ]
+        return sorted({series, *(item.model_type for item in served if item.metadata.get("series") == series)})
+
+    async def shadows(self, model_type: str) -> list[Predictor]:
+        """The verified models of a type in stage staging, oldest first. Raises ArtifactError."""
+        staged = await self._models.versions(model_type=model_type, stage="staging")
+        return [(await self._load(model)).predictor() for model in staged]
+
     async def by_id(self, model_id: str) -> Predictor:
         """Any version, ready to predict. Raises RegistryError, ArtifactError."""
         return (await self.get_model(model_id, stage=None)).predictor()
 
     async def promotions(self) -> AsyncGenerator[str, None]:
-        """Types whose production model may have changed, until the caller stops.
+        """Types whose models in production or staging may have changed, until the caller stops.
 
         Begins with every type, and again after each lost connection, since what was notified meanwhile is gone.
         """

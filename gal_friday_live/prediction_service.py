@@ -1,56 +1,44 @@
-"""Feature vectors in, calibrated probabilities out, by the production model of each series (001 §2.3).
+"""Feature vectors in, calibrated probabilities out, by every model that serves a series (001 §2.3).
 
-Inference runs inline: compiled trees take a few microseconds, the hop to a process pool some hundred. A
-promotion swaps the model between two events; every prediction names the model that made it.
+A model runs inline where that is quicker than the way to another process, else in a pool (`inference`). A
+promotion swaps models between two events; every prediction names the model that made it. Models in staging
+are shadows: scored on the same rows and journalled, never published, so never traded.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from gal_friday_core import payloads
 from gal_friday_core.candles import Series
-from gal_friday_core.config import BarriersConfig
-from gal_friday_core.errors import ArtifactError, ConfigError, RegistryError, SchemaMismatchError
 from gal_friday_core.events import Event
-from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.registry import feature_set
 from gal_friday_core.payloads import FeaturesCalculated, ModelLifecycle, PredictionGenerated
 from gal_friday_core.ports import Clock, Models
-from gal_friday_core.predictor import Predictor
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.inference import Inference
+from gal_friday_live.inference_pool import InferencePool
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.model_roster import ActiveModel, ModelOverride, ModelRoster, Swap
 from gal_friday_live.tasks import TaskSupervisor
+
+__all__ = ["ActiveModel", "ModelOverride", "PredictionService"]
 
 SOURCE = "PredictionService"
 FLUSH_EVERY = 5_000
 """Predictions between two waits for the journal, so that a replay at full speed cannot outrun it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ModelOverride:
-    """Lets a model that the gates refused trade paper money from `entry_threshold` on; `reason` goes to journal and summary."""
-
-    model_id: str
-    reason: str
-    entry_threshold: float
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveModel:
-    """The model of one series, and the trade it was trained to judge."""
-
-    predictor: Predictor
-    entry_threshold: float
-    barriers: BarriersConfig
-    override: ModelOverride | None = None
-
-
 class PredictionService:
-    """`predictions` counts what was published, `skipped` the vectors without a prediction, by reason."""
+    """`predictions` counts what was published, `scored` what shadows said, `skipped` the rows that a model gave
+    no prediction on, by reason.
+    """
 
     def __init__(
         self,
@@ -65,70 +53,114 @@ class PredictionService:
         writer: JournalWriter,
         tasks: TaskSupervisor,
         override: ModelOverride | None = None,
+        inference: Inference | None = None,
     ) -> None:
-        del config, process_pool_executor  # every model served here is quicker inline
+        settings = config.config
+        computed = tuple(feature_set(name) for name in settings.features.sets)
         self._bus = event_bus
         self._models = models
-        self._series = {item.key: item for item in series}
         self._clock = clock
         self._journal = journal
         self._writer = writer
         self._tasks = tasks
         self._override = override
-        self._active: dict[tuple[str, str], ActiveModel] = {}
-        self._by_id: dict[str, ActiveModel] = {}
-        self._production: dict[str, str | None] = {}
+        self._computed = {schema.hash for schema in computed}
+        self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
+        self._inference = inference or Inference(tasks, InferencePool(process_pool_executor))
+        self._roster = ModelRoster(models, series, computed, self._inference)
+        self._trading: dict[str, ActiveModel] = {}
         self._subscription: str | None = None
+        self._swaps = 0
         self.predictions = 0
-        self.skipped: Counter[str] = Counter()
+        self.scored = 0
+        self.skipped: Counter[str] = self._inference.skipped
         self.model_ids: list[str] = []
 
     async def start(self) -> None:
         """Load the models and listen for features and promotions.
 
-        Raises ArtifactError, RegistryError or SchemaMismatchError where a model cannot serve.
+        Raises ArtifactError, RegistryError or SchemaMismatchError where a model that is to trade cannot.
         """
-        for model_type in self._series:
-            predictor = await self._models.production(model_type)
-            self._production[model_type] = predictor.model_id if predictor else None
-            if predictor is not None and self._override is None:
-                await self._deploy(_active(predictor))
+        swaps = await self._roster.start(self._override)
         if self._override is not None:
-            await self._deploy_override(self._override)
-        self._subscription = self._bus.subscribe("FEATURES_CALCULATED", self.handle_feature_event)
+            self._journal_override(self._override)
+        await self._announce(swaps)
+        self._subscription = self._bus.subscribe("FEATURES_CALCULATED", self._on_features)
         self._tasks.background(self._listen(), "promotions")
 
     async def stop(self) -> None:
         if self._subscription is not None:
             self._bus.unsubscribe(self._subscription)
+        self._inference.close()
 
     @property
     def override_reason(self) -> str | None:
         """Why a refused model trades, or None where none does."""
-        trading = (active.override for active in self._active.values())
+        trading = (active.override for active in self._trading.values())
         return next((override.reason for override in trading if override), None)
 
     def model(self, model_id: str) -> ActiveModel:
         """The conditions of a model that predicted in this session."""
-        return self._by_id[model_id]
+        return self._roster.by_id[model_id]
+
+    def get_inference_metrics(self) -> dict[str, Any]:
+        """Where each model runs and why, how long it takes, and what was left out; JSON-able."""
+        return {
+            **self._inference.metrics(),
+            "predictions": self.predictions,
+            "scored": self.scored,
+            "skipped": dict(self.skipped),
+        }
 
     async def handle_feature_event(self, event: Event) -> None:
-        """Predict, unless a feature is unknown or of another schema than the model's."""
+        """Let every model of the pair that takes these features predict, unless one is unknown or they are old."""
+        self._on_features(event)
+
+    def _on_features(self, event: Event) -> None:
         row = event.payload
         assert isinstance(row, FeaturesCalculated)
-        active = self._active.get((row.exchange, row.trading_pair))
-        reason = _unusable(row, active)
-        if active is None or reason is not None:
-            self.skipped[reason or "NO_MODEL"] += 1
+        serving = self._roster.serving(row.exchange, row.trading_pair)
+        reason = self._unusable(row, serving)
+        if reason is not None:
+            self.skipped[reason] += 1
             return
-        predictor = active.predictor
-        value = predictor.predict_row(row.features.values)
+        schema = row.features.schema
+        for active in serving:
+            own = active.predictor.schema
+            if own is schema or own.hash == schema.hash:
+                told = partial(self._predicted, row, active, event.correlation_id)
+                self._inference.predict(active.predictor, row.features.values, told)
+
+    def _unusable(self, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]) -> str | None:
+        if not serving:
+            return "NO_MODEL"
+        if row.features.schema.hash not in self._computed:
+            return "SCHEMA_MISMATCH"
+        if self._is_stale(row):
+            return "FEATURES_STALE"
+        return None if np.isfinite(row.features.values).all() else "FEATURES_UNKNOWN"
+
+    def _is_stale(self, row: FeaturesCalculated) -> bool:
+        """Too old for any signal that could come of it."""
+        return self._clock.now_ns() - row.timestamp_features_for > self._max_age_ns
+
+    def _predicted(
+        self, row: FeaturesCalculated, active: ActiveModel, correlation_id: str | None, value: float
+    ) -> None:
+        """Journal and publish; a shadow's is only journalled."""
         if not 0 <= value <= 1:
             self.skipped["NOT_A_PROBABILITY"] += 1
             return
+        predictor = active.predictor
+        self._note(row, active, value)
+        if active.shadow:
+            self.scored += 1
+            return
+        if self._is_stale(row):
+            self.skipped["PREDICTION_STALE"] += 1
+            return
         self.predictions += 1
-        self._note(row, predictor.model_id, value)
-        await self._bus.publish(
+        self._bus.emit(
             "PREDICTION_GENERATED",
             PredictionGenerated(
                 trading_pair=row.trading_pair,
@@ -141,95 +173,64 @@ class PredictionService:
                 reference_price=row.reference_price,
             ),
             source=SOURCE,
+            correlation_id=correlation_id,
         )
 
-    def _note(self, row: FeaturesCalculated, model_id: str, value: float) -> None:
-        moment = row.timestamp_features_for
+    def _note(self, row: FeaturesCalculated, active: ActiveModel, value: float) -> None:
+        moment, model_id = row.timestamp_features_for, active.predictor.model_id
         record = {
             "model_id": model_id,
+            "exchange": row.exchange,
             "pair": row.trading_pair,
+            "target": active.predictor.target,
             "value": value,
             "price": row.reference_price,
         }
-        self._journal.note("PREDICTION", f"{row.exchange}:{row.trading_pair}@{moment}", moment, record)
-        if self.predictions % FLUSH_EVERY == 0:
+        kind = "SHADOW_PREDICTION" if active.shadow else "PREDICTION"
+        self._journal.note(kind, f"{row.exchange}:{row.trading_pair}@{moment}#{model_id}", moment, record)
+        if (self.predictions + self.scored) % FLUSH_EVERY == FLUSH_EVERY - 1:
             self._tasks.start(self._journal.flush(), "journal predictions")
 
     async def _listen(self) -> None:
         async for model_type in self._models.promotions():
-            if model_type in self._series:
-                await self._refresh(model_type)
-
-    async def _refresh(self, model_type: str) -> None:
-        """Take over a new production model; one that cannot serve is reported, and the present one stays."""
-        try:
-            predictor = await self._models.production(model_type)
-            if predictor is None or predictor.model_id == self._production[model_type]:
-                return
-            await self._deploy(_active(predictor))
-        except (ArtifactError, RegistryError, SchemaMismatchError) as error:
-            await self._bus.publish(
-                "SYSTEM_ERROR",
-                payloads.SystemError(
+            await self._announce(await self._roster.refresh(model_type))
+            problems, self._roster.problems = self._roster.problems, []
+            for error in problems:
+                problem = payloads.SystemError(
                     error_type=type(error).__name__, message=str(error), component=SOURCE, event_id=None
-                ),
-                source=SOURCE,
-            )
-            return
-        self._production[model_type] = predictor.model_id
+                )
+                await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
 
-    async def _deploy_override(self, override: ModelOverride) -> None:
-        predictor = await self._models.by_id(override.model_id)
-        if predictor.model_type not in self._series:
-            raise ConfigError(
-                f"model {override.model_id} was trained for {predictor.model_type}, "
-                f"the engine trades {', '.join(self._series)}"
+    async def _announce(self, swaps: list[Swap]) -> None:
+        for swap in swaps:
+            active, predictor = swap.active, swap.active.predictor
+            self._swaps += 1
+            if not active.shadow:
+                self._trading[predictor.model_type] = active
+                self.model_ids.append(predictor.model_id)
+            record = {
+                "model_id": predictor.model_id,
+                "version": str(predictor.version),
+                "stage": active.stage,
+                "previous": swap.previous,
+                "override": active.override is not None,
+            }
+            key = f"{predictor.model_id}#{self._swaps}"
+            self._writer.append("MODEL_SWAP", key, self._clock.now_ns(), record)
+            change = ModelLifecycle(
+                model_id=predictor.model_id,
+                action="DEPLOYED",
+                stage=active.stage,
+                version=str(predictor.version),
+                metadata=record,
             )
-        active = _active(predictor, override)
+            await self._bus.publish("MODEL_LIFECYCLE", change, source=SOURCE)
+
+    def _journal_override(self, override: ModelOverride) -> None:
         record = {
             "model_id": override.model_id,
             "reason": override.reason,
-            "entry_threshold": active.entry_threshold,
-            "break_even": predictor.entry_threshold,
+            "entry_threshold": override.entry_threshold,
+            "break_even": self.model(override.model_id).predictor.entry_threshold,
         }
         self._writer.append("MODEL_OVERRIDE", override.model_id, self._clock.now_ns(), record)
-        await self._deploy(active)
-
-    async def _deploy(self, active: ActiveModel) -> None:
-        """From here on every prediction of the series carries the new id: one assignment, between two events."""
-        predictor = active.predictor
-        predictor.require_schema(CANDLES_V1.hash)
-        series = self._series[predictor.model_type]
-        before = self._active.get((series.venue, series.pair))
-        self._by_id[predictor.model_id] = active
-        self._active[series.venue, series.pair] = active
-        self.model_ids.append(predictor.model_id)
-        record = {
-            "model_id": predictor.model_id,
-            "previous": before.predictor.model_id if before else None,
-            "override": active.override is not None,
-        }
-        key = f"{predictor.model_id}#{len(self.model_ids)}"
-        self._writer.append("MODEL_SWAP", key, self._clock.now_ns(), record)
-        change = ModelLifecycle(
-            model_id=predictor.model_id,
-            action="DEPLOYED",
-            stage="development" if active.override else "production",
-            version=str(predictor.version),
-            metadata=record,
-        )
-        await self._bus.publish("MODEL_LIFECYCLE", change, source=SOURCE)
-
-
-def _active(predictor: Predictor, override: ModelOverride | None = None) -> ActiveModel:
-    threshold = predictor.entry_threshold if override is None else override.entry_threshold
-    return ActiveModel(predictor, threshold, predictor.barriers, override)
-
-
-def _unusable(row: FeaturesCalculated, active: ActiveModel | None) -> str | None:
-    if active is None:
-        return "NO_MODEL"
-    vector, schema = row.features, active.predictor.schema
-    if vector.schema is not schema and vector.schema.hash != schema.hash:
-        return "SCHEMA_MISMATCH"
-    return None if np.isfinite(vector.values).all() else "FEATURES_UNKNOWN"

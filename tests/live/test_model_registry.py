@@ -238,6 +238,30 @@ def test_promotions_are_heard_also_those_made_while_nobody_could_listen(talk, da
     talk(body)
 
 
+def test_models_in_staging_are_shadows_and_listeners_are_told_of_them(talk):
+    async def body(registry):
+        first = await registry.register_model(model_files(), {})
+        second = await registry.register_model(model_files(seed=8), {})
+        other = await registry.register_model(model_files(seed=9), {"model_type": "breakout"})
+        assert await registry.types(TYPE) == [TYPE]
+        async with aclosing(registry.promotions()) as promotions, asyncio.timeout(30):
+            assert {await anext(promotions), await anext(promotions)} == {TYPE, "breakout"}
+            await registry.promote_model(second, "staging")
+            assert await anext(promotions) == TYPE
+            await registry.promote_model(other, "staging")
+            assert await anext(promotions) == "breakout"
+            await registry.promote_model(first, "production")
+            assert await anext(promotions) == TYPE
+            assert await registry.types(TYPE) == ["breakout", TYPE]
+            assert [model.model_id for model in await registry.shadows(TYPE)] == [second]
+            assert [model.model_id for model in await registry.shadows("breakout")] == [other]
+            await registry.promote_model(second, "archived")
+            assert await anext(promotions) == TYPE
+            assert await registry.shadows(TYPE) == []
+
+    talk(body)
+
+
 def test_a_listener_that_is_cancelled_lets_go_of_its_connection(talk, database_url):
     async def listen(registry, ready):
         async for _ in registry.promotions():
