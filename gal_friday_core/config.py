@@ -38,7 +38,7 @@ class MarketConfig(Section):
     )
     depth: Literal[10, 25, 100, 500, 1000] = Field(10, description="Order book levels a side")
     max_silence_s: float = Field(
-        2.0, gt=0, le=60, description="A line that says nothing for so long is dead, and made anew"
+        1.75, gt=0, le=60, description="A line that says nothing for so long is dead, and made anew"
     )
     max_lag_s: float = Field(
         5.0, gt=0, description="Books whose own time differs from this clock by more are stale, and not used"

@@ -26,8 +26,8 @@ _KEY = slice(len(_UPDATE), len(_UPDATE) + 7)
 _SYMBOL = re.compile(rb'"symbol"\s*:\s*"([^"\\]{3,33})"')
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
 _TIMELY_NS = SECOND_NS // 10
-_FORGIVEN_S = 30.0
-"""A book that stood for so long has its failures forgotten."""
+_FORGIVEN_S = 1.0
+"""A book that stood for so long has its failures forgotten: what fails next is something new."""
 
 
 @dataclass(slots=True)
@@ -148,10 +148,7 @@ class Books:
         """Ask for what is due: snapshots that did not come in time, and books whose pause is over."""
         now = self._timer()
         for entry in self._by_symbol.values():
-            if entry.due is None:
-                if entry.failures and now - entry.stood_since >= _FORGIVEN_S:
-                    entry.failures = 0
-            elif now >= entry.due:
+            if entry.due is not None and now >= entry.due:
                 entry.failures += 1
                 self._ask(entry)
 
@@ -212,6 +209,8 @@ class Books:
         """The first time ask at once; a book that fails again and again is asked for ever more slowly."""
         entry.book.invalidate()
         entry.timely_until = 0
+        if entry.due is None and self._timer() - entry.stood_since >= _FORGIVEN_S:
+            entry.failures = 0
         entry.failures += 1
         self._tell(entry, reason)
         if entry.failures == 1:

@@ -17,8 +17,9 @@ from gal_friday_core.payloads import MarketDataTrade
 from gal_friday_core.ports import Connection, MarketSink
 
 PING = b'{"method":"ping","req_id":0}'
-HOPELESS = 5
-"""A line on which one book fails so often in a row, or that talks only nonsense so often, is given up."""
+HOPELESS = 8
+"""A line on which one book fails so often in a row, or that says so many things in a row that nobody can read, is
+given up."""
 
 
 class MarketLine:

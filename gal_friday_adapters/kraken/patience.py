@@ -10,14 +10,14 @@ class Patience:
     """Seconds, unless named otherwise. Retries double from `retry_s` to `retry_max_s`, jittered.
 
     `silence_s`: a line that says nothing for so long is dead (Kraken's heartbeat comes once a second; half
-    way we ask). `answer_s`: for acknowledgements and snapshots. `grace_s`: a candle is final so long after
+    way we ask); with the watch's own steps a half-open line is noticed within two seconds. `answer_s`: for acknowledgements and snapshots. `grace_s`: a candle is final so long after
     its end. `stable_s`: a line that stood so long earns a quick first retry again. `lag_s`: a book whose own
     time is further from our clock is stale. At most `attempts` connections in `window_s`: Kraken allows 150
     in ten minutes to one address, and bans beyond. `first_attempts` failures before the first line ever
     stood mean a wrong address or no network.
     """
 
-    silence_s: float = 2.0
+    silence_s: float = 1.75
     answer_s: float = 5.0
     grace_s: float = 3.0
     lag_s: float = 5.0
