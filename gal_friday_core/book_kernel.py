@@ -78,8 +78,7 @@ def _recentre(state: Any, start_at: int, column: int, count: int) -> None:
             pointer(state, column + part * room + start),
             pointer(state, column + part * room + new),
         )
-        for step in range(count):  # from the end that the move leads to, so that nothing is overwritten
-            place = step if new < start else count - 1 - step
+        for place in range(count):
             new_side[place] = old_side[place]
     state[start_at] = new
 

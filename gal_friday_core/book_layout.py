@@ -37,8 +37,10 @@ def message_room(depth: int) -> int:
 
 
 def room(depth: int) -> int:
-    """Levels that a column has room for: a full side and a full message, at either end."""
-    return 2 * (depth + message_room(depth))
+    """Levels that a column has room for: three times a full side with a full message, so that a side which
+    has come to an end of its column moves to the middle without overlapping where it was.
+    """
+    return 3 * (depth + message_room(depth))
 
 
 def size(depth: int) -> int:

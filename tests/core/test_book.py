@@ -310,3 +310,26 @@ def test_a_crossed_book_says_so() -> None:
 def test_a_book_that_cannot_be_kept_is_refused(wrong: tuple[str, int, int, int]) -> None:
     with pytest.raises(ContractError):
         OrderBook(*wrong)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_bursts_that_outrun_the_book_again_and_again_keep_every_level(direction: int) -> None:
+    """Moves both sides through all the room they have, also while they are longest."""
+    chance = np.random.default_rng(3)
+    made, plain, price = book(), PlainBook(10), 10**9
+    assert (
+        made.apply_raw(
+            text(
+                "snapshot", [(price, 1)], [(price, 1)], plain.apply([(price, 1)], [(price, 1)], snapshot=True)
+            )
+        )
+        == 2
+    )
+    for _ in range(80):
+        burst = [
+            (price + direction * (1 + step), int(chance.integers(1, 99)))
+            for step in range(int(chance.integers(1, 85)))
+        ]
+        price = burst[-1][0]
+        assert made.apply_raw(text("update", burst, burst, plain.apply(burst, burst, snapshot=False))) == 1
+        assert same(made, plain)
