@@ -77,7 +77,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def payload_dict(payload: Payload) -> dict[str, Any]:
     """A payload as the specification writes it."""
     wire: dict[str, Any] = {}
-    for name, kind in _fields(type(payload)).items():
+    for name, kind in payload_kinds(type(payload)).items():
         value = getattr(payload, name)
         if value is None or kind is None:
             wire[name] = value if isinstance(value, str | int | float | None) else msgspec.to_builtins(value)
@@ -126,7 +126,7 @@ def from_dict(event: Mapping[str, Any], *, replayed: bool = False) -> Event:
 
 
 def _typed(event_type: str, wanted: type[Payload], payload: Mapping[str, Any]) -> Payload:
-    fields = _fields(wanted)
+    fields = payload_kinds(wanted)
     unknown = payload.keys() - fields.keys() - {SCHEMA_KEY}
     if unknown:
         raise ContractError(f"{event_type}: unknown field {min(unknown)!r}")
@@ -183,8 +183,8 @@ def _number(value: float) -> str | None:
 
 
 @cache
-def _fields(payload_type: type[Payload]) -> dict[str, Any]:
-    """Field name → 'time', 'features', a nested payload type, or None where msgspec's form is the right one."""
+def payload_kinds(payload_type: type[Payload]) -> dict[str, Any]:
+    """How each field is spelled: 'time', 'features', a nested payload type, or None where msgspec's form is right."""
     return {field.name: _kind(field.type) for field in msgspec.structs.fields(payload_type)}
 
 

@@ -9,6 +9,7 @@ from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
 from gal_friday_live.commands import (
     backtest,
+    events,
     exchange,
     feed,
     feed_features,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
+app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 feed.app.command("record")(feed_record.record)
 feed.app.command("rebuild")(feed_rebuild.rebuild)
