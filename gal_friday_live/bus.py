@@ -13,7 +13,8 @@ What pressure does to events that wait is in `bus_lanes`.
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing
 from types import CellType
 from typing import Any, Protocol
 
@@ -28,7 +29,7 @@ from gal_friday_live.tasks import TaskSupervisor
 
 Handler = Callable[[Event], Awaitable[None] | None]
 FailureHandler = Callable[[Event, str, Exception], Awaitable[None] | None]
-RecordSource = Callable[[int, int], AsyncIterator[Mapping[str, Any]]]
+RecordSource = Callable[[int, int], AsyncGenerator[Mapping[str, Any], None]]
 """Journalled events between two times, in order, each in the form of `Event.as_dict`."""
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 
@@ -123,10 +124,6 @@ class PubSubManager:
     def on_failure(self, handler: FailureHandler) -> None:
         self._on_failure = handler
 
-    def on_replay(self, records: RecordSource) -> None:
-        """Where `replay_events` reads."""
-        self._records = records
-
     async def publish(
         self,
         event_type: str | Event,
@@ -205,10 +202,12 @@ class PubSubManager:
         """
         return self._meter.report(self.delivered, self._lanes.depths())
 
-    async def replay_events(self, from_timestamp: int, to_timestamp: int) -> AsyncIterator[Event]:
+    async def replay_events(self, from_timestamp: int, to_timestamp: int) -> AsyncGenerator[Event, None]:
         """Journalled events in [from, to), marked as replayed; they are not delivered to subscribers."""
-        if self._records is not None:
-            async for record in self._records(from_timestamp, to_timestamp):
+        if self._records is None:
+            return
+        async with aclosing(self._records(from_timestamp, to_timestamp)) as records:
+            async for record in records:
                 yield from_dict(record, replayed=True)
 
     def _event(

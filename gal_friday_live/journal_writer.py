@@ -1,7 +1,7 @@
 """The journal off the bus: handlers hand records over, an owned task writes them, in order."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from gal_friday_core.journal import JournalEntry
@@ -13,6 +13,10 @@ class SessionJournal(Journal, Protocol):
     """A journal that can also say what this session wrote before."""
 
     def read(self, session: str | None = None, kind: str | None = None) -> AsyncIterator[JournalEntry]: ...
+
+    def between(self, start_ns: int, end_ns: int) -> AsyncGenerator[JournalEntry, None]:
+        """This session's entries in [start, end) by their time, those of one instant in the order written."""
+        ...
 
 
 class JournalWriter:

@@ -1,7 +1,7 @@
 """The journal of a backtest: same port, kept in memory, gone with the process."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from gal_friday_core.journal import JournalEntry, as_json
@@ -39,6 +39,12 @@ class MemoryJournal:
             for entry in tuple(self.entries):
                 if kind in (None, entry.kind):
                     yield entry
+
+    async def between(self, start_ns: int, end_ns: int) -> AsyncGenerator[JournalEntry, None]:
+        """Entries in [start, end) by time, those of one instant in the order written."""
+        for entry in sorted(self.entries, key=lambda entry: entry.ts_ns):
+            if start_ns <= entry.ts_ns < end_ns:
+                yield entry
 
     def _add(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         if (kind, key) in self._seen:

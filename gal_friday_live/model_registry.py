@@ -174,7 +174,9 @@ class ModelRegistry:
         served = [
             model for stage in ("production", "staging") for model in await self._models.versions(stage=stage)
         ]
-        return sorted({series, *(item.model_type for item in served if item.metadata.get("series") == series)})
+        return sorted(
+            {series, *(item.model_type for item in served if item.metadata.get("series") == series)}
+        )
 
     async def shadows(self, model_type: str) -> list[Predictor]:
         """The verified models of a type in stage staging, oldest first. Raises ArtifactError."""

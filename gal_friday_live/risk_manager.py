@@ -120,11 +120,16 @@ class RiskManager:
     def _note(self, signal: TradeSignalProposed, verdict: Approved | Rejected) -> None:
         cause = signal.triggering_prediction
         record = {
+            "exchange": signal.exchange,
             "pair": signal.trading_pair,
             "side": signal.side,
             "strategy": signal.strategy_id,
             "model_id": cause.model_id if cause else None,
             "probability": cause.prediction_value if cause else None,
+            "entry_type": signal.entry_type,
+            "entry_price": signal.proposed_entry_price,
+            "expires_at": signal.expires_at,
+            "quantity": verdict.quantity if isinstance(verdict, Approved) else None,
             "reference_price": signal.reference_price,
             "stop": signal.proposed_sl_price,
             "target": signal.proposed_tp_price,

@@ -19,6 +19,7 @@ from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.ids import random_ids
+from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.paper_exchange import PaperExchange
@@ -65,7 +66,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
         )
     tasks = TaskSupervisor()
-    bus = PubSubManager(clock, ids, spawn=tasks.start)
+    bus = PubSubManager(clock, ids, records=records_of(ports.journal), spawn=tasks.start)
     writer = JournalWriter(ports.journal, tasks)
     halt = HaltCoordinator(clock, ids, writer)
     reservations = Reservations()

@@ -7,7 +7,7 @@ soon after, and counted when they must be dropped. What a session wrote, `read` 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -57,6 +57,12 @@ _READ = """
 select seq, session::text, ts_ns, kind, key, record from journal
 where session = %(session)s and seq > %(after)s and (%(kind)s::text is null or kind = %(kind)s)
 order by seq limit %(page)s
+"""
+
+_BETWEEN = """
+select seq, session::text, ts_ns, kind, key, record from journal
+where session = %(session)s and ts_ns >= %(start)s and ts_ns < %(end)s
+order by ts_ns, seq
 """
 
 _SESSIONS = """
@@ -173,6 +179,23 @@ class PostgresJournal:
                 yield JournalEntry(**row)
             more = len(rows) == PAGE
             after = rows[-1]["seq"] if rows else after
+
+    async def between(self, start_ns: int, end_ns: int) -> AsyncGenerator[JournalEntry, None]:
+        """Entries of this session in [start, end) by time, those of one instant in the order written.
+
+        Read through a cursor of the server, so that a long session does not have to fit into memory. Notes
+        that wait are written first; a connection is held until the last entry was taken.
+        """
+        await self.flush()
+        wanted = {"session": self.session_id, "start": start_ns, "end": end_ns}
+        async with (
+            self._database.transaction() as connection,
+            connection.cursor(name="between") as cursor,
+        ):
+            cursor.itersize = PAGE
+            await cursor.execute(_BETWEEN, wanted)
+            async for row in cursor:
+                yield JournalEntry(**row)
 
     async def sessions(self) -> Sequence[Mapping[str, Any]]:
         """Every session of this database, oldest first."""
