@@ -31,8 +31,12 @@ def test_the_schema_hash_changes_only_on_purpose():
     assert CANDLES_V1.hash == "49cb398892cab03bbb67de9ed8ed97e11ad5c2ed97357b5b1105531b07152faa", (
         "models trained before will be refused"
     )
-    assert BOOK_V1.hash == "6a750fe9d8478a41fa974f71a1ee75ad7609030b085f2c4376f2d224f01d6eb1", "models trained before will be refused"
-    assert CANDLES_BOOK_V1.hash == "9459cd10ea7589c7d586f45be54947b680cd1efcbb95d205f6526c829a4eb27c", "models trained before will be refused"
+    assert BOOK_V1.hash == "6a750fe9d8478a41fa974f71a1ee75ad7609030b085f2c4376f2d224f01d6eb1", (
+        "models trained before will be refused"
+    )
+    assert CANDLES_BOOK_V1.hash == "9459cd10ea7589c7d586f45be54947b680cd1efcbb95d205f6526c829a4eb27c", (
+        "models trained before will be refused"
+    )
 
 
 def test_a_feature_set_is_found_by_name():
