@@ -11,6 +11,7 @@ them off on both sides.
 import asyncio
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -41,11 +42,22 @@ def peer_python():
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (home / "installed").exists():
         print(f"making an environment for {PEER} in {home}", file=sys.stderr)
-        venv.create(home, clear=True, with_pip=True)
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PEER]
-        subprocess.run(command, check=True, stdout=sys.stderr)
+        venv.create(home, clear=True, symlinks=True, with_pip=False)
+        subprocess.run([*installer(python), PEER], check=True, stdout=sys.stderr)
         (home / "installed").touch()
     return python
+
+
+def installer(python):
+    """A command that installs into another environment: the base Python's pip, else uv."""
+    base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}"
+    has_pip = (
+        subprocess.run([base, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+    )
+    if has_pip:
+        return [base, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+    uv = shutil.which("uv") or str(Path(sys.prefix) / "installer" / "bin" / "uv")
+    return [uv, "pip", "install", "--quiet", "--python", python]
 
 
 def theirs(python):

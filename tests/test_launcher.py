@@ -109,6 +109,30 @@ def test_test_adds_the_tools_and_other_commands_keep_them(clone: Path, tools: Pa
     assert again.stderr == ""
 
 
+def test_bench_adds_the_peers_and_runs_one_or_all(clone: Path, tools: Path) -> None:
+    shutil.copy2(clone / "requirements" / "dev.lock", clone / "requirements" / "bench.lock")
+    with (clone / "requirements" / "bench.lock").open("a", encoding="utf-8") as lock:
+        lock.write(pinned("bench.lock", "sortedcontainers"))
+    (clone / "benchmarks").mkdir()
+    for name in ("bus", "book"):
+        script = "import sys\nimport sortedcontainers\nprint(sys.argv[0].rpartition('/')[2], sys.argv[1:])\n"
+        (clone / "benchmarks" / f"bench_{name}.py").write_text(script, encoding="utf-8")
+    assert start(clone, "up", tools=tools).returncode == 0
+    one = start(clone, "bench", "bus", "--quick", tools=tools)
+    assert one.stdout == "bench_bus.py ['--quick']\n", one.stderr
+    every = start(clone, "bench", tools=tools).stdout
+    assert every == "\n== bench_book\nbench_book.py []\n\n== bench_bus\nbench_bus.py []\n"
+    unknown = start(clone, "bench", "buss", tools=tools)
+    assert unknown.returncode == 2
+    assert "no benchmark 'buss'; there are: book bus" in unknown.stderr
+    for command in ("up", "test"):  # neither takes the peers away again
+        assert "installing" not in start(clone, command, "--version", tools=tools).stderr
+    (clone / "benchmarks" / "bench_book.py").write_text("raise SystemExit(1)\n", encoding="utf-8")
+    failed = start(clone, "bench", tools=tools)
+    assert failed.returncode == 1
+    assert "bench_bus.py []" in failed.stdout
+
+
 def test_a_changed_lock_is_installed(clone: Path, tools: Path) -> None:
     assert start(clone, tools=tools).returncode == 0
     with (clone / "requirements" / "pipeline.lock").open("a", encoding="utf-8") as lock:
