@@ -11,12 +11,16 @@ from gal_friday_core.times import SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.data_ingestor import BACKLOG, DataIngestor
+from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
+from gal_friday_live.memory_journal import MemoryJournal
+from gal_friday_live.paper import replay_ports
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.wiring import build
 from tests.adapters.kraken.heard import Heard
 from tests.adapters.kraken.local_kraken import LocalBook, LocalKraken
 from tests.live.test_services import Venue, bar
-from tests.live.world import SERIES, START, manager
+from tests.live.world import CALM, SERIES, START, manager, market, played, predictor
 
 PAIR = SERIES.pair
 
@@ -172,6 +176,25 @@ async def test_no_decision_rests_on_a_market_that_is_not_known(make):
     ingestor.on_status(connected=True, system="online", reason="connected")
     ingestor.on_invalid(PAIR, "DISCONNECTED")
     assert "no verified book" in ingestor.fault(PAIR, now_ns)
+
+
+async def test_an_engine_on_a_live_line_buys_nothing_while_its_book_is_not_verified():
+    refused, approved = Counter(), Counter()
+    for live in (False, True):
+        engine = build(
+            manager(risk=CALM),
+            replay_ports(played(market()[:2_600]), FixedModels(predictor()), MemoryJournal()),
+        )
+        await engine.start()
+        if live:
+            engine.ingestor.on_status(connected=True, system="online", reason="connected")
+        await engine.run()
+        refused[live] = engine.risk.rejected["MARKET_DATA_UNVERIFIED"]
+        approved[live] = engine.risk.approved
+        await engine.stop()
+    assert approved[False] > 0
+    assert refused[False] == approved[True] == 0
+    assert refused[True] > 0
 
 
 async def test_trades_bars_and_books_keep_the_order_in_which_they_came(bus, make):
