@@ -81,10 +81,13 @@ class ThresholdStrategy:
             return self._exit(situation)
         if situation.entry_pending or situation.exit_pending:
             return None
-        # NaN compares false on either side: what is not known is not traded.
-        if not situation.probability >= situation.entry_threshold + self._margin:
+        if not self.is_likely_enough(situation.probability, situation.entry_threshold):
             return None
         return self._entry(situation)
+
+    def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
+        """Whether an entry pays. NaN compares false on either side: what is not known is not traded."""
+        return probability >= entry_threshold + self._margin
 
     def _exit(self, situation: Situation) -> Proposal | None:
         if situation.exit_pending or situation.bars_held < self._barriers.horizon_bars:

@@ -162,10 +162,13 @@ class PubSubManager:
         Where an idle bus meets a handler that must be awaited, a task delivers from there on.
         """
         event = self._event(event_type, payload, priority, source, correlation_id)
-        if self._is_idle():
+        state = self._current.cell_contents
+        if state is None or state is DUE:
             self._doors.doors[event_type](event)
-        else:
-            self._enqueue(event)
+            return
+        self._lanes.put(event)
+        if self._granted:
+            self._take_stock()
 
     def emit_event(self, event: Event) -> None:
         """`emit` for an event that is already built."""
@@ -253,7 +256,8 @@ class PubSubManager:
 
     def _enqueue(self, event: Event) -> None:
         self._lanes.put(event)
-        self._take_stock()
+        if self._granted:
+            self._take_stock()
 
     def _next(self) -> Event | None:
         """What is delivered now: the first of the most urgent lane; None where nothing is left."""
@@ -299,24 +303,39 @@ class PubSubManager:
 
     def _deliver_now(self) -> None:
         """`_deliver` without awaiting; an event that needs it goes to a task, and all behind it."""
-        handed_over = False
+        lanes, current, handed_over = self._lanes, self._current, False
         try:
-            while True:
+            while not handed_over:
                 if self._awaited and self._must_await():
                     self._current.cell_contents = BUSY
                     self._spawn(self._deliver(), "bus")
                     handed_over = True
-                    return
-                event = self._next()
+                    continue
+                event = self._first or (lanes.pop() if lanes.waiting else None)
                 if event is None:
                     return
-                started = self._timer() if self._is_measured() else None
-                self._hear(event, self._entries.get(event.event_type, ()))
-                if started is not None:
-                    self._meter.took(event.event_type, self._timer() - started)
+                self._first = None
+                current.cell_contents = event
+                self._counted += 1
+                entries = self._entries.get(event.event_type, ())
+                if self._until_measured == 1:
+                    self._hear_and_measure(event, entries)
+                    continue
+                self._until_measured -= 1
+                for subscription_id, handler in entries:
+                    try:
+                        handler(event)
+                    except Exception as error:  # noqa: BLE001 - a failing handler is reported, never skipped in silence
+                        self._failure_now(event, subscription_id, error)
         finally:
             if not handed_over:
                 self._rest()
+
+    def _hear_and_measure(self, event: Event, entries: tuple[Entry, ...]) -> None:
+        self._until_measured = MEASURE_EVERY
+        started = self._timer()
+        self._hear(event, entries)
+        self._meter.took(event.event_type, self._timer() - started)
 
     def _must_await(self) -> bool:
         """Whether a handler of the event that comes next must be awaited."""
@@ -336,9 +355,10 @@ class PubSubManager:
 
     def _rest(self) -> None:
         """Idle again. Doors may deliver until the next event is to be measured, unless something waits."""
-        for event_type in self._unfitted:
-            self._fit_door(event_type)
-        self._unfitted.clear()
+        if self._unfitted:
+            for event_type in self._unfitted:
+                self._fit_door(event_type)
+            self._unfitted.clear()
         due = self._until_measured == 1 or self._lanes.waiting
         self._granted = self._left.cell_contents = 0 if due else DOOR_TURNS - 1
         self._current.cell_contents = DUE if due else None

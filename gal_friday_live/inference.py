@@ -20,6 +20,8 @@ TRIALS = 25
 CLEARLY_INLINE_NS = 50_000
 """No way to another process and back was ever seen to take less: a quicker model needs no comparison."""
 SAMPLES = 512
+MEASURE_EVERY = 8
+"""One inline prediction in so many is measured."""
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class _Served:
 
     predictor: Predictor
     placement: Placement
+    inline: bool
     durations: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     ages: deque[int] = field(default_factory=lambda: deque(maxlen=SAMPLES))
     busy: bool = False
@@ -86,7 +89,7 @@ class Inference:
             hop_ns = await self._pool.round_trip_ns(values, self._timer)
         placement = Placement(inline_ns, hop_ns)
         log.info("model %s runs %s", predictor.model_id, placement)
-        self._served[predictor.model_id] = _Served(predictor, placement)
+        self._served[predictor.model_id] = _Served(predictor, placement, placement.is_inline)
         return placement
 
     def unload(self, model_id: str) -> None:
@@ -95,24 +98,32 @@ class Inference:
     def close(self) -> None:
         self._pool.close()
 
-    def predict(self, predictor: Predictor, values: NDArray[np.float64], told: Told) -> None:
-        """Call `told` with the probability: at once where the model runs inline, else when it is there."""
+    def predict(self, predictor: Predictor, values: NDArray[np.float64]) -> float | None:
+        """The probability, where the model runs inline; None where it must be asked for by `request`."""
+        served = self._served[predictor.model_id]
+        if not served.inline:
+            return None
+        served.requests += 1
+        if served.requests % MEASURE_EVERY != 1:
+            return predictor.predict_row(values)
+        started = self._timer()
+        value = predictor.predict_row(values)
+        served.durations.append(self._timer() - started)
+        return value
+
+    def request(self, predictor: Predictor, values: NDArray[np.float64], told: Told) -> None:
+        """Call `told` with the probability from the pool when it is there."""
         served = self._served[predictor.model_id]
         served.requests += 1
-        started = self._timer()
-        if served.placement.is_inline:
-            value = predictor.predict_row(values)
-            served.durations.append(self._timer() - started)
-            told(value)
-        elif served.busy:
-            if served.waiting is not None:
-                served.superseded += 1
-                self.skipped["SUPERSEDED"] += 1
-            served.waiting = (values, told, started)
-        else:
+        if not served.busy:
             served.busy = True
-            work = self._in_pool(served, (values, told, started))
+            work = self._in_pool(served, (values, told, self._timer()))
             self._tasks.start(work, f"inference {predictor.model_id}")
+            return
+        if served.waiting is not None:
+            served.superseded += 1
+            self.skipped["SUPERSEDED"] += 1
+        served.waiting = (values, told, self._timer())
 
     def metrics(self) -> dict[str, Any]:
         """By model: where it runs and why, prediction times and waits in ns, dropped requests; JSON-able."""

@@ -5,6 +5,7 @@ promotion swaps models between two events; every prediction names the model that
 are shadows: scored on the same rows and journalled, never published, so never traded.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -12,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gal_friday_core import payloads
 from gal_friday_core.candles import Series
@@ -124,12 +126,17 @@ class PredictionService:
         if reason is not None:
             self.skipped[reason] += 1
             return
-        schema = row.features.schema
+        schema_hash, values = row.features.schema.hash, row.features.values
         for active in serving:
-            own = active.predictor.schema
-            if own is schema or own.hash == schema.hash:
-                told = partial(self._predicted, row, active, event.correlation_id)
-                self._inference.predict(active.predictor, row.features.values, told)
+            predictor = active.predictor
+            if predictor.schema.hash != schema_hash:
+                continue
+            value = self._inference.predict(predictor, values)
+            if value is None:
+                told = partial(self._told_later, row, active, event.correlation_id)
+                self._inference.request(predictor, values, told)
+            else:
+                self._predicted(row, active, event.correlation_id, value)
 
     def _unusable(self, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]) -> str | None:
         if not serving:
@@ -138,11 +145,19 @@ class PredictionService:
             return "SCHEMA_MISMATCH"
         if self._is_stale(row):
             return "FEATURES_STALE"
-        return None if np.isfinite(row.features.values).all() else "FEATURES_UNKNOWN"
+        return None if _all_known(row.features.values) else "FEATURES_UNKNOWN"
 
     def _is_stale(self, row: FeaturesCalculated) -> bool:
         """Too old for any signal that could come of it."""
         return self._clock.now_ns() - row.timestamp_features_for > self._max_age_ns
+
+    def _told_later(
+        self, row: FeaturesCalculated, active: ActiveModel, correlation_id: str | None, value: float
+    ) -> None:
+        if self._is_stale(row):
+            self.skipped["PREDICTION_STALE"] += 1
+        else:
+            self._predicted(row, active, correlation_id, value)
 
     def _predicted(
         self, row: FeaturesCalculated, active: ActiveModel, correlation_id: str | None, value: float
@@ -155,9 +170,6 @@ class PredictionService:
         self._note(row, active, value)
         if active.shadow:
             self.scored += 1
-            return
-        if self._is_stale(row):
-            self.skipped["PREDICTION_STALE"] += 1
             return
         self.predictions += 1
         self._bus.emit(
@@ -234,3 +246,8 @@ class PredictionService:
             "break_even": self.model(override.model_id).predictor.entry_threshold,
         }
         self._writer.append("MODEL_OVERRIDE", override.model_id, self._clock.now_ns(), record)
+
+
+def _all_known(values: NDArray[np.float64]) -> bool:
+    """Whether every value is finite. One unknown makes the sum of squares unknown too, which is quicker to see."""
+    return math.isfinite(values.dot(values)) or bool(np.isfinite(values).all())

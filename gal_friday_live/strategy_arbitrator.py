@@ -119,6 +119,9 @@ class StrategyArbitrator:
         if desk is None or prediction.reference_price is None or desk.opened_at is not None:
             return
         active = self._models.model(prediction.model_id)
+        strategy = self._strategies.get(prediction.model_id) or self._strategy_of(prediction.model_id, active)
+        if not strategy.is_likely_enough(prediction.prediction_value, active.entry_threshold):
+            return  # most predictions end here; what follows costs more than all of the above
         features = prediction.associated_features
         situation = Situation(
             instrument=desk.instrument,
@@ -130,7 +133,6 @@ class StrategyArbitrator:
             entry_pending=desk.entry is not None,
             exit_pending=desk.exit is not None,
         )
-        strategy = self._strategies.get(prediction.model_id) or self._strategy_of(prediction.model_id, active)
         proposal = strategy.decide(situation)
         if proposal is not None:
             moment = prediction.timestamp_prediction_for
