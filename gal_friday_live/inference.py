@@ -125,6 +125,10 @@ class Inference:
             self.skipped["SUPERSEDED"] += 1
         served.waiting = (values, told, self._timer())
 
+    def placements(self) -> dict[str, str]:
+        """By model, for people."""
+        return {model_id: str(served.placement) for model_id, served in self._served.items()}
+
     def metrics(self) -> dict[str, Any]:
         """By model: where it runs and why, prediction times and waits in ns, dropped requests; JSON-able."""
         return {

@@ -105,6 +105,10 @@ class PredictionService:
         """The conditions of a model that predicted in this session."""
         return self._roster.by_id[model_id]
 
+    def placements(self) -> dict[str, str]:
+        """Where each model runs, and the measurement that decided it."""
+        return self._inference.placements()
+
     def get_inference_metrics(self) -> dict[str, Any]:
         """Where each model runs and why, how long it takes, and what was left out; JSON-able."""
         return {

@@ -213,6 +213,7 @@ async def test_a_slow_model_is_predicted_in_a_spawned_process_with_the_same_bits
         figures = room.service.get_inference_metrics()["models"][predictor().model_id]
     assert [event.payload.prediction_value for event in room.published] == predictor().predict(rows).tolist()
     assert figures["placement"] == "pool"
+    assert "in the pool" in room.service.placements()[predictor().model_id]
     assert figures["hop_ns"] > 0
     assert figures["p99_ns"] >= figures["p50_ns"] > 0
     assert figures["queue_age_p99_ns"] > 0
