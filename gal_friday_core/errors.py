@@ -28,6 +28,10 @@ class ExchangeError(GalFridayError):
     """The exchange is unreachable, or refused a request."""
 
 
+class OutcomeUnknownError(GalFridayError):
+    """A request to change something was sent, and nobody knows whether it was carried out: find out, never resend."""
+
+
 class ArtifactError(GalFridayError):
     """A model artifact is incomplete, altered, or of a forbidden kind."""
 

@@ -13,7 +13,10 @@ from gal_friday_core.features.schema import FeatureVector
 
 Nanoseconds = Annotated[int, msgspec.Meta(description="UTC time; ISO 8601 with nine digits in JSON")]
 Side = Literal["BUY", "SELL"]
-OrderType = Literal["MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT"]
+OrderType = Literal[
+    "MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT",
+    "TRAILING_STOP", "TRAILING_STOP_LIMIT", "ICEBERG",
+]  # fmt: skip
 OrderStatus = Literal[
     "PENDING_NEW", "NEW", "PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL",
     "CANCELED", "REJECTED", "EXPIRED", "ERROR", "UNKNOWN",
@@ -174,7 +177,7 @@ class LogEntry(Payload, frozen=True):
 
 
 class SystemStateChange(Payload, frozen=True):
-    new_state: Literal["RUNNING", "HALTED", "DEGRADED"]
+    new_state: Literal["RUNNING", "REDUCING", "HALTED", "DEGRADED"]
     reason: str
     halt_action: Literal["CANCEL_ENTRIES", "MAINTAIN_POSITIONS", "LIQUIDATE_POSITIONS"] | None = None
 

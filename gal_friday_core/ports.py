@@ -4,15 +4,16 @@
 simulation) is nothing but a choice of these.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.kraken.wire import PriceLevel
-from gal_friday_core.orders import Order
+from gal_friday_core.orders import Amendment, Capabilities, Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.predictor import Predictor
 
@@ -175,25 +176,83 @@ class Transport(Protocol):
 
 
 ReportHandler = Callable[[ExecutionReport], Awaitable[None]]
+LineHandler = Callable[[bool, str], None]
+"""Hears whether the private line is up, and why it went down. Nothing told by it in between has been missed
+once it is up again and the account was read anew."""
 
 
 class Exchange(Protocol):
-    """A venue that takes orders and reports what became of them."""
+    """A venue that takes orders and reports what became of them.
+
+    Reports of orders that are not ours have an empty `signal_id` and the client order id
+    `external:<exchange order id>`. A fill may be reported twice and in any order: its `execution_id` tells.
+    A conditional close that the venue made for an entry is reported under a client order id that begins with
+    the entry's and `-SL`, and under the entry's signal.
+    """
 
     name: str
+    capabilities: Capabilities
 
     def on_report(self, handler: ReportHandler) -> None:
         """Where reports go; set once, before the first order."""
         ...
 
-    async def submit(self, order: Order) -> None:
-        """Send one order; its fate arrives as reports. Raises ExchangeError where the outcome is a known refusal."""
+    def on_line(self, handler: LineHandler) -> None:
+        """Who hears of the private line going down and coming up; a simulated venue's never goes down."""
         ...
 
-    async def cancel(self, client_order_id: str) -> None: ...
+    async def start(self) -> None:
+        """Connect; returns once orders can be sent. Raises ExchangeError where the venue or the keys refuse."""
+        ...
+
+    async def stop(self) -> None:
+        """Disconnect. Orders stay where they are; a dead man's switch is turned off."""
+        ...
+
+    def adopt(self, orders: Iterable[Order]) -> None:
+        """Orders sent by an earlier run, so that reports on them carry their ids. Before `start`."""
+        ...
+
+    async def submit(self, order: Order) -> None:
+        """Send one order; its fate arrives as reports.
+
+        Nothing is awaited before the bytes are handed to the line. Raises ExchangeError where it was refused
+        for certain, OutcomeUnknownError where nobody knows.
+        """
+        ...
+
+    async def amend(self, client_order_id: str, change: Amendment) -> None:
+        """Change a resting order in place. Raises as `submit` does."""
+        ...
+
+    async def cancel(self, client_order_id: str) -> None:
+        """Ask for an order's end; the end itself arrives as a report. Raises as `submit` does."""
+        ...
+
+    async def cancel_all(self) -> int:
+        """Cancel every order of the account on every pair, protective stops too; how many there were."""
+        ...
 
     async def balances(self) -> Mapping[str, Decimal]:
         """Total of each asset, e.g. {'USD': Decimal('10000'), 'BTC': Decimal('0.5')}."""
+        ...
+
+    async def find(self, client_order_id: str) -> OrderFacts | None:
+        """One of our orders, open or ended. None: the venue does not know it now, which may change while it is
+        on its way; only after its deadline and a margin does None mean that it never will.
+        """
+        ...
+
+    async def open_orders(self) -> Sequence[OrderFacts]:
+        """Every open order of the account, ours or not."""
+        ...
+
+    async def fills(self, since_ns: int) -> Sequence[FillFacts]:
+        """Every fill of the account since then, oldest first, complete."""
+        ...
+
+    async def flows(self, since_ns: int) -> Sequence[Flow]:
+        """Deposits, withdrawals and the like since then, oldest first."""
         ...
 
     async def on_candle(self, candle: MarketDataOHLCV) -> None:

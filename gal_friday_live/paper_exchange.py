@@ -1,35 +1,84 @@
 """The simulated venue behind the port of a real one: where paper trading and backtests send their orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from gal_friday_core.errors import ContractError
-from gal_friday_core.orders import Order
+from msgspec.structs import replace
+
+from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.errors import ContractError, ExchangeError
+from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
-from gal_friday_core.ports import Clock, ReportHandler
+from gal_friday_core.ports import Clock, LineHandler, ReportHandler
 from gal_friday_core.simulated_exchange import SimulatedExchange
+
+CAPABILITIES = Capabilities(
+    attached_stop=True,
+    attached_target=True,
+    amends=False,
+    order_types=frozenset({"MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT"}),
+)
 
 
 class PaperExchange:
     """Delivers the simulated exchange's reports one after another, before the call that caused them returns."""
+
+    capabilities = CAPABILITIES
 
     def __init__(self, exchange: SimulatedExchange, clock: Clock) -> None:
         self.name = exchange.name
         self._exchange = exchange
         self._clock = clock
         self._handler: ReportHandler | None = None
+        self._orders: dict[str, OrderFacts] = {}
+        self._fills: list[FillFacts] = []
 
     def on_report(self, handler: ReportHandler) -> None:
         self._handler = handler
 
+    def on_line(self, handler: LineHandler) -> None:
+        del handler  # no line, nothing to hear
+
+    async def start(self) -> None:
+        """Always there."""
+
+    async def stop(self) -> None:
+        """Keeps what it has."""
+
+    def adopt(self, orders: Iterable[Order]) -> None:
+        del orders  # its orders end with the process that made them
+
     async def submit(self, order: Order) -> None:
         await self._deliver(self._exchange.submit(order))
+
+    async def amend(self, client_order_id: str, change: Amendment) -> None:
+        del change
+        raise ExchangeError(f"{self.name}: amends no orders ({client_order_id}); cancel it and place another")
 
     async def cancel(self, client_order_id: str) -> None:
         await self._deliver(self._exchange.cancel(client_order_id, self._clock.now_ns()))
 
+    async def cancel_all(self) -> int:
+        standing = self._exchange.open_orders()
+        for order in standing:
+            await self.cancel(order.client_order_id)
+        return len(standing)
+
     async def balances(self) -> Mapping[str, Decimal]:
         return self._exchange.balances()
+
+    async def find(self, client_order_id: str) -> OrderFacts | None:
+        return self._orders.get(client_order_id)
+
+    async def open_orders(self) -> Sequence[OrderFacts]:
+        return [facts for facts in self._orders.values() if not is_terminal(facts.status)]
+
+    async def fills(self, since_ns: int) -> Sequence[FillFacts]:
+        return [fill for fill in self._fills if fill.timestamp >= since_ns]
+
+    async def flows(self, since_ns: int) -> Sequence[Flow]:
+        del since_ns
+        return ()
 
     async def on_candle(self, candle: MarketDataOHLCV) -> None:
         reports = self._exchange.on_candle(candle)
@@ -40,4 +89,60 @@ class PaperExchange:
         for report in reports:
             if self._handler is None:
                 raise ContractError(f"{self.name}: reports have no receiver; start the engine before trading")
+            self._remember(report)
             await self._handler(report)
+
+    def _remember(self, report: ExecutionReport) -> None:
+        ended = report.timestamp_exchange if is_terminal(report.order_status) else None
+        known = self._orders.get(report.client_order_id)
+        self._orders[report.client_order_id] = (
+            replace(
+                known,
+                status=report.order_status,
+                filled=report.quantity_filled,
+                average_price=report.average_fill_price,
+                closed_at=ended,
+                reason=report.error_message,
+            )
+            if known is not None
+            else _facts(report, ended)
+        )
+        if report.execution_id is not None:
+            self._fills.append(_fill(report))
+
+
+def _facts(report: ExecutionReport, ended: int | None) -> OrderFacts:
+    return OrderFacts(
+        exchange_order_id=report.exchange_order_id or report.client_order_id,
+        client_order_id=report.client_order_id,
+        trading_pair=report.trading_pair,
+        side=report.side,
+        order_type=report.order_type,
+        status=report.order_status,
+        quantity=report.quantity_ordered,
+        filled=report.quantity_filled,
+        opened_at=report.timestamp_exchange,
+        average_price=report.average_fill_price,
+        limit_price=report.limit_price,
+        trigger_price=report.stop_price,
+        closed_at=ended,
+        reason=report.error_message,
+    )
+
+
+def _fill(report: ExecutionReport) -> FillFacts:
+    if report.execution_id is None or report.last_quantity is None or report.last_price is None:
+        raise ContractError(f"report of {report.client_order_id} carries half a fill")
+    return FillFacts(
+        execution_id=report.execution_id,
+        exchange_order_id=report.exchange_order_id or report.client_order_id,
+        client_order_id=report.client_order_id,
+        trading_pair=report.trading_pair,
+        side=report.side,
+        order_type=report.order_type,
+        quantity=report.last_quantity,
+        price=report.last_price,
+        fee=report.commission or Decimal(0),
+        fee_asset=report.commission_asset or report.trading_pair.partition("/")[2],
+        timestamp=report.timestamp_exchange,
+    )

@@ -97,6 +97,7 @@ def test_a_command_that_ends_by_itself_is_seen_as_ended_with_its_last_words(tmp_
 
 
 def test_a_signal_leaves_a_mark_and_strikes_only_where_it_is_looked_at():
+    before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
         interruption.check()
         signal.raise_signal(signal.SIGINT)
@@ -104,4 +105,4 @@ def test_a_signal_leaves_a_mark_and_strikes_only_where_it_is_looked_at():
         assert interruption.asked
         with pytest.raises(KeyboardInterrupt):
             interruption.check()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
