@@ -184,7 +184,8 @@ def test_order_book_client_verifies_every_update(kraken: SimulatedKraken, monkey
                 trade.create_order, ordertype="market", side="buy", volume=2.2, pair="XBTUSD"
             )
             await asyncio.to_thread(trade.cancel_all_orders)
-            await book.heard.wait(lambda _: updates(book) == len(prices) + 2)
+            # One for each order placed, one for the market order, and one again for each order cancelled.
+            await book.heard.wait(lambda _: updates(book) == 2 * len(prices) + 1)
             assert all(message["valid"] for message in book.heard.messages)
             assert len(book.get(PAIR)["ask"]) == len(book.get(PAIR)["bid"]) == 10
         finally:
