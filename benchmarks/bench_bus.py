@@ -10,54 +10,24 @@ them off on both sides.
 
 import asyncio
 import json
-import os
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-import venv
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.nautilus import PEER, peer_python
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import MarketDataL2
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.ids import SequentialIds
 
-PEER = "nautilus_trader==1.221.0"
 EVENTS, ROUNDS = 100_000, 3
 TYPE = "MARKET_DATA_L2"
 PAYLOAD = MarketDataL2(trading_pair="BTC/USD", exchange="kraken", bids=(), asks=(), is_snapshot=False)
-
-
-def peer_python():
-    """An interpreter that has NautilusTrader."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    home = (
-        cache / "gal-friday" / f"bench-{PEER.replace('==', '-')}-{sys.version_info[0]}.{sys.version_info[1]}"
-    )
-    python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not (home / "installed").exists():
-        print(f"making an environment for {PEER} in {home}", file=sys.stderr)
-        venv.create(home, clear=True, symlinks=True, with_pip=False)
-        subprocess.run([*installer(python), PEER], check=True, stdout=sys.stderr)
-        (home / "installed").touch()
-    return python
-
-
-def installer(python):
-    """A command that installs into another environment: the base Python's pip, else uv."""
-    base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}"
-    has_pip = (
-        subprocess.run([base, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-    )
-    if has_pip:
-        return [base, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
-    uv = shutil.which("uv") or str(Path(sys.prefix) / "installer" / "bin" / "uv")
-    return [uv, "pip", "install", "--quiet", "--python", python]
 
 
 def theirs(python):

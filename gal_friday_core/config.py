@@ -6,20 +6,13 @@ name says.
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
-Fraction = Annotated[Decimal, Field(ge=0, le=1)]
-PositiveMoney = Annotated[Decimal, Field(gt=0)]
-
-
-class Section(BaseModel):
-    """Frozen; an unknown key is an error, and no message shows a value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
+from gal_friday_core.risk.settings import RiskConfig
+from gal_friday_core.section import LOOSER_UP, Fraction, PositiveMoney, Section
+from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 class StorageConfig(Section):
     data_dir: Path | None = Field(
         None, description="Everything the product writes; the platform's data folder if unset"
@@ -55,7 +48,9 @@ class FeaturesConfig(Section):
         ("candles-v1",), min_length=1, description="Feature sets published at each bar's close"
     )
     book_every_ms: int = Field(
-        0, ge=0, description="book-v1 also between bars, at most once in so many milliseconds; 0 is never"
+        0,
+        ge=0,
+        description="Sets with a book also between bars, at most once in so many milliseconds; 0 is never",
     )
 
 
@@ -133,28 +128,6 @@ class GatesConfig(Section):
     min_trades: int = Field(30, ge=1, description="Out-of-sample trades below which nothing is concluded")
 
 
-class StrategyConfig(Section):
-    id: Literal["threshold"] = Field("threshold", description="Which strategy turns predictions into signals")
-    margin: float = Field(
-        0.0, ge=0, lt=1, description="Added to the model's own break-even probability before a trade"
-    )
-    max_signal_age_s: float = Field(30.0, gt=0, description="A signal on older data is stale and rejected")
-
-
-class RiskConfig(Section):
-    risk_per_trade: Fraction = Field(
-        Decimal("0.005"), description="Equity lost when the stop is hit, fees included"
-    )
-    max_pair_exposure: Fraction = Field(Decimal("0.25"), description="Of equity, worst case, per pair")
-    max_total_exposure: Fraction = Field(Decimal("0.75"), description="Of equity, worst case, all pairs")
-    max_daily_drawdown: Fraction = Field(
-        Decimal("0.05"), description="Days turn at 00:00 UTC; beyond it trading halts"
-    )
-    max_weekly_drawdown: Fraction = Field(Decimal("0.10"), description="Weeks turn on Monday 00:00 UTC")
-    max_total_drawdown: Fraction = Field(Decimal("0.20"), description="From the highest equity ever seen")
-    min_order_value: PositiveMoney = Field(Decimal(5), description="Smaller orders are rejected")
-
-
 class PaperConfig(Section):
     initial_cash: PositiveMoney = Field(Decimal(10000), description="Quote currency at the start")
 
@@ -182,6 +155,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     gates: GatesConfig = GatesConfig()
     strategy: StrategyConfig = StrategyConfig()
+    cost_and_volatility: CostAndVolatilityConfig = CostAndVolatilityConfig()
     risk: RiskConfig = RiskConfig()
     paper: PaperConfig = PaperConfig()
     dagster: DagsterConfig = DagsterConfig()

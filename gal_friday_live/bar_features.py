@@ -32,6 +32,7 @@ class BarStream:
         self.waiting: deque[MarketDataOHLCV] = deque(maxlen=REACH)
         self.fetching = False
         self.interrupted = True
+        self.newest: NDArray[np.float64] | None = None
 
     @property
     def ready(self) -> bool:
@@ -53,9 +54,9 @@ class BarStream:
 
     def fill(self, missed: Candles) -> int:
         """Take bars that were missed; their number. Raises DataError where they do not fit."""
-        self._stream.extend(missed)
+        rows = self._stream.extend(missed)
         if len(missed):
-            self._latest = int(missed.ts[-1])
+            self._latest, self.newest = int(missed.ts[-1]), rows[-1]
         self.interrupted = False
         return len(missed)
 
@@ -67,6 +68,7 @@ class BarStream:
         )
         self._latest = start
         self.interrupted = False
+        self.newest = values
         return values
 
 

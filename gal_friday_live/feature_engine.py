@@ -31,7 +31,9 @@ log = logging.getLogger(__name__)
 
 
 class FeatureEngine:
-    """Publishes the configured feature sets of each series at every bar's close, those of the book also between.
+    """Publishes the configured feature sets of each series at every bar's close, those with a book also between.
+
+    Between two bars a row of `candles-book-v1` is the last closed bar's columns and those of the book now.
 
     `history` holds the bars before the first live one; with `drivers.REACH` of them the first live row already
     equals the training table's; DataError where they are damaged. With `historical` and `tasks`, bars that were missed while the line was down
@@ -62,9 +64,9 @@ class FeatureEngine:
         }
         self._told: dict[str, int] = {}
         self._books: BookFeatures | None = None
-        if any(schema is not CANDLES_V1 for schema in self._sets):
-            between = BOOK_V1 in self._sets and self._every_ns
-            self._books = BookFeatures(self._series, self._between_bars if between else None)
+        self._of_books = tuple(schema for schema in self._sets if schema is not CANDLES_V1)
+        if self._of_books:
+            self._books = BookFeatures(self._series, self._between_bars if self._every_ns else None)
         self._subscription: str | None = None
         self.calculated = 0
         self.filled = 0
@@ -165,20 +167,29 @@ class FeatureEngine:
         return np.concatenate((values, book)) if schema is CANDLES_BOOK_V1 else book
 
     def _between_bars(self, series: Series, book: Book, received_ns: int) -> None:
-        """Publish the book's features, at most once in `features.book_every_ms`; not while the bus is behind."""
+        """Publish what the book changed, at most once in `features.book_every_ms`; not while the bus is behind."""
         since = received_ns - self._told.get(series.pair, 0)
         if self._bus.backlog or 0 <= since < self._every_ns:
             return
         assert self._books is not None
         self._told[series.pair] = received_ns
-        self._bus.emit(
-            "FEATURES_CALCULATED",
-            FeaturesCalculated(
-                trading_pair=series.pair,
-                exchange=series.venue,
-                timestamp_features_for=received_ns,
-                features=FeatureVector(BOOK_V1, self._books.newest(series.pair, received_ns)),
-                reference_price=mid_price(book),
-            ),
-            source=SOURCE,
-        )
+        newest = self._books.newest(series.pair, received_ns)
+        bars = self._streams[(series.venue, series.pair, series.interval)]
+        for schema in self._of_books:
+            if schema is BOOK_V1:
+                row = newest
+            elif bars.ready and bars.newest is not None:
+                row = np.concatenate((bars.newest, newest))
+            else:
+                continue
+            self._bus.emit(
+                "FEATURES_CALCULATED",
+                FeaturesCalculated(
+                    trading_pair=series.pair,
+                    exchange=series.venue,
+                    timestamp_features_for=received_ns,
+                    features=FeatureVector(schema, row),
+                    reference_price=mid_price(book),
+                ),
+                source=SOURCE,
+            )

@@ -190,6 +190,32 @@ async def test_book_features_come_between_bars_at_most_as_often_as_configured():
     assert last.reference_price == Decimal(float(mid)).scaleb(-1)
 
 
+async def test_between_bars_a_combined_row_is_the_last_bar_and_the_book_now():
+    events, candles = without_bars(book_market(4, 1_500, pace_s=0.2, losses=0, silences=0))
+    past = market(400)
+    past = replace(past, ts=candles.ts[0] + np.arange(-400, 0) * MINUTE_NS)
+    desk = Desk(history=past, sets=["candles-book-v1"], book_every_ms=500)
+    await played(desk, events, candles)
+    closes, closed, between = set((candles.ts + MINUTE_NS).tolist()), None, 0
+    for row in desk.rows:
+        bar, book = np.split(row.features.values, [len(CANDLES_V1)])
+        if row.timestamp_features_for in closes:
+            closed = bar
+            continue
+        between += 1
+        assert closed is not None, "nothing comes before the first bar has closed"
+        assert same_bits(bar, closed)
+        assert np.isfinite(book).any()
+    assert between > 100
+
+
+async def test_between_bars_no_combined_row_comes_before_the_bars_are_warm():
+    events, _ = without_bars(book_market(4, 1_500, pace_s=0.05, losses=0, silences=0))
+    desk = Desk(sets=["candles-book-v1"], book_every_ms=500)
+    await played(desk, events, market(0))
+    assert not desk.rows
+
+
 async def test_a_pair_that_is_not_traded_is_not_listened_to():
     desk = Desk(sets=["book-v1"])
     await desk.engine.start()
