@@ -24,8 +24,16 @@ class StorageError(GalFridayError):
     """The database, lake or artifact store cannot be reached or written."""
 
 
+class LeaseError(StorageError):
+    """The account is, or has become, another engine's: this one may write nothing for it."""
+
+
 class ExchangeError(GalFridayError):
-    """The exchange is unreachable, or refused a request."""
+    """The exchange is unreachable, or refused a request; `code` names the reason where one is known."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class OutcomeUnknownError(GalFridayError):

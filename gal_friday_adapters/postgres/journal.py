@@ -1,22 +1,23 @@
 """The journal in PostgreSQL: append-only, idempotent by (session, kind, key).
 
-`append` is durable when it returns. `note` never waits and never raises: notes are written in batches
+`append` is durable when it returns, and refused where another engine took the account's lease. `note` never waits and never raises: notes are written in batches
 soon after, and counted when they must be dropped. What a session wrote, `read` gives back in order.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
+import psycopg
 from psycopg.types.json import Jsonb
 
 from gal_friday_adapters.postgres.database import Database
-from gal_friday_core.errors import StorageError
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.journal import JournalEntry
 from gal_friday_core.ports import Clock
 
@@ -29,6 +30,12 @@ LINGER_S: Final = 0.25
 
 PAGE: Final = 1_000
 
+PATIENCE_S: Final = 5.0
+"""What is not durable after so long counts as not written, though it may still be."""
+
+STALE_FENCE: Final = "GF001"
+"""The SQLSTATE with which the database refuses the append of a former holder of the lease."""
+
 log = logging.getLogger(__name__)
 
 _BEGIN = """
@@ -40,8 +47,8 @@ on conflict do nothing
 # One statement, so one round trip: the setting holds for its transaction, whatever the server's default.
 _APPEND = """
 with durably as (select set_config('synchronous_commit', 'on', true))
-insert into journal (session, kind, key, ts_ns, record)
-select %(session)s, %(kind)s, %(key)s, %(ts_ns)s, %(record)s from durably
+insert into journal (session, kind, key, ts_ns, record, fence)
+select %(session)s, %(kind)s, %(key)s, %(ts_ns)s, %(record)s, %(fence)s::bigint from durably
 on conflict do nothing
 """
 
@@ -85,15 +92,29 @@ class PostgresJournal:
 
     `written`, `dropped` and `failed_writes` count notes written, notes dropped (the queue was full, or the
     text holds a NUL), and batches that the database refused (they stay queued and are tried again).
+
+    `fence` gives the token of the account's lease, which every append carries; without it appends are not
+    fenced. A session that several runs share, as an account's is, needs one. `patience_s` bounds an append.
     """
 
-    def __init__(self, database: Database, session_id: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        session_id: str,
+        clock: Clock,
+        *,
+        fence: Callable[[], int] | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.session_id = session_id
         self.written = 0
         self.dropped = 0
         self.failed_writes = 0
         self._database = database
         self._clock = clock
+        self._fence = fence
+        self._patience_s = patience_s
+        self._appending: set[asyncio.Task[None]] = set()
         self._notes: deque[Note] = deque()
         self._full = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -127,7 +148,8 @@ class PostgresJournal:
     async def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Durable on return. The same kind and key again change nothing, whatever the record.
 
-        Raises StorageError when the record could not be made durable.
+        Raises StorageError when the record could not be made durable, at the latest after the patience: a
+        database that hangs then may still write it. Raises LeaseError when the fence is out of date.
         """
         values = {
             "session": self.session_id,
@@ -135,9 +157,36 @@ class PostgresJournal:
             "key": key,
             "ts_ns": ts_ns,
             "record": _jsonb(record),
+            "fence": None if self._fence is None else self._fence(),
         }
-        async with self._database.connection() as connection:
-            await connection.execute(_APPEND, values)
+        # Cancelling a statement waits for the server too, so one that hangs is left to itself instead.
+        task = asyncio.create_task(self._append(values), name=f"append {kind}")
+        self._appending.add(task)
+        task.add_done_callback(self._ended)
+        done, _ = await asyncio.wait((task,), timeout=self._patience_s)
+        if not done:
+            raise StorageError(
+                f"the database did not make {kind} {key} durable in {self._patience_s:g} s: it hangs, or its disk does"
+            )
+        task.result()
+
+    async def _append(self, values: Mapping[str, Any]) -> None:
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(_APPEND, values)
+        except StorageError as error:
+            cause = error.__cause__
+            if isinstance(cause, psycopg.Error) and cause.sqlstate == STALE_FENCE:
+                raise LeaseError(
+                    f"another engine has taken over the account: {cause.diag.message_primary}; nothing of this "
+                    "engine is written any more, stop it"
+                ) from error
+            raise
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._appending.discard(task)
+        if not task.cancelled():
+            task.exception()  # told by `append`, where it still waited
 
     def note(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Queue a record for the next batch; a full queue drops and counts it. Needs a running event loop."""
