@@ -3,10 +3,14 @@
 import base64
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+import msgspec
+
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
 from gal_friday_adapters.simulated_kraken.tokens import Tokens
@@ -52,11 +56,14 @@ def simulated_kraken(
     listings: tuple[Listing, ...] = DEMO_LISTINGS,
     markets: Mapping[str, OutsideMarket] | None = None,
     now: Callable[[], int] = time.time_ns,
+    scaled: ScaledTime | None = None,
 ) -> SimulatedKraken:
     """A server that is ready to start, with key `demo` and a funded account; by default over generated markets.
 
-    Raises ConfigError for faults that do not exist.
+    `scaled` is its time instead of `now`; clients of this machine learn it at `/simulation`. Raises
+    ConfigError for faults that do not exist.
     """
+    now = scaled.now_ns if scaled is not None else now
     strikes = WireFaults.parse(faults, seed)
     outside = dict(markets) if markets is not None else generated(listings, seed)
     venue = Venue(seed=seed, start_ns=now(), listings=listings, markets=outside)
@@ -64,4 +71,8 @@ def simulated_kraken(
     histories = {symbol: market.history() for symbol, market in outside.items()}
     past = {symbol: minutes for symbol, minutes in histories.items() if minutes is not None}
     exchange = Exchange(venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past)
-    return SimulatedKraken(exchange, Keyring([ApiKey(KEY, SECRET, account=KEY)]), port=port)
+    about = {
+        "venue_id": str(uuid.uuid4()),
+        "time": msgspec.to_builtins(scaled.anchors) if scaled is not None else None,
+    }
+    return SimulatedKraken(exchange, Keyring([ApiKey(KEY, SECRET, account=KEY)]), port=port, about=about)

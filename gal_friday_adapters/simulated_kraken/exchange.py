@@ -17,13 +17,14 @@ from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.money import ZERO
+from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue import reports
 from gal_friday_core.venue.accounts import Account
 from gal_friday_core.venue.error_texts import REST_RATE_LIMIT, UNAVAILABLE, UNKNOWN_PAIR
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.listings import Listing
 from gal_friday_core.venue.orders import Execution, VenueOrder
-from gal_friday_core.venue.requests import Description, Front, Request, Response
+from gal_friday_core.venue.requests import AddOrder, Description, Front, Request, Response
 from gal_friday_core.venue.updates import ExecutionUpdate
 
 LAST_FILLS = 50
@@ -57,7 +58,8 @@ class Exchange:
         for symbol, minutes in (past or {}).items():
             listing = self.markets[symbol].listing
             self.markets[symbol].bars.seed(past_bars(minutes, listing.price_decimals))
-        self.hub = Hub(self.markets)
+        self.hub = Hub(self.markets, counter=self._counter)
+        self._late: list[tuple[int, str, Request, Front]] = []
 
     def now_ns(self) -> int:
         return self._now()
@@ -67,6 +69,10 @@ class Exchange:
     def advance(self) -> None:
         """Let the market move to the present, and tell whoever listens what happened since the last time."""
         now_ns = self._now()
+        due = sorted((item for item in self._late if item[0] <= now_ns), key=lambda item: item[0])
+        self._late = [item for item in self._late if item[0] > now_ns]
+        for at_ns, account, request, front in due:
+            self._venue.call(account, request, at_ns, front=front)
         self.hub.publish(self._venue.advance(now_ns), now_ns)
 
     def system_status(self) -> str:
@@ -95,11 +101,19 @@ class Exchange:
         return self._venue.max_rate_counter(account)
 
     def trade(self, account: str, request: Request, front: Front) -> Response | None:
-        """Carry out an order request; None where a fault takes the answer of what was carried out."""
+        """Carry out an order request; None where a fault takes the answer of what was carried out, or will be."""
         if self.faults.strikes("reject"):
             return Response(error=UNAVAILABLE)
+        if isinstance(request, AddOrder) and self.faults.strikes("accept_late"):
+            at_ns = self._now() + int(self.faults.late_s() * SECOND_NS)
+            self._late.append((at_ns, account, request, front))
+            return None
         response = self._venue.call(account, request, self._now(), front=front)
         return None if self.faults.strikes("lost_response") else response
+
+    def _counter(self, account: str, order_id: str) -> Decimal | None:
+        order = self._venue.order(account, order_id)
+        return None if order is None else self._venue.rate_counter(account, order.symbol, self._now())
 
     def account_of(self, token: str) -> str | None:
         return self.tokens.account(token, self._now())

@@ -1,7 +1,8 @@
 """Who listens to what, and what each update of the venue becomes on the wire."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from gal_friday_adapters.simulated_kraken import private_feed, public_feed
@@ -28,10 +29,16 @@ ALWAYS_SENT = frozenset(("new", "filled", "canceled", "expired"))
 
 
 class Hub:
-    """Applies updates to the public market and sends them to whoever listens."""
+    """Applies updates to the public market and sends them to whoever listens.
 
-    def __init__(self, markets: dict[str, PairMarket]) -> None:
+    `counter` reads the matching engine's counter of the pair of an account's order.
+    """
+
+    def __init__(
+        self, markets: dict[str, PairMarket], *, counter: Callable[[str, str], Decimal | None]
+    ) -> None:
         self._markets = markets
+        self._counter = counter
         self._listeners: dict[Topic, dict[int, tuple[Session, Subscription]]] = defaultdict(dict)
         self._views: dict[tuple[str, int], BookView] = {}
         self._sessions: dict[int, Session] = {}
@@ -137,7 +144,9 @@ class Hub:
             if not subscription.options.get("order_status", True) and update.exec_type not in ALWAYS_SENT:
                 continue
             entry = entry or private_feed.execution(update)
-            send_private(session, subscription, "update", [entry])
+            counted = {"ratecount": self._counter(update.account, update.order_id)}
+            shown = entry | counted if subscription.options.get("ratecounter") else entry
+            send_private(session, subscription, "update", [shown])
 
     def _balances(self, ledger: Sequence[BalanceUpdate]) -> None:
         """Both sides of a trade share a message."""
@@ -173,15 +182,21 @@ class Hub:
 def send_private(
     session: Session, subscription: Subscription, kind: str, entries: list[dict[str, Any]]
 ) -> None:
-    """A message of a private channel, with the next sequence number of that subscription."""
-    subscription.sequence += 1
-    message = {
-        "channel": subscription.channel,
-        "type": kind,
-        "data": entries,
-        "sequence": subscription.sequence,
-    }
-    session.send(encode(message))
+    """A message of a private channel, with the next sequence number of that subscription.
+
+    Faults say an update twice, each time under a number of its own, or take its number and never say it.
+    """
+    update = kind == "update"
+    for _ in range(2 if update and session.strikes("duplicate") else 1):
+        subscription.sequence += 1
+        message = {
+            "channel": subscription.channel,
+            "type": kind,
+            "data": entries,
+            "sequence": subscription.sequence,
+        }
+        if not (update and session.strikes("sequence_gap")):
+            session.send(encode(message))
 
 
 def _pairs(levels: list[Level]) -> list[PriceLevel]:

@@ -46,8 +46,11 @@ class SimulatedKraken:
         *,
         port: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
+        """`about` is what `/simulation` says: Kraken has no such address, so nobody takes this for it."""
         self.exchange = exchange
+        self._about = dict(about or {})
         self._keyring = keyring
         self._port = port
         self._sleep = sleep
@@ -79,6 +82,7 @@ class SimulatedKraken:
     async def start(self) -> None:
         """Bind and begin. Raises ExchangeError where the port is taken."""
         application = web.Application()
+        application.router.add_get("/simulation", self._answer_about)
         application.router.add_route("*", "/0/public/{method}", self._answer_public)
         application.router.add_post("/0/private/{method}", self._answer_private)
         for path in SOCKET_PATHS:
@@ -117,6 +121,9 @@ class SimulatedKraken:
         while True:
             self.exchange.advance()
             await self._sleep(TICK_S)
+
+    async def _answer_about(self, _: web.Request) -> web.Response:
+        return web.Response(body=encode(self._about), content_type="application/json")
 
     async def _answer_public(self, request: web.Request) -> web.Response:
         values: dict[str, Any] = dict(request.query)

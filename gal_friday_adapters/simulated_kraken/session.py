@@ -63,6 +63,10 @@ class Session:
             self._queue.append(message)
         self._more.set()
 
+    def strikes(self, kind: str) -> bool:
+        """Whether a fault of that kind takes effect here and now."""
+        return self._faults.strikes(kind)
+
     async def write(self) -> None:
         """Send what is queued until the connection ends; a heartbeat after each second without a frame."""
         try:

@@ -46,6 +46,7 @@ class Subscribing:
         if channel in PRIVATE:
             subscription = Subscription(channel, account=self._account(fields))
             subscription.options["order_status"] = fields.flag("order_status", default=True)
+            subscription.options["ratecounter"] = fields.flag("ratecounter", default=False)
             return [act(session, subscription)]
         if channel == "instrument":
             return [act(session, Subscription(channel))]

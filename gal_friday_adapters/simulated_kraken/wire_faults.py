@@ -1,8 +1,8 @@
 """Which faults the simulated exchange shows, how often, and when: decided by a seed.
 
-`disconnect`, `half_open` and `checksum` are chances per websocket frame, `lost_response`, `reject` and
-`rate_limit` chances per order or private request; `delay` is the mean delay of a frame in seconds
-(exponentially distributed).
+`disconnect`, `half_open` and `checksum` are chances per websocket frame, `duplicate` and `sequence_gap` per
+message of a private channel, `lost_response`, `accept_late`, `reject` and `rate_limit` per order or private
+request; `delay` is the mean delay of a frame in seconds (exponentially distributed).
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,13 @@ import numpy as np
 
 from gal_friday_core.errors import ConfigError
 
-CHANCES = ("disconnect", "half_open", "checksum", "lost_response", "reject", "rate_limit")
+CHANCES = (
+    *("disconnect", "half_open", "checksum", "duplicate", "sequence_gap"),
+    *("lost_response", "accept_late", "reject", "rate_limit"),
+)
 DELAY = "delay"
+LATEST_S = 3.0
+"""An order that is accepted late waits up to so long: inside the deadlines that clients give, and beyond."""
 LONGEST_DELAY_S = 60.0
 
 
@@ -43,6 +48,10 @@ class WireFaults:
     def delay_s(self) -> float:
         mean = self._rates.get(DELAY, 0.0)
         return min(float(self._random.exponential(mean)), LONGEST_DELAY_S) if mean else 0.0
+
+    def late_s(self) -> float:
+        """How much later than its request an order is taken that is accepted late."""
+        return float(self._random.uniform(0.0, LATEST_S))
 
     def set(self, kind: str, rate: float) -> None:
         """Change one rate while the exchange runs; 0 switches the fault off."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,8 +18,9 @@ app = typer.Typer(help="Run a simulated Kraken.", no_args_is_help=True)
 FaultsOption = Annotated[
     str,
     typer.Option(
-        help="Faults by seed: disconnect, half_open, checksum (chance per websocket frame), lost_response, "
-        "reject, rate_limit (chance per order request), delay (mean seconds), such as "
+        help="Faults by seed: disconnect, half_open, checksum (chance per websocket frame), duplicate, "
+        "sequence_gap (per private message), lost_response, accept_late, reject, rate_limit (per order "
+        "request), delay (mean seconds), such as "
         "checksum=0.01,delay=0.05.",
     ),
 ]
@@ -41,7 +42,19 @@ def serve(
     ] = 8600,
     seed: Annotated[int, typer.Option(min=0, help="Decides market, ids and faults.")] = 1,
     faults: FaultsOption = "",
+    tier: Annotated[
+        Literal["starter", "intermediate", "pro"], typer.Option(help="The account's, which sets its limits.")
+    ] = "pro",
     session: SessionOption = None,
+    candles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Trade around these recorded one-minute candles, at their own time.", show_default=False
+        ),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000, help="Seconds of the market that pass in one of yours.")
+    ] = 1.0,
     seconds: Annotated[
         float | None, typer.Option(min=0, help="End by itself after so long; without it, on Ctrl-C.")
     ] = None,
@@ -51,14 +64,11 @@ def serve(
 
     Key `demo`, secret the base64 of `demo-secret`. Third-party clients need only other URLs.
     """
-    from gal_friday_adapters.simulated_kraken.demo import simulated_kraken
-    from gal_friday_adapters.simulated_kraken.recording import recorded_markets
+    from gal_friday_live.simulated_venue import Simulation, simulated_server
 
-    if session is None:
-        server = simulated_kraken(seed=seed, port=port, faults=faults)
-    else:
-        listings, markets = recorded_markets(session)
-        server = simulated_kraken(seed=seed, port=port, faults=faults, listings=listings, markets=markets)
+    server = simulated_server(
+        Simulation(session=session, candles=candles, speed=speed, faults=faults, seed=seed), port=port
+    ).server
     asyncio.run(_serve(server, seconds, as_json=as_json))
 
 

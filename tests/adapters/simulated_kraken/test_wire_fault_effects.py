@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 import aiohttp
 import pytest
@@ -120,3 +121,55 @@ def test_delayed_frames_arrive_whole_and_in_order():
     with running(exchange("delay=0.01")) as kraken:
         asyncio.run(listen(kraken))
         assert requests.get(f"{kraken.url}/0/public/Time", timeout=10).json()["error"] == []
+
+
+async def placed(kraken, served, fault: str) -> tuple[list[int], list[str]]:
+    """Sequence numbers and kinds of what is told of one order, from its snapshot on, under a fault."""
+    async with connected(kraken) as socket:
+        user = User(key=KEY, secret=SECRET, url=kraken.url)
+        token = await asyncio.to_thread(user.request, "POST", "/0/private/GetWebSocketsToken")
+        await socket.answer("subscribe", channel="executions", token=token["token"], ratecounter=True)
+        await socket.channel("executions")
+        served.faults.set(fault, 1)
+        trade = Trade(key=KEY, secret=SECRET, url=kraken.url)
+        await asyncio.to_thread(trade.create_order, **ORDER)
+        served.faults.set(fault, 0)
+        await asyncio.to_thread(trade.cancel_all_orders)
+        await socket.hear(
+            lambda message: (
+                message.get("channel") == "executions" and message["data"][0]["exec_type"] == "canceled"
+            )
+        )
+    told = [message for message in socket.heard if message.get("channel") == "executions"]
+    assert all(message["data"][0]["ratecount"] > 0 for message in told if message["type"] == "update")
+    return [message["sequence"] for message in told], [
+        message["data"][0]["exec_type"] for message in told if message["type"] == "update"
+    ]
+
+
+def test_duplicate_says_a_private_update_twice_under_two_numbers():
+    served = exchange()
+    with running(served) as kraken:
+        sequences, kinds = asyncio.run(placed(kraken, served, "duplicate"))
+    assert kinds == ["pending_new", "pending_new", "new", "new", "canceled"]
+    assert sequences == [1, 2, 3, 4, 5, 6]
+
+
+def test_sequence_gap_takes_the_number_of_an_update_that_is_never_said():
+    served = exchange()
+    with running(served) as kraken:
+        sequences, kinds = asyncio.run(placed(kraken, served, "sequence_gap"))
+    assert kinds == ["canceled"]
+    assert sequences == [1, 4]
+
+
+def test_accept_late_takes_an_order_after_its_connection_broke():
+    served = exchange("accept_late=1")
+    with running(served) as kraken:
+        with pytest.raises(requests.ConnectionError):
+            Trade(key=KEY, secret=SECRET, url=kraken.url).create_order(**ORDER)
+        deadline = time.monotonic() + 10
+        while not served.orders(KEY) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (order,) = served.orders(KEY)
+        assert order.is_open
