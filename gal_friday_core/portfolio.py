@@ -1,13 +1,14 @@
 """Cash, positions, profit and drawdown, exact to the last booked digit.
 
-`Portfolio.apply` books each fill once; `mark` tells it prices; `state` gives a frozen value. The
-invariant, which holds after every call and is tested as such:
+`Portfolio.apply` books each fill once, `credit` each flow of money once; `mark` tells it prices; `state`
+gives a frozen value. The invariant, which holds after every call and is tested as such:
 
     cash + sum(cost of positions) == deposits + realised profit - fees
 
-Drawdown is measured from the highest equity of the running day (turning at 00:00 UTC), of the week
-(Monday) and of all time; a period begins with the equity carried into it. Deposits and withdrawals are
-cash flows, not profit: they move the peaks in proportion, so that no drawdown changes by them.
+A fee taken in the base asset is what is not received: a buy of 1 with a fee of 0.001 in base leaves 0.999.
+It is counted as a fee at the price of the fill. Deposits and withdrawals are cash flows, not profit: they
+move the peaks in proportion, so that no drawdown changes by them. Coins that came without a trade are
+taken in at the mark: what somebody else paid for them is not known.
 """
 
 from collections.abc import Mapping
@@ -15,89 +16,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from gal_friday_core.account import Flow
+from gal_friday_core.drawdown import Peaks
 from gal_friday_core.errors import ContractError
-from gal_friday_core.money import ZERO, ratio, round_cash, share_of, value_of
+from gal_friday_core.money import ZERO, ratio, round_cash, value_of
 from gal_friday_core.payloads import ExecutionReport
-from gal_friday_core.times import DAY_NS, to_iso
+from gal_friday_core.positions import Position
+from gal_friday_core.times import to_iso
 
-_WEEK_NS = 7 * DAY_NS
-_TO_MONDAY_NS = 3 * DAY_NS  # 1970-01-01 was a Thursday
-_ALL = Decimal(1)
+__all__ = [
+    "Applied",
+    "Credited",
+    "Duplicate",
+    "Mark",
+    "Portfolio",
+    "PortfolioState",
+    "Position",
+    "PositionState",
+]
+
 _SHOWN = Decimal("0.0001")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """What is held of one pair: signed quantity in base units, `cost` what its entry was worth in quote.
-
-    `realized` is profit before fees on what was closed, `fees` all that was paid on the pair.
-    """
-
-    quantity: Decimal = ZERO
-    cost: Decimal = ZERO
-    realized: Decimal = ZERO
-    fees: Decimal = ZERO
-    opened_at: int | None = None
-
-    @property
-    def average_entry_price(self) -> Decimal:
-        """Zero where nothing is held."""
-        return ratio(self.cost, self.quantity) if self.quantity else ZERO
-
-    def after(self, quantity: Decimal, price: Decimal, fee: Decimal, ts_ns: int) -> "Position":
-        """The position once a fill of signed `quantity` is booked, at average cost.
-
-        A fill against the position closes first and opens the other way with the rest: a fill is a
-        fact, and an oversold position must be seen, not refused.
-        """
-        value = value_of(quantity, price)
-        closing = _closing(self.quantity, quantity)
-        closed_value = share_of(value, closing, quantity) if closing else ZERO
-        closed_cost = share_of(self.cost, -closing, self.quantity) if closing else ZERO
-        held = self.quantity + quantity
-        same_side = self.quantity * held > 0
-        return Position(
-            quantity=held,
-            cost=self.cost - closed_cost + value - closed_value,
-            realized=self.realized - closed_value - closed_cost,
-            fees=self.fees + fee,
-            opened_at=None if not held else self.opened_at if same_side else ts_ns,
-        )
-
-
-def _closing(held: Decimal, traded: Decimal) -> Decimal:
-    """The signed part of `traded` that closes what is held."""
-    if held * traded >= 0:
-        return ZERO
-    return traded if abs(traded) <= abs(held) else -held
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """The highest equity of the running period; `length_ns` None means of all time."""
-
-    length_ns: int | None
-    period: int
-    equity: Decimal
-
-    def seen(self, ts_ns: int, before: Decimal, now: Decimal) -> "Peak":
-        """The peak after equity went from `before` to `now` at `ts_ns`; time never runs back here."""
-        period = self._period(ts_ns)
-        if period <= self.period and now <= self.equity:
-            return self
-        carried = before if period > self.period else self.equity
-        return Peak(self.length_ns, max(period, self.period), max(carried, now))
-
-    def drawdown(self, equity: Decimal) -> Decimal:
-        """Fraction lost since the peak: 0 at it, 1 or more where nothing is left."""
-        if self.equity <= equity:
-            return ZERO
-        return ratio(self.equity - equity, self.equity) if self.equity > 0 else _ALL
-
-    def _period(self, ts_ns: int) -> int:
-        if self.length_ns is None:
-            return 0
-        return (ts_ns + (_TO_MONDAY_NS if self.length_ns == _WEEK_NS else 0)) // self.length_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +107,37 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class Duplicate:
-    """This fill was booked before; nothing changed."""
+class Credited:
+    """A flow was booked: what it is worth in quote currency. `pair` is None for quote currency itself."""
 
-    execution_id: str
+    flow_id: str
+    pair: str | None
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """This fill or flow was booked before; nothing changed."""
+
+    key: str
 
 
 @dataclass(slots=True)
-class _Mark:
+class Mark:
+    """The price that a pair is valued at, and when it was that."""
+
     price: Decimal
     ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Fill:
+    """What a fill takes in: signed quantity and its signed value, the fee in quote currency."""
+
+    quantity: Decimal
+    value: Decimal
+    fee: Decimal
+    price: Decimal
 
 
 @dataclass(slots=True)
@@ -192,60 +151,94 @@ class Portfolio:
     cash: Decimal
     started_ns: int
     positions: dict[str, Position] = field(default_factory=dict, init=False)
+    marks: dict[str, Mark] = field(default_factory=dict, init=False)
     deposits: Decimal = field(default=ZERO, init=False)
-    _booked: set[str] = field(default_factory=set, init=False)
-    _marks: dict[str, _Mark] = field(default_factory=dict, init=False)
+    peaks: Peaks = field(init=False)
+    now_ns: int = field(default=0, init=False)
+    executions: set[str] = field(default_factory=set, init=False)
+    flows: set[str] = field(default_factory=set, init=False)
     _equity: Decimal = field(default=ZERO, init=False)
-    _now_ns: int = field(default=0, init=False)
-    _peaks: dict[str, Peak] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.cash = self.deposits = self._equity = round_cash(self.cash)
-        self._now_ns = self.started_ns
-        for name, length in (("daily", DAY_NS), ("weekly", _WEEK_NS), ("total", None)):
-            self._peaks[name] = Peak(length, 0, self.cash).seen(self.started_ns, self.cash, self.cash)
+        self.now_ns = self.started_ns
+        self.peaks = Peaks(self.started_ns, self.cash)
 
     def apply(self, report: ExecutionReport) -> Applied | Duplicate | None:
         """Book the fill that the report carries, once; None where it carries none.
 
-        Raises ContractError where the fill is incomplete, or priced or charged in another currency.
+        Raises ContractError where the fill is incomplete, priced in another currency, or charged in an
+        asset that is neither base nor quote.
         """
         if report.execution_id is None:
             return None
-        if report.execution_id in self._booked:
+        if report.execution_id in self.executions:
             return Duplicate(report.execution_id)
-        quantity, price, fee = self._fill(report)
+        fill = _fill_of(report, self.quote)
         before = self.positions.get(report.trading_pair, Position())
-        after = before.after(quantity, price, fee, report.timestamp_exchange)
-        cash_change = -value_of(quantity, price) - fee
-        self._booked.add(report.execution_id)
+        after = before.after(fill.quantity, fill.value, fill.fee, report.timestamp_exchange)
+        cash_change = -fill.value - fill.fee
+        self.executions.add(report.execution_id)
         self.positions[report.trading_pair] = after
         self.cash += cash_change
-        if report.trading_pair not in self._marks:
-            self._marks[report.trading_pair] = _Mark(price, report.timestamp_exchange)
+        if report.trading_pair not in self.marks:
+            self.marks[report.trading_pair] = Mark(fill.price, report.timestamp_exchange)
         self._observe(report.timestamp_exchange)
         realized = after.realized - before.realized
         return Applied(report.execution_id, report.trading_pair, after, cash_change, realized)
 
     def mark(self, pair: str, price: Decimal, ts_ns: int) -> None:
         """Value the pair at this price from now on; a mark older than the present one is ignored."""
-        known = self._marks.get(pair)
+        known = self.marks.get(pair)
         if known is not None and ts_ns < known.ts_ns:
             return
-        self._marks[pair] = _Mark(price, ts_ns)
+        self.marks[pair] = Mark(price, ts_ns)
         self._observe(ts_ns)
+
+    def credit(self, flow: Flow, price: Decimal | None = None) -> Credited | Duplicate:
+        """Book money that came or went without a trade, once.
+
+        Quote currency moves cash; any other asset moves the position of its pair, at its mark or else at
+        `price`. Raises ContractError where a coin has neither.
+        """
+        if flow.flow_id in self.flows:
+            return Duplicate(flow.flow_id)
+        if flow.asset == self.quote:
+            credited = Credited(flow.flow_id, None, round_cash(flow.amount))
+            self.flow(flow.amount, flow.timestamp)
+        else:
+            pair = f"{flow.asset}/{self.quote}"
+            credited = Credited(flow.flow_id, pair, self._in_kind(pair, flow.amount, price, flow.timestamp))
+        self.flows.add(flow.flow_id)
+        return credited
 
     def flow(self, amount: Decimal, ts_ns: int) -> None:
         """A deposit, or a withdrawal where negative: it changes equity but no drawdown."""
         amount = round_cash(amount)
         self._observe(ts_ns)
-        before = self._equity
         self.cash += amount
+        self._deposited(amount)
+
+    def _in_kind(self, pair: str, quantity: Decimal, price: Decimal | None, ts_ns: int) -> Decimal:
+        """Coins came or went: profit on what went is realised at the mark, and nothing is earned by what came."""
+        if price is not None:
+            self.mark(pair, price, ts_ns)
+        if pair not in self.marks:
+            raise ContractError(f"{quantity} of {pair} came without a trade, and no price of it is known yet")
+        self._observe(ts_ns)
+        before = self._equity
+        value = value_of(quantity, self.marks[pair].price)
+        self.positions[pair] = self.positions.get(pair, Position()).after(quantity, value, ZERO, ts_ns)
+        self.deposits += value
+        self._equity = self._valued()
+        self.peaks.scale(before, self._equity)
+        return value
+
+    def _deposited(self, amount: Decimal) -> None:
+        before = self._equity
         self.deposits += amount
         self._equity = before + amount
-        for name, peak in self._peaks.items():
-            scaled = ratio(peak.equity * self._equity, before) if before > 0 else self._equity
-            self._peaks[name] = Peak(peak.length_ns, peak.period, scaled)
+        self.peaks.scale(before, self._equity)
 
     @property
     def equity(self) -> Decimal:
@@ -255,16 +248,24 @@ class Portfolio:
     @property
     def total_drawdown(self) -> Decimal:
         """Fraction lost since the highest equity ever seen; no shorter period has lost more."""
-        return self._peaks["total"].drawdown(self._equity)
+        return self.peaks.total(self._equity)
+
+    def balances(self) -> dict[str, Decimal]:
+        """What of each asset the account must hold by these books."""
+        return {self.quote: self.cash} | {
+            pair.partition("/")[0]: position.quantity for pair, position in self.positions.items()
+        }
+
+    def revalue(self) -> None:
+        """Take in marks, positions and cash that were set from outside, as a restore does."""
+        self._equity = self._valued()
 
     def state(self, now_ns: int) -> PortfolioState:
         """The portfolio as of now; changes nothing."""
-        now_ns = max(now_ns, self._now_ns)
+        now_ns = max(now_ns, self.now_ns)
         equity = self.equity
         positions = {pair: self._position(pair) for pair in self.positions if self.positions[pair].quantity}
-        drawdown = {
-            name: peak.seen(now_ns, equity, equity).drawdown(equity) for name, peak in self._peaks.items()
-        }
+        drawdown = self.peaks.drawdowns(now_ns, equity)
         exposure = sum((abs(position.market_value) for position in positions.values()), ZERO)
         return PortfolioState(
             timestamp_ns=now_ns,
@@ -281,36 +282,20 @@ class Portfolio:
             fees=sum((position.fees for position in self.positions.values()), ZERO),
         )
 
-    def _fill(self, report: ExecutionReport) -> tuple[Decimal, Decimal, Decimal]:
-        """Signed quantity, price and fee of the report's fill."""
-        quantity, price, fee = report.last_quantity, report.last_price, report.commission
-        if quantity is None or price is None or fee is None or quantity <= 0 or price <= 0:
-            raise ContractError(
-                f"fill {report.execution_id} of {report.client_order_id}: last_quantity, last_price and "
-                "commission must all be given, the first two positive"
-            )
-        if report.trading_pair.partition("/")[2] != self.quote or report.commission_asset != self.quote:
-            raise ContractError(
-                f"fill {report.execution_id} of {report.trading_pair} with its fee in "
-                f"{report.commission_asset}: this portfolio counts in {self.quote}"
-            )
-        return (quantity if report.side == "BUY" else -quantity), price, round_cash(fee)
-
     def _observe(self, ts_ns: int) -> None:
         before, equity = self._equity, self._valued()
-        self._now_ns = max(self._now_ns, ts_ns)
+        self.now_ns = max(self.now_ns, ts_ns)
         if equity == before:
             return  # the common bar, on which nothing is held: a period may turn, but is carried in later
         self._equity = equity
-        for name, peak in self._peaks.items():
-            self._peaks[name] = peak.seen(self._now_ns, before, equity)
+        self.peaks.observe(self.now_ns, before, equity)
 
     def _valued(self) -> Decimal:
         return self.cash + sum((self._value(pair) for pair in self.positions), ZERO)
 
     def _value(self, pair: str) -> Decimal:
         quantity = self.positions[pair].quantity
-        return value_of(quantity, self._marks[pair].price) if quantity else ZERO
+        return value_of(quantity, self.marks[pair].price) if quantity else ZERO
 
     def _position(self, pair: str) -> PositionState:
         position, value = self.positions[pair], self._value(pair)
@@ -320,11 +305,37 @@ class Portfolio:
             quote_asset=quote,
             quantity=position.quantity,
             average_entry_price=position.average_entry_price,
-            mark_price=self._marks[pair].price,
+            mark_price=self.marks[pair].price,
             market_value=value,
             unrealized_pnl=value - position.cost,
             opened_at=position.opened_at,
         )
+
+
+def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
+    """What the report's fill takes in, once a fee in base is netted into it."""
+    quantity, price, fee = report.last_quantity, report.last_price, report.commission
+    if quantity is None or price is None or fee is None or quantity <= 0 or price <= 0:
+        raise ContractError(
+            f"fill {report.execution_id} of {report.client_order_id}: last_quantity, last_price and "
+            "commission must all be given, the first two positive"
+        )
+    base, _, priced_in = report.trading_pair.partition("/")
+    if priced_in != quote or (fee and report.commission_asset not in (base, quote)):
+        raise ContractError(
+            f"fill {report.execution_id} of {report.trading_pair} with its fee in "
+            f"{report.commission_asset}: this portfolio counts in {quote}"
+        )
+    sign = 1 if report.side == "BUY" else -1
+    value = value_of(sign * quantity, price)
+    if not fee or report.commission_asset == quote:
+        return _Fill(sign * quantity, value, round_cash(fee), price)
+    if fee >= quantity:
+        raise ContractError(
+            f"fill {report.execution_id} of {report.trading_pair}: a fee of {fee} {base} on {quantity}"
+        )
+    charged = value_of(fee, price)
+    return _Fill(sign * quantity - fee, value - charged, charged, price)
 
 
 def _position_dict(position: PositionState) -> dict[str, str]:

@@ -7,11 +7,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from gal_friday_core.account import Flow
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import CENT
-from gal_friday_core.portfolio import Applied, Duplicate, Portfolio
+from gal_friday_core.portfolio import Applied, Credited, Duplicate, Portfolio
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import DAY_NS, from_iso
 from tests.core.trading import PAIR, fill, order
@@ -77,7 +78,8 @@ def test_sale_beyond_the_position_is_seen_as_a_short(portfolio):
 @pytest.mark.parametrize(
     "wrong",
     [
-        fill("a", "BUY", "1", "100", fee_asset="BTC"),
+        fill("a", "BUY", "1", "100", "0.1", fee_asset="ETH"),
+        fill("a", "BUY", "1", "100", "1", fee_asset="BTC"),
         fill("a", "BUY", "1", "100", pair="ETH/EUR", fee_asset="EUR"),
         fill("a", "BUY", "0", "100"),
         fill("a", "BUY", "1", "-1"),
@@ -87,6 +89,55 @@ def test_fill_that_cannot_be_booked_is_refused_whole(portfolio, wrong):
     with pytest.raises(ContractError, match="a#1"):
         portfolio.apply(wrong)
     assert (portfolio.cash, portfolio.positions) == (1000, {})
+
+
+def test_fee_in_base_is_what_a_buy_does_not_receive(portfolio):
+    applied = portfolio.apply(fill("a", "BUY", "2", "100", "0.01", ts=MONDAY, fee_asset="BTC"))
+    assert (applied.position.quantity, applied.position.cost) == (Decimal("1.99"), 199)
+    assert (applied.position.fees, applied.cash_change) == (1, -200)
+    assert portfolio.equity == 999
+
+
+def test_fee_in_base_is_sold_with_a_sale(portfolio):
+    portfolio.apply(fill("a", "BUY", "2", "100", ts=MONDAY))
+    applied = portfolio.apply(fill("b", "SELL", "1", "110", "0.1", ts=MONDAY + 1, fee_asset="BTC"))
+    assert (applied.position.quantity, applied.position.cost) == (Decimal("0.9"), 90)
+    assert (applied.position.fees, applied.realized, applied.cash_change) == (11, 11, 110)
+
+
+def deposit(key, asset, amount, ts=MONDAY):
+    return Flow(flow_id=key, kind="DEPOSIT", asset=asset, amount=Decimal(amount), timestamp=ts)
+
+
+def test_flow_is_booked_once(portfolio):
+    assert portfolio.credit(deposit("F1", "USD", "500")) == Credited("F1", None, Decimal(500))
+    assert portfolio.credit(deposit("F1", "USD", "500")) == Duplicate("F1")
+    assert (portfolio.cash, portfolio.deposits) == (1500, 1500)
+
+
+def test_coins_that_came_without_a_trade_are_taken_in_at_the_mark_and_are_no_profit(portfolio):
+    portfolio.mark(PAIR, Decimal(200), MONDAY)
+    assert portfolio.credit(deposit("F1", "BTC", "2")) == Credited("F1", PAIR, Decimal(400))
+    state = portfolio.state(MONDAY)
+    assert (state.total_equity, state.cash, state.unrealized_pnl, state.realized_pnl) == (1400, 1000, 0, 0)
+    assert state.positions[PAIR].average_entry_price == 200
+    assert drawdowns(portfolio, MONDAY) == (0, 0, 0)
+
+
+def test_coins_that_left_realise_their_profit_and_are_no_loss(portfolio):
+    portfolio.apply(fill("a", "BUY", "2", "100", ts=MONDAY))
+    portfolio.mark(PAIR, Decimal(150), MONDAY + 1)
+    portfolio.credit(deposit("F1", "BTC", "-1", MONDAY + 2))
+    state = portfolio.state(MONDAY + 2)
+    assert (state.realized_pnl, state.unrealized_pnl, state.total_equity) == (50, 50, 950)
+    assert (portfolio.deposits, state.total_drawdown) == (850, 0)
+
+
+def test_coins_without_a_price_are_refused_whole(portfolio):
+    with pytest.raises(ContractError, match="no price"):
+        portfolio.credit(deposit("F1", "BTC", "2"))
+    assert (portfolio.positions, portfolio.flows) == ({}, set())
+    assert isinstance(portfolio.credit(deposit("F1", "BTC", "2"), Decimal(100)), Credited)
 
 
 def drawdowns(portfolio, ts):

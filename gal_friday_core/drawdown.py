@@ -1,0 +1,89 @@
+"""Losses since the highest equity of the running day, of the week, and of all time.
+
+Days turn at 00:00 UTC, weeks on Monday; a period begins with the equity carried into it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+
+from gal_friday_core.money import ZERO, ratio
+from gal_friday_core.times import DAY_NS
+
+_WEEK_NS = 7 * DAY_NS
+_TO_MONDAY_NS = 3 * DAY_NS  # 1970-01-01 was a Thursday
+_ALL = Decimal(1)
+_LENGTHS: dict[str, int | None] = {"daily": DAY_NS, "weekly": _WEEK_NS, "total": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The highest equity of the running period; `length_ns` None means of all time."""
+
+    length_ns: int | None
+    period: int
+    equity: Decimal
+
+    def seen(self, ts_ns: int, before: Decimal, now: Decimal) -> "Peak":
+        """The peak after equity went from `before` to `now` at `ts_ns`; time never runs back here."""
+        period = self._period(ts_ns)
+        if period <= self.period and now <= self.equity:
+            return self
+        carried = before if period > self.period else self.equity
+        return Peak(self.length_ns, max(period, self.period), max(carried, now))
+
+    def drawdown(self, equity: Decimal) -> Decimal:
+        """Fraction lost since the peak: 0 at it, 1 or more where nothing is left."""
+        if self.equity <= equity:
+            return ZERO
+        return ratio(self.equity - equity, self.equity) if self.equity > 0 else _ALL
+
+    def _period(self, ts_ns: int) -> int:
+        if self.length_ns is None:
+            return 0
+        return (ts_ns + (_TO_MONDAY_NS if self.length_ns == _WEEK_NS else 0)) // self.length_ns
+
+
+class Peaks:
+    """The three peaks of one account."""
+
+    __slots__ = ("_peaks",)
+
+    def __init__(self, started_ns: int, equity: Decimal) -> None:
+        self._peaks = {
+            name: Peak(length, 0, equity).seen(started_ns, equity, equity)
+            for name, length in _LENGTHS.items()
+        }
+
+    def observe(self, ts_ns: int, before: Decimal, now: Decimal) -> None:
+        """Equity went from `before` to `now`."""
+        for name, peak in self._peaks.items():
+            self._peaks[name] = peak.seen(ts_ns, before, now)
+
+    def scale(self, before: Decimal, now: Decimal) -> None:
+        """Money came or went: the peaks move in proportion, so that no drawdown changes by it."""
+        for name, peak in self._peaks.items():
+            scaled = ratio(peak.equity * now, before) if before > 0 else now
+            self._peaks[name] = Peak(peak.length_ns, peak.period, scaled)
+
+    def drawdowns(self, ts_ns: int, equity: Decimal) -> dict[str, Decimal]:
+        """Fractions lost, by `daily`, `weekly` and `total`, as of this time; changes nothing."""
+        return {name: peak.seen(ts_ns, equity, equity).drawdown(equity) for name, peak in self._peaks.items()}
+
+    def total(self, equity: Decimal) -> Decimal:
+        """Fraction lost since the highest equity ever; no shorter period has lost more."""
+        return self._peaks["total"].drawdown(equity)
+
+    def as_record(self) -> dict[str, list[Any]]:
+        """Period number and equity of each, for the journal."""
+        return {name: [peak.period, peak.equity] for name, peak in self._peaks.items()}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, list[Any]]) -> Self:
+        """What `as_record` said, read back from JSON."""
+        peaks = cls(0, ZERO)
+        for name, length in _LENGTHS.items():
+            period, equity = record[name]
+            peaks._peaks[name] = Peak(length, int(period), Decimal(equity))
+        return peaks

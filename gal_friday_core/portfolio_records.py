@@ -1,0 +1,130 @@
+"""The portfolio in the journal: what each record says, and the books made again from them.
+
+FILL and CASH_FLOW carry the account as it stood after them, so that the last of each pair is enough; EQUITY
+is noted with each bar while something is held, and may be lost with the process: what it adds is marks and
+peaks. Reading all three in the order written gives the books that wrote them.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from gal_friday_core.account import Flow
+from gal_friday_core.drawdown import Peaks
+from gal_friday_core.journal import JournalEntry
+from gal_friday_core.payloads import ExecutionReport
+from gal_friday_core.portfolio import Applied, Credited, Mark, Portfolio, Position
+
+FILL, CASH_FLOW, EQUITY = "FILL", "CASH_FLOW", "EQUITY"
+KINDS = (FILL, CASH_FLOW, EQUITY)
+
+Record = dict[str, Any]
+
+
+def fill_record(portfolio: Portfolio, report: ExecutionReport, booked: Applied) -> Record:
+    """One record of a fill with position and cash after it."""
+    return {
+        "signal_id": report.signal_id,
+        "client_order_id": report.client_order_id,
+        "side": report.side,
+        "order_type": report.order_type,
+        "quantity": report.last_quantity,
+        "price": report.last_price,
+        "fee": report.commission,
+        "fee_asset": report.commission_asset,
+        "realized": booked.realized,
+    } | _account(portfolio, booked.pair)
+
+
+def flow_record(portfolio: Portfolio, flow: Flow, credited: Credited) -> Record:
+    """One record of money that came or went; `value` in quote currency."""
+    return {
+        "kind": flow.kind,
+        "asset": flow.asset,
+        "amount": flow.amount,
+        "value": credited.value,
+    } | _account(portfolio, credited.pair)
+
+
+def equity_record(portfolio: Portfolio) -> Record:
+    """What marks have changed: the prices that positions are valued at, and the peaks."""
+    return {
+        "equity": portfolio.equity,
+        "marks": {pair: [mark.price, mark.ts_ns] for pair, mark in portfolio.marks.items()},
+        "peaks": portfolio.peaks.as_record(),
+        "now_ns": portfolio.now_ns,
+    }
+
+
+class PortfolioRestorer:
+    """Takes the journal's entries in the order written; `portfolio` is what wrote them.
+
+    `entries` counts those taken; with none the books are as new.
+    """
+
+    def __init__(self, quote: str, now_ns: int) -> None:
+        self.portfolio = Portfolio(quote, Decimal(0), now_ns)
+        self.entries = 0
+        self._last: Mapping[str, Any] | None = None
+
+    def take(self, entry: JournalEntry) -> None:
+        """Entries of other kinds are left alone."""
+        if entry.kind not in KINDS:
+            return
+        self.entries += 1
+        record, portfolio = entry.record, self.portfolio
+        if entry.kind == EQUITY:
+            portfolio.marks |= {
+                pair: Mark(Decimal(price), int(ts_ns)) for pair, (price, ts_ns) in record["marks"].items()
+            }
+        else:
+            (portfolio.executions if entry.kind == FILL else portfolio.flows).add(entry.key)
+            self._account(record)
+        self._last = record
+
+    def finish(self) -> Portfolio:
+        """The books, valued."""
+        if self._last is not None:
+            self.portfolio.peaks = Peaks.from_record(self._last["peaks"])
+            self.portfolio.now_ns = int(self._last["now_ns"])
+        self.portfolio.revalue()
+        return self.portfolio
+
+    def _account(self, record: Mapping[str, Any]) -> None:
+        portfolio = self.portfolio
+        portfolio.cash = Decimal(record["cash"])
+        portfolio.deposits = Decimal(record["deposits"])
+        pair = record["pair"]
+        if pair is None:
+            return
+        portfolio.positions[pair] = Position(
+            quantity=Decimal(record["position_quantity"]),
+            cost=Decimal(record["position_cost"]),
+            realized=Decimal(record["position_realized"]),
+            fees=Decimal(record["position_fees"]),
+            opened_at=record["opened_at"],
+        )
+        portfolio.marks[pair] = Mark(Decimal(record["mark_price"]), int(record["mark_ns"]))
+
+
+def _account(portfolio: Portfolio, pair: str | None) -> Record:
+    """Cash and peaks, and of the pair, where it is one, position and mark."""
+    record: Record = {
+        "pair": pair,
+        "cash": portfolio.cash,
+        "deposits": portfolio.deposits,
+        "peaks": portfolio.peaks.as_record(),
+        "now_ns": portfolio.now_ns,
+    }
+    if pair is None:
+        return record
+    position, mark = portfolio.positions[pair], portfolio.marks[pair]
+    return record | {
+        "position_quantity": position.quantity,
+        "position_cost": position.cost,
+        "position_realized": position.realized,
+        "position_fees": position.fees,
+        "opened_at": position.opened_at,
+        "mark_price": mark.price,
+        "mark_ns": mark.ts_ns,
+    }
