@@ -1,15 +1,14 @@
-"""Who may call: API keys, the signature over path, nonce and body, and the nonce that only grows.
+"""Who may call: API keys, their signatures, and the nonce that only grows.
 
-Signature: base64(HMAC-SHA512(secret, path + SHA256(nonce + body))), as Kraken's REST authentication guide
-gives it. The nonce is an unsigned 64-bit number, strictly greater than the last one that was accepted
-for the key.
+The nonce is an unsigned 64-bit number, strictly greater than the last one that was accepted for the key.
 """
 
 import base64
 import binascii
-import hashlib
 import hmac
 from dataclasses import dataclass, field
+
+from gal_friday_core.kraken.signing import sign
 
 INVALID_KEY = "EAPI:Invalid key"
 INVALID_SIGNATURE = "EAPI:Invalid signature"
@@ -18,13 +17,6 @@ LOCKED_OUT = "EGeneral:Temporary lockout"
 NONCE_LIMIT = 1 << 64
 FAILURES_TO_LOCKOUT = 20
 LOCKOUT_NS = 60_000_000_000
-
-
-def sign(path: str, nonce: str, body: bytes, secret: str) -> str:
-    """The `API-Sign` header of a request. `secret` is base64; `body` the exact bytes sent."""
-    digest = hashlib.sha256(nonce.encode() + body).digest()
-    mac = hmac.new(base64.b64decode(secret), path.encode() + digest, hashlib.sha512)
-    return base64.b64encode(mac.digest()).decode()
 
 
 @dataclass(slots=True)

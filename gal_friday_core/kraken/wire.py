@@ -29,7 +29,7 @@ class Timestamp(int):
     """A time of the wire: nanoseconds UTC."""
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True):
+class Wire(msgspec.Struct, frozen=True, kw_only=True):
     """One object of the wire. `positive` and `unsigned` name the numbers that must be so."""
 
     def positive(self) -> tuple[Decimal | None, ...]:
@@ -40,14 +40,15 @@ class _Wire(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for number in self.unsigned():
-            if number is not None and not (_sane(number) and number >= 0):
+            if number is not None and not (is_sane(number) and number >= 0):
                 raise ValueError(f"{number:.20} is no number from 0 to 10**{MOST_DIGITS}")
         for number in self.positive():
-            if number is not None and not (_sane(number) and number > 0):
+            if number is not None and not (is_sane(number) and number > 0):
                 raise ValueError(f"{number:.20} is no positive number below 10**{MOST_DIGITS}")
 
 
-def _sane(number: Decimal) -> bool:
+def is_sane(number: Decimal) -> bool:
+    """Whether a number can be an amount at all: finite, and its first digit within eighteen of the point."""
     return number.is_finite() and (not number or -MOST_DIGITS <= number.adjusted() < MOST_DIGITS)
 
 
@@ -58,7 +59,7 @@ class PriceLevel(NamedTuple):
     qty: Decimal
 
 
-class Level(_Wire, frozen=True, kw_only=False):
+class Level(Wire, frozen=True, kw_only=False):
     """One level as a message sets it; a quantity of zero deletes it."""
 
     price: Decimal
@@ -71,7 +72,7 @@ class Level(_Wire, frozen=True, kw_only=False):
         return (self.qty,)
 
 
-class Book(_Wire, frozen=True):
+class Book(Wire, frozen=True):
     """Levels to set, in order; `checksum` is CRC32 over the best ten of each side afterwards."""
 
     symbol: Symbol
@@ -81,7 +82,7 @@ class Book(_Wire, frozen=True):
     timestamp: Timestamp | None = None
 
 
-class Trade(_Wire, frozen=True):
+class Trade(Wire, frozen=True):
     """One public trade; `side` is the taker's, `trade_id` counts up by one for each pair."""
 
     symbol: Symbol
@@ -96,7 +97,7 @@ class Trade(_Wire, frozen=True):
         return (self.price, self.qty)
 
 
-class Ohlc(_Wire, frozen=True):
+class Ohlc(Wire, frozen=True):
     """A bar as it stands; `interval` in minutes. It never says itself that it is final."""
 
     symbol: Symbol
@@ -122,7 +123,7 @@ class Ohlc(_Wire, frozen=True):
             raise ValueError(f"bar of {self.symbol}: open and close do not lie between low and high")
 
 
-class Ticker(_Wire, frozen=True):
+class Ticker(Wire, frozen=True):
     """Best prices and the last 24 hours; bid, ask or last may be absent in a quiet market."""
 
     symbol: Symbol
@@ -148,18 +149,18 @@ class Ticker(_Wire, frozen=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         for number in (self.change, self.change_pct):
-            if number is not None and not _sane(number):
+            if number is not None and not is_sane(number):
                 raise ValueError(f"a change of {number:.20}")
 
 
-class Asset(_Wire, frozen=True):
+class Asset(Wire, frozen=True):
     id: str
     status: str
     precision: Places
     precision_display: Places
 
 
-class Pair(_Wire, frozen=True):
+class Pair(Wire, frozen=True):
     """One tradable pair: `price_increment` and `qty_increment` are the steps that orders must keep to."""
 
     symbol: Symbol
@@ -184,12 +185,12 @@ class Pair(_Wire, frozen=True):
         return (self.qty_min, self.cost_min)
 
 
-class Instruments(_Wire, frozen=True):
+class Instruments(Wire, frozen=True):
     assets: tuple[Asset, ...]
     pairs: tuple[Pair, ...]
 
 
-class SystemStatus(_Wire, frozen=True):
+class SystemStatus(Wire, frozen=True):
     """`system` is online, maintenance, cancel_only or post_only."""
 
     system: str
@@ -198,7 +199,7 @@ class SystemStatus(_Wire, frozen=True):
     version: str = ""
 
 
-class BookMessage(_Wire, frozen=True):
+class BookMessage(Wire, frozen=True):
     """One book a message, as Kraken sends it."""
 
     type: Type
@@ -225,38 +226,38 @@ class BookMessage(_Wire, frozen=True):
         return self.data[0].timestamp
 
 
-class TradeMessage(_Wire, frozen=True):
+class TradeMessage(Wire, frozen=True):
     type: Type
     data: tuple[Trade, ...]
 
 
-class OhlcMessage(_Wire, frozen=True):
+class OhlcMessage(Wire, frozen=True):
     type: Type
     data: tuple[Ohlc, ...]
 
 
-class TickerMessage(_Wire, frozen=True):
+class TickerMessage(Wire, frozen=True):
     type: Type
     data: tuple[Ticker, ...]
 
 
-class InstrumentMessage(_Wire, frozen=True):
+class InstrumentMessage(Wire, frozen=True):
     """`data` is an object here, unlike in every other channel."""
 
     type: Type
     data: Instruments
 
 
-class StatusMessage(_Wire, frozen=True):
+class StatusMessage(Wire, frozen=True):
     type: Type
     data: tuple[SystemStatus, ...]
 
 
-class HeartbeatMessage(_Wire, frozen=True):
+class HeartbeatMessage(Wire, frozen=True):
     """Nothing else was sent for about a second."""
 
 
-class Subscribed(_Wire, frozen=True):
+class Subscribed(Wire, frozen=True):
     """What an acknowledgement refers to; one acknowledgement comes for each symbol."""
 
     channel: str = ""
@@ -264,10 +265,11 @@ class Subscribed(_Wire, frozen=True):
     depth: int | None = None
     interval: int | None = None
     snapshot: bool | None = None
+    maxratecount: int | None = None
     warnings: tuple[str, ...] | None = None
 
 
-class Acknowledgement(_Wire, frozen=True):
+class Acknowledgement(Wire, frozen=True):
     """The answer to a subscribe or unsubscribe."""
 
     method: Literal["subscribe", "unsubscribe"]
@@ -278,13 +280,13 @@ class Acknowledgement(_Wire, frozen=True):
     req_id: int | None = None
 
 
-class Pong(_Wire, frozen=True):
+class Pong(Wire, frozen=True):
     req_id: int | None = None
     time_in: Timestamp | None = None
     time_out: Timestamp | None = None
 
 
-class ErrorMessage(_Wire, frozen=True):
+class ErrorMessage(Wire, frozen=True):
     """An error that answers no subscription, such as `Exceeded msg rate`."""
 
     error: str
@@ -292,7 +294,7 @@ class ErrorMessage(_Wire, frozen=True):
     req_id: int | None = None
 
 
-class OtherMessage(_Wire, frozen=True):
+class OtherMessage(Wire, frozen=True):
     """Well-formed, and none of this engine's business: `name` is its channel or method."""
 
     name: str
@@ -321,26 +323,27 @@ def _hook(wanted: type, found: Any) -> Any:
         raise ValueError(str(error)) from None
 
 
-def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
+def decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
+    """Reads one type of message, times included."""
     return msgspec.json.Decoder(wanted, dec_hook=_hook)
 
 
-_HEAD = _decoder(_Head)
+_HEAD = decoder(_Head)
 _CHANNELS = {
-    "book": _decoder(BookMessage),
-    "trade": _decoder(TradeMessage),
-    "ohlc": _decoder(OhlcMessage),
-    "ticker": _decoder(TickerMessage),
-    "instrument": _decoder(InstrumentMessage),
-    "status": _decoder(StatusMessage),
-    "heartbeat": _decoder(HeartbeatMessage),
+    "book": decoder(BookMessage),
+    "trade": decoder(TradeMessage),
+    "ohlc": decoder(OhlcMessage),
+    "ticker": decoder(TickerMessage),
+    "instrument": decoder(InstrumentMessage),
+    "status": decoder(StatusMessage),
+    "heartbeat": decoder(HeartbeatMessage),
 }
 _METHODS = {
-    "subscribe": _decoder(Acknowledgement),
-    "unsubscribe": _decoder(Acknowledgement),
-    "pong": _decoder(Pong),
+    "subscribe": decoder(Acknowledgement),
+    "unsubscribe": decoder(Acknowledgement),
+    "pong": decoder(Pong),
 }
-_ERROR = _decoder(ErrorMessage)
+_ERROR = decoder(ErrorMessage)
 
 
 def decode(raw: bytes | bytearray | memoryview) -> Message:

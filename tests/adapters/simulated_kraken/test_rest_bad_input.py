@@ -13,9 +13,9 @@ from gal_friday_adapters.simulated_kraken.private_rest import PrivateRest
 from gal_friday_adapters.simulated_kraken.public_rest import PublicRest
 from gal_friday_adapters.simulated_kraken.rest_trading import ORDER_METHODS
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
-from gal_friday_adapters.simulated_kraken.signing import sign
 from gal_friday_adapters.simulated_kraken.text import encode
 from gal_friday_core.errors import ExchangeError
+from gal_friday_core.kraken.signing import sign
 from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange
 
 SERVED = exchange()

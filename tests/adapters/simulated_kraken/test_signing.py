@@ -3,7 +3,8 @@ import json
 from pathlib import Path
 
 from gal_friday_adapters.simulated_kraken import signing
-from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring, sign
+from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
+from gal_friday_core.kraken.signing import sign
 
 PATH = "/0/private/Balance"
 SECRET = base64.b64encode(b"demo-secret").decode()
