@@ -54,8 +54,20 @@ class OutsideMarket(Protocol):
         ...
 
 
+class ValuePath(Protocol):
+    """What a pair is worth over time."""
+
+    @property
+    def history(self) -> Candles: ...
+
+    def at(self, now_ns: int) -> tuple[float, float]:
+        """Value and activity (1 = an ordinary minute)."""
+        ...
+
+
 class GeneratedMarket:
-    """Seeded outside traders around a value that follows `core.market_simulator`: no edge is planted.
+    """Seeded outside traders around a value that follows `core.market_simulator`: no edge is planted. With
+    `path` they trade around that instead, such as recorded candles.
 
     `orders_a_second` on average, more when the value moves; `orders_a_side` is what the book holds in
     equilibrium. Makers quote at exponential distances from the value, takers come at random, and whoever
@@ -71,6 +83,7 @@ class GeneratedMarket:
         orders_a_second: float = 4.0,
         orders_a_side: int = 250,
         history_minutes: int = 720,
+        path: ValuePath | None = None,
     ) -> None:
         self._listing = listing
         self._seed = seed
@@ -81,14 +94,15 @@ class GeneratedMarket:
         self._keys: list[str] = []
         self._placed = 0
         self._due_ns = 0
-        self._path: FairPath | None = None
+        self._path = path
 
     def open(self, floor: Floor, now_ns: int) -> None:
         """Draw the history and place the opening book."""
         listing = self._listing
-        self._path = FairPath(
-            listing.symbol, now_ns, float(listing.start_price), self._seed, self._history_minutes
-        )
+        if self._path is None:
+            self._path = FairPath(
+                listing.symbol, now_ns, float(listing.start_price), self._seed, self._history_minutes
+            )
         value, _ = self._path.at(now_ns)
         for _ in range(self._target):
             for side in ("buy", "sell"):

@@ -67,7 +67,8 @@ def serve(
     from gal_friday_live.simulated_venue import Simulation, simulated_server
 
     server = simulated_server(
-        Simulation(session=session, candles=candles, speed=speed, faults=faults, seed=seed), port=port
+        Simulation(session=session, candles=candles, speed=speed, faults=faults, seed=seed, tier=tier),
+        port=port,
     ).server
     asyncio.run(_serve(server, seconds, as_json=as_json))
 

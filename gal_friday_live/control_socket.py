@@ -1,0 +1,207 @@
+"""The engine's door for its operator: a Unix socket, one JSON object a line, for the same user or root only.
+
+`ControlSocket` serves, `ask` calls. A request is `{"command": "status", …}`, the answer
+`{"ok": true, "result": …}` or `{"ok": false, "error": "one line"}`. There is no other way in: no TCP.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import socket
+import stat
+import struct
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
+
+NAME = "control.sock"
+PATH_LIMIT = 107
+"""Bytes of a Unix socket's path that every system takes."""
+LINE_LIMIT = 1 << 16
+MOST_CALLERS = 16
+IDLE_S = 30.0
+"""A caller that says nothing for so long is let go."""
+ANSWERS_WITHIN_S = 5.0
+OWNER_ONLY = 0o600
+_CREDENTIALS = struct.Struct("3i")
+
+Answer = Callable[[Mapping[str, Any]], Awaitable[Any]]
+
+log = logging.getLogger(__name__)
+
+
+def control_path(data_dir: Path) -> Path:
+    """Where the engine of a data directory listens: inside it, or, where that is too long for a socket, in a
+    private directory of this user whose name stands for it.
+    """
+    inside = data_dir / NAME
+    if len(os.fsencode(inside)) <= PATH_LIMIT:
+        return inside
+    short = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    return base / f"gal-friday-{os.getuid()}" / f"{short}.sock"
+
+
+class ControlSocket:
+    """Answers one caller's lines in order, several callers at a time. `async with` opens and closes it.
+
+    Raises ConfigError from `open` where another engine answers at this path.
+    """
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self.path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._callers: set[asyncio.Task[Any]] = set()
+        self.refused = 0
+
+    async def open(self) -> None:
+        _refuse_second(self.path)
+        _private_directory(self.path.parent)
+        listening = _bound(self.path)
+        self._server = await asyncio.start_unix_server(self._talk, sock=listening, limit=LINE_LIMIT)
+
+    async def close(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        self.path.unlink(missing_ok=True)
+        for caller in tuple(self._callers):
+            caller.cancel()
+        await asyncio.gather(*self._callers, return_exceptions=True)
+        self._server = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._callers.add(task)
+        try:
+            await self._converse(reader, writer)
+        except (ConnectionError, TimeoutError, asyncio.CancelledError) as end:
+            log.debug("a caller of the control socket is gone: %s", type(end).__name__)
+        finally:
+            self._callers.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        refusal = self._refusal(writer)
+        if refusal:
+            self.refused += 1
+            await _send(writer, _error(refusal))
+            return
+        while True:
+            try:
+                line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
+            except asyncio.IncompleteReadError:
+                return
+            except asyncio.LimitOverrunError:
+                await _send(writer, _error(f"a request is one line of at most {LINE_LIMIT} bytes"))
+                return
+            await _send(writer, await self._reply(line))
+
+    def _refusal(self, writer: asyncio.StreamWriter) -> str:
+        if len(self._callers) > MOST_CALLERS:
+            return f"{MOST_CALLERS} callers are already here: try again"
+        user = peer_user(writer.get_extra_info("socket"))
+        if user not in (None, os.geteuid(), 0):
+            return f"user {user} may not control the engine of user {os.geteuid()}"
+        return ""
+
+    async def _reply(self, line: bytes) -> Mapping[str, Any]:
+        try:
+            request = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError as error:
+            return _error(f"not a request: {error}")
+        try:
+            return {"ok": True, "result": await self._answer(request)}
+        except GalFridayError as error:
+            return _error(str(error))
+
+
+async def ask(path: Path, command: str, *, timeout_s: float = 30.0, **details: Any) -> Any:
+    """The engine's answer. Raises StorageError where no engine listens or it does not answer in time, ConfigError
+    with its words where it refuses.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT << 6)
+            try:
+                await _send(writer, {"command": command, **details})
+                line = await reader.readuntil(b"\n")
+            finally:
+                writer.close()
+    except TimeoutError:
+        raise StorageError(f"the engine at {path} did not answer within {timeout_s:g} s") from None
+    except (OSError, asyncio.IncompleteReadError):
+        raise StorageError(
+            f"no engine is running (nothing answers at {path}): gal-friday live starts one"
+        ) from None
+    answer = msgspec.json.decode(line, type=dict[str, Any])
+    if not answer["ok"]:
+        raise ConfigError(answer["error"])
+    return answer["result"]
+
+
+def peer_user(connected: socket.socket) -> int | None:
+    """Who is at the other end, as the kernel says; None where it cannot (then the socket's mode is the guard)."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return None
+    credentials = connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+def _refuse_second(path: Path) -> None:
+    """Remove what a killed engine left; leave alone what answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWERS_WITHIN_S)
+        try:
+            probe.connect(str(path))
+        except (OSError, TimeoutError):
+            path.unlink(missing_ok=True)
+            return
+    raise ConfigError(
+        f"an engine is already running on this data directory (it answers at {path}): stop it with "
+        "gal-friday stop, or give this one its own GAL_FRIDAY_DATA_DIR"
+    )
+
+
+def _private_directory(directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    owner = directory.stat()
+    if owner.st_uid not in (os.geteuid(), 0) or stat.S_IMODE(owner.st_mode) & 0o002:
+        raise ConfigError(f"{directory}: others may write here, so no control socket is opened in it")
+
+
+def _bound(path: Path) -> socket.socket:
+    """Listening only once nobody but its owner may reach it."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listening.bind(str(path))
+        path.chmod(OWNER_ONLY)
+    except OSError as error:
+        listening.close()
+        raise StorageError(f"cannot open the control socket {path}: {error.strerror or error}") from error
+    return listening
+
+
+async def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+    writer.write(msgspec.json.encode(message) + b"\n")
+    await writer.drain()
+
+
+def _error(text: str) -> dict[str, Any]:
+    return {"ok": False, "error": " ".join(text.split())}

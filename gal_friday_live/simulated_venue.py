@@ -1,0 +1,75 @@
+"""A simulated Kraken over the market that the user chose: generated, a recorded session, or recorded candles."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from gal_friday_adapters.simulated_kraken.candle_market import candle_market
+from gal_friday_adapters.simulated_kraken.demo import simulated_kraken
+from gal_friday_adapters.simulated_kraken.recording import recorded_markets
+from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
+from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
+from gal_friday_core.candles import Candles
+from gal_friday_core.errors import ConfigError
+from gal_friday_core.venue.limits import Tier
+from gal_friday_core.venue.listings import DEMO_LISTINGS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """What to simulate. `pairs` limits a generated market; `speed` seconds of it pass in one of ours."""
+
+    session: Path | None = None
+    candles: Path | None = None
+    pairs: tuple[str, ...] = ()
+    speed: float = 1.0
+    faults: str = ""
+    seed: int = 1
+    tier: Tier = "pro"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedVenue:
+    """A server that is ready to start, the bars before its first moment, and when its market ends."""
+
+    server: SimulatedKraken
+    time: ScaledTime
+    history: Candles | None = None
+    end_ns: int | None = None
+
+
+def simulated_server(simulation: Simulation, *, port: int = 0) -> SimulatedVenue:
+    """Raises ConfigError for faults that do not exist or two markets at once, DataError for damaged files."""
+    if simulation.session is not None and simulation.candles is not None:
+        raise ConfigError("one market at a time: give --session or --candles")
+    if simulation.candles is not None:
+        return _over_candles(simulation, simulation.candles, port)
+    scaled = ScaledTime.begin(start_ns=time.time_ns(), speed=simulation.speed)
+    if simulation.session is not None:
+        listings, markets = recorded_markets(simulation.session)
+        server = simulated_kraken(
+            seed=simulation.seed, port=port, tier=simulation.tier, faults=simulation.faults, listings=listings, markets=markets, scaled=scaled,
+        )  # fmt: skip
+        return SimulatedVenue(server=server, time=scaled)
+    wanted = simulation.pairs
+    chosen = tuple(listing for listing in DEMO_LISTINGS if not wanted or listing.symbol in wanted)
+    server = simulated_kraken(
+        seed=simulation.seed,
+        port=port,
+        tier=simulation.tier,
+        faults=simulation.faults,
+        listings=chosen,
+        scaled=scaled,
+    )
+    return SimulatedVenue(server=server, time=scaled)
+
+
+def _over_candles(simulation: Simulation, candles: Path, port: int) -> SimulatedVenue:
+    """At the candles' own time, so that bars, features and models stand where they stood."""
+    made = candle_market(candles, seed=simulation.seed)
+    scaled = ScaledTime.begin(start_ns=made.start_ns, speed=simulation.speed)
+    server = simulated_kraken(
+        seed=simulation.seed, port=port, tier=simulation.tier, faults=simulation.faults, listings=(made.listing,),
+        markets={made.listing.symbol: made.market}, scaled=scaled,
+    )  # fmt: skip
+    return SimulatedVenue(server=server, time=scaled, history=made.history, end_ns=made.end_ns)
