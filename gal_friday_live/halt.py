@@ -1,14 +1,20 @@
-"""The halt: one flag that everybody may read at any instant, with one owner, in the journal."""
+"""The halt: one state that everybody may read at any instant, with one owner, in the journal."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from gal_friday_core.journal import JournalEntry
 from gal_friday_core.ports import Clock, Ids
+from gal_friday_core.recovery import Resumption, refusal
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.recovery import RecoveryChecklist
 
 KIND = "SYSTEM_STATE"
 HaltAction = Literal["CANCEL_ENTRIES", "MAINTAIN_POSITIONS", "LIQUIDATE_POSITIONS"]
+TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
+
+_STATES: dict[str, TradingState] = {"RUNNING": "ACTIVE", "REDUCING": "REDUCING", "HALTED": "HALTED"}
 
 
 class IsHalted(Protocol):
@@ -16,47 +22,111 @@ class IsHalted(Protocol):
 
 
 class HaltCoordinator:
-    """Owns the halt state and its persistence; `MonitoringService` decides, everybody else asks.
+    """Owns the trading state and its persistence; `MonitoringService` decides, everybody else asks.
 
-    An engine whose session was halted when it ended starts halted.
+    A halt holds in memory at once and is journalled before anything else that waits; leaving it is journalled
+    before it holds. An engine whose account was halted when its last run ended starts halted.
     """
 
-    def __init__(self, clock: Clock, ids: Ids, writer: JournalWriter) -> None:
+    def __init__(
+        self, clock: Clock, ids: Ids, writer: JournalWriter, *, checklist: RecoveryChecklist | None = None
+    ) -> None:
         self._clock = clock
         self._ids = ids
         self._writer = writer
-        self.halted = False
+        self._calls = 0  # halts asked for, also while halted: one that comes while trading resumes must win
+        self._written = asyncio.Event()
+        self._written.set()
+        self.checklist = checklist or RecoveryChecklist()
+        self.state: TradingState = "ACTIVE"
         self.reason: str | None = None
 
+    @property
+    def halted(self) -> bool:
+        return self.state == "HALTED"
+
+    @property
+    def reducing(self) -> bool:
+        """Whether only orders that reduce may be sent, by command."""
+        return self.state == "REDUCING"
+
+    @property
+    def durable(self) -> bool:
+        """Whether the last change of state is in the journal."""
+        return self._written.is_set()
+
     def is_halted(self) -> bool:
-        return self.halted
+        return self.state == "HALTED"
 
     async def restore(self, journal: SessionJournal) -> None:
-        """Take over the last state that this session journalled."""
+        """Take over the last state that this account journalled."""
         last: JournalEntry | None = None
         async for entry in journal.read(kind=KIND):
             last = entry
         if last is not None:
-            self.halted = last.record["state"] == "HALTED"
-            self.reason = last.record["reason"] if self.halted else None
+            self.state = _STATES.get(last.record["state"], "HALTED")
+            self.reason = last.record["reason"] if self.state != "ACTIVE" else None
 
-    def halt(self, reason: str, action: HaltAction) -> bool:
+    def halt(self, reason: str, action: HaltAction, *, who: str | None = None) -> bool:
         """Halt at once; False where it was halted already, and keeps its first reason."""
+        self._calls += 1
         if self.halted:
             return False
-        self.halted = True
-        self.reason = reason
-        self._record({"state": "HALTED", "reason": reason, "halt_action": action})
+        self._become(
+            "HALTED", reason, {"state": "HALTED", "reason": reason, "halt_action": action, "who": who}
+        )
         return True
 
-    def resume(self, reason: str) -> bool:
-        """Trade again; False where nothing was halted."""
-        if not self.halted:
+    def reduce(self, reason: str, *, who: str | None = None) -> bool:
+        """Send only orders that reduce, at once; False where it is so already, or halted."""
+        if self.state != "ACTIVE":
             return False
-        self.halted = False
-        self.reason = None
-        self._record({"state": "RUNNING", "reason": reason, "halt_action": None})
+        self._become(
+            "REDUCING", reason, {"state": "REDUCING", "reason": reason, "halt_action": None, "who": who}
+        )
         return True
+
+    async def persisted(self, patience_s: float) -> bool:
+        """Whether the last change of state was durable within that time."""
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._written.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def resume(self, reason: str, who: str, *, patience_s: float = 10.0) -> Resumption:
+        """Trade again, where the whole checklist holds and somebody says why.
+
+        Refusals: NOT_HALTED, REASON_MISSING, WHO_MISSING, CHECKLIST_NOT_CLEAN, NOT_DURABLE (the journal does
+        not take it), HALTED_AGAIN (a halt came meanwhile).
+        """
+        if self.state == "ACTIVE":
+            return Resumption(refusal="NOT_HALTED")
+        calls = self._calls
+        checks = await self.checklist.run()
+        refused = refusal(reason, who, checks) or await self._journal_resume(reason, who, calls, patience_s)
+        if not refused:
+            self.state, self.reason = "ACTIVE", None
+        return Resumption(refusal=refused, checks=checks)
+
+    async def _journal_resume(self, reason: str, who: str, calls: int, patience_s: float) -> str:
+        """Why trading does not resume, or nothing once that it does is durable."""
+        self._record({"state": "RUNNING", "reason": reason, "halt_action": None, "who": who})
+        if not await self.persisted(patience_s):
+            refused = "NOT_DURABLE"
+        elif self._calls != calls:
+            refused = "HALTED_AGAIN"
+        else:
+            return ""
+        # That it resumed may be in the journal, or come there yet: it must not be the last word.
+        self._record({"state": self.state, "reason": self.reason, "halt_action": None, "who": None})
+        return refused
+
+    def _become(self, state: TradingState, reason: str, record: Mapping[str, Any]) -> None:
+        self.state = state
+        self.reason = reason
+        self._record(record)
 
     def _record(self, record: Mapping[str, Any]) -> None:
-        self._writer.append(KIND, self._ids.next_id(), self._clock.now_ns(), record)
+        self._written = self._writer.append_urgently(KIND, self._ids.next_id(), self._clock.now_ns(), record)

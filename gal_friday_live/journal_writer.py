@@ -1,7 +1,9 @@
 """The journal off the bus: handlers hand records over, an owned task writes them, in order."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gal_friday_core.journal import JournalEntry
@@ -19,26 +21,73 @@ class SessionJournal(Journal, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    kind: str
+    key: str
+    ts_ns: int
+    record: Mapping[str, Any]
+    written: asyncio.Event
+
+
 class JournalWriter:
-    """Appends in the order given. A record that cannot be written stays first in line, and its error is reported."""
+    """Appends in the order given. A record that cannot be written stays first in line, and its error is reported.
+
+    Urgent records have a line of their own, so that a record which hangs or fails holds none of them up.
+    """
 
     def __init__(self, journal: Journal, tasks: TaskSupervisor) -> None:
-        self._journal = journal
-        self._tasks = tasks
-        self._waiting: deque[tuple[str, str, int, Mapping[str, Any]]] = deque()
-        self._writing = False
+        self._line = _Line(journal, tasks, "journal")
+        self._urgent = _Line(journal, tasks, "journal urgently")
+
+    @property
+    def waiting(self) -> int:
+        """Records that are not durable yet."""
+        return self._line.waiting + self._urgent.waiting
 
     def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Hand over a record; `TaskSupervisor.settle` returns once it is durable."""
-        self._waiting.append((kind, key, ts_ns, record))
-        if not self._writing:
+        self._line.append(kind, key, ts_ns, record)
+
+    def append_urgently(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> asyncio.Event:
+        """Hand over a record that waits for urgent ones alone; what is returned is set once it is durable."""
+        return self._urgent.append(kind, key, ts_ns, record)
+
+    def retry(self) -> None:
+        """Write what waits, unless that is being done: after an error nobody else may come for long."""
+        self._urgent.retry()
+        self._line.retry()
+
+
+class _Line:
+    def __init__(self, journal: Journal, tasks: TaskSupervisor, name: str) -> None:
+        self._journal = journal
+        self._tasks = tasks
+        self._name = name
+        self._waiting: deque[_Record] = deque()
+        self._writing = False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> asyncio.Event:
+        last = _Record(kind, key, ts_ns, record, asyncio.Event())
+        self._waiting.append(last)
+        self.retry()
+        return last.written
+
+    def retry(self) -> None:
+        if self._waiting and not self._writing:
             self._writing = True
-            self._tasks.start(self._drain(), "journal")
+            self._tasks.start(self._drain(), self._name)
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                await self._journal.append(*self._waiting[0])
+                first = self._waiting[0]
+                await self._journal.append(first.kind, first.key, first.ts_ns, first.record)
                 self._waiting.popleft()
+                first.written.set()
         finally:
             self._writing = False

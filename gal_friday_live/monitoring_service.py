@@ -1,12 +1,14 @@
 """Decides when trading halts, and says so to everybody (001 §2.9)."""
 
 import asyncio
+import logging
 from collections import Counter
 
 from gal_friday_core import payloads
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
 from gal_friday_core.ports import Clock
+from gal_friday_core.recovery import Resumption
 from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
@@ -17,6 +19,11 @@ from gal_friday_live.tasks import TaskSupervisor
 SOURCE = "MonitoringService"
 SILENT_INTERVALS = 10
 """Bars that may be missing before the market data counts as stale; a bar without a trade is never sent."""
+
+HALT_PATIENCE_S = 1.0
+"""A halt that is not durable by then is told nevertheless: in memory it holds from the first moment."""
+
+log = logging.getLogger(__name__)
 
 
 class MonitoringService:
@@ -33,7 +40,7 @@ class MonitoringService:
         halt: HaltCoordinator,
         clock: Clock,
         journal: SessionJournal,
-        tasks: TaskSupervisor | None = None,
+        tasks: TaskSupervisor,
         health_every_s: float | None = None,
     ) -> None:
         self._bus = event_bus
@@ -54,7 +61,7 @@ class MonitoringService:
             self._bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
         ]
-        if self._tasks is not None and self._health_every_s is not None:
+        if self._health_every_s is not None:
             self._tasks.background(self._watch(self._health_every_s), "health")
 
     async def stop(self) -> None:
@@ -82,13 +89,16 @@ class MonitoringService:
         await self.trigger_halt(reason, "CANCEL_ENTRIES")
 
     async def trigger_halt(self, reason: str, halt_action: HaltAction = "CANCEL_ENTRIES") -> None:
-        """Halt before anything else happens; then tell. Halting twice keeps the first reason."""
+        """Halt before anything else happens, make it durable, then tell. Halting twice keeps the first reason."""
         if self._halts(reason, halt_action):
-            await self._say("HALTED", reason, halt_action)
+            await self._tell_halt(reason, halt_action)
 
-    async def trigger_resume(self) -> None:
-        if self._halt.resume("MANUAL_RESUME"):
-            await self._say("RUNNING", "MANUAL_RESUME")
+    async def trigger_resume(self, reason: str = "", who: str = "") -> Resumption:
+        """Trade again where the recovery checklist holds, with a reason and a name; says why not otherwise."""
+        outcome = await self._halt.resume(reason, who)
+        if outcome.resumed:
+            await self._say("RUNNING", f"RESUMED by {who}: {reason}")
+        return outcome
 
     def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
         """A handler raised: halt, then report it, unless it is a report that could not be delivered."""
@@ -111,10 +121,15 @@ class MonitoringService:
         return self._halt.halt(reason, action)
 
     def _halt_and_tell(self, reason: str, action: HaltAction = "CANCEL_ENTRIES") -> None:
-        """`trigger_halt` from inside a delivery: halted at once, told next."""
+        """`trigger_halt` from inside a delivery: halted at once, told once that is durable."""
         if self._halts(reason, action):
-            change = SystemStateChange(new_state="HALTED", reason=reason, halt_action=action)
-            self._bus.emit("SYSTEM_STATE_CHANGE", change, source=SOURCE)
+            self._tasks.start(self._tell_halt(reason, action), "tell of the halt")
+
+    async def _tell_halt(self, reason: str, action: HaltAction) -> None:
+        """Entries must be cancelled even where the journal takes nothing, so that is not waited for without end."""
+        if not await self._halt.persisted(HALT_PATIENCE_S):
+            log.error("the halt is not in the journal yet", extra={"reason": reason})
+        await self._say("HALTED", reason, action)
 
     async def _say(self, state: str, reason: str, action: HaltAction | None = None) -> None:
         change = SystemStateChange(new_state=state, reason=reason, halt_action=action)  # type: ignore[arg-type]

@@ -146,7 +146,10 @@ async def test_a_halted_session_starts_halted_again():
         assert engine.halt.reason == "MANUAL_HALT_COMMAND"
         await engine.run()
         assert engine.execution.orders == 0
-        await engine.monitoring.trigger_resume()
+        assert (await engine.monitoring.trigger_resume()).refusal == "REASON_MISSING"
+        assert (await engine.monitoring.trigger_resume("looked at it")).refusal == "WHO_MISSING"
+        assert engine.monitoring.is_halted()
+        assert (await engine.monitoring.trigger_resume("looked at it", "ada")).resumed
         assert not engine.monitoring.is_halted()
     async with trading(journal=journal) as engine:
         assert not engine.monitoring.is_halted()

@@ -85,7 +85,7 @@ async def test_a_silent_market_is_degraded_until_it_speaks_again():
     clock, ids, states = SimulatedClock(START), SequentialIds(), []
     bus, journal, tasks = PubSubManager(clock, ids), MemoryJournal(), TaskSupervisor()
     halt = HaltCoordinator(clock, ids, JournalWriter(journal, tasks))
-    monitoring = MonitoringService(manager(), bus, halt=halt, clock=clock, journal=journal)
+    monitoring = MonitoringService(manager(), bus, halt=halt, clock=clock, journal=journal, tasks=tasks)
 
     async def keep(event):
         states.append((event.payload.new_state, event.payload.reason))
@@ -110,7 +110,7 @@ async def test_a_trigger_halts_and_the_first_reason_stays():
     clock, ids = SimulatedClock(START), SequentialIds()
     bus, journal, tasks = PubSubManager(clock, ids), MemoryJournal(), TaskSupervisor()
     halt = HaltCoordinator(clock, ids, JournalWriter(journal, tasks))
-    monitoring = MonitoringService(manager(), bus, halt=halt, clock=clock, journal=journal)
+    monitoring = MonitoringService(manager(), bus, halt=halt, clock=clock, journal=journal, tasks=tasks)
     await monitoring.start()
     await bus.publish("POTENTIAL_HALT_TRIGGER", {"reason": "API_CONNECTION_LOST", "source": "DataIngestor"})
     await monitoring.trigger_halt("LATER")
