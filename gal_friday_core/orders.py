@@ -68,13 +68,27 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     "PENDING_NEW": frozenset(
-        {"NEW", "PARTIALLY_FILLED", "FILLED", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN", "ERROR"}
+        {
+            "NEW",
+            "PARTIALLY_FILLED",
+            "FILLED",
+            "PENDING_CANCEL",
+            "REJECTED",
+            "CANCELED",
+            "EXPIRED",
+            "UNKNOWN",
+            "ERROR",
+        }
     ),
-    "NEW": frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "UNKNOWN"}),
+    "NEW": frozenset(
+        {"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN"}
+    ),
     "PARTIALLY_FILLED": frozenset(
         {"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL", "CANCELED", "EXPIRED", "UNKNOWN"}
     ),
-    "PENDING_CANCEL": frozenset({"PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED", "UNKNOWN"}),
+    "PENDING_CANCEL": frozenset(
+        {"NEW", "PARTIALLY_FILLED", "FILLED", "REJECTED", "CANCELED", "EXPIRED", "UNKNOWN"}
+    ),
     "UNKNOWN": frozenset({"NEW", "PARTIALLY_FILLED", "FILLED", "REJECTED", "CANCELED", "EXPIRED"}),
     "FILLED": frozenset(),
     "CANCELED": frozenset(),
@@ -82,7 +96,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     "EXPIRED": frozenset(),
     "ERROR": frozenset(),
 }
-"""Which state may follow which; a terminal state has no successor."""
+"""Which state may follow which; a terminal state has no successor. By which event: `order_machine`."""
 
 
 def is_terminal(status: OrderStatus) -> bool:

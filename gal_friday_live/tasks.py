@@ -6,7 +6,10 @@ run as long as the engine (`background`) are not work in flight.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+import sys
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any
 
 TaskFailureHandler = Callable[[str, Exception], Awaitable[None]]
@@ -35,6 +38,13 @@ class TaskSupervisor:
         """Run work that `settle` waits for."""
         self._own(work, name, self._working)
 
+    def start_now(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """`start`, but the work runs up to its first wait before this returns: an order leaves without a turn
+        of the event loop in between. Work that never waits is done on return.
+        """
+        loop = asyncio.get_running_loop()
+        _own_eagerly(self._working, self._guarded(work, name), loop, name)
+
     def background(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a listener until `stop`."""
         self._own(work, name, self._listening)
@@ -55,8 +65,7 @@ class TaskSupervisor:
 
     def _own(self, work: Coroutine[Any, Any, None], name: str, tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(work, name), name=name)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        _keep(tasks, task)
 
     async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
@@ -66,3 +75,68 @@ class TaskSupervisor:
             log.exception("task %s failed", name)
             if self._on_failure is not None:
                 await self._on_failure(name, error)
+
+
+def _keep(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+if sys.version_info >= (3, 12):
+
+    def _own_eagerly(
+        tasks: set[asyncio.Task[None]],
+        work: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+    ) -> None:
+        task = asyncio.Task(work, loop=loop, name=name, eager_start=True)
+        if not task.done():
+            _keep(tasks, task)
+
+else:
+
+    def _own_eagerly(
+        tasks: set[asyncio.Task[None]],
+        work: Coroutine[Any, Any, None],
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+    ) -> None:
+        """CPython 3.11 cannot start a task eagerly: take the first step by hand, as its current task.
+
+        The names are those that asyncio documents for other implementations of tasks.
+        """
+        begun: list[Any] = []
+        task = loop.create_task(_go_on(work, begun), name=name)
+        running = asyncio.current_task(loop)
+        if running is not None:
+            asyncio.tasks._leave_task(loop, running)  # noqa: SLF001 - documented under "Extending asyncio"
+        asyncio.tasks._enter_task(loop, task)  # noqa: SLF001 - as above
+        try:
+            begun.append(work.send(None))
+        except StopIteration:
+            pass  # done: the task has nothing left but to end
+        else:
+            _keep(tasks, task)
+        finally:
+            asyncio.tasks._leave_task(loop, task)  # noqa: SLF001 - as above
+            if running is not None:
+                asyncio.tasks._enter_task(loop, running)  # noqa: SLF001 - as above
+
+    @types.coroutine
+    def _go_on(work: Coroutine[Any, Any, None], begun: list[Any]) -> Generator[Any, Any, None]:
+        """Wait for what the first step waits for, then drive the rest as `await` would."""
+        if not begun:
+            return
+        waited_for = begun[0]
+        while True:
+            try:
+                sent = yield waited_for
+            except BaseException as error:  # noqa: BLE001 - handed to the work, as `await` does
+                step = partial(work.throw, error)
+            else:
+                step = partial(work.send, sent)
+            try:
+                waited_for = step()
+            except StopIteration:
+                return

@@ -1,0 +1,192 @@
+"""Orders whose fate nobody knows: asked about until the exchange tells, never sent again.
+
+While one is UNKNOWN its pair takes no entries. Found, it is taken over as it is, with the fills that were
+missed. Absent, it counts as never arrived only after its deadline and a margin are over and it was absent
+time after time: a venue's read side may lag behind its matching.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gal_friday_core.blotter import Blotter, OrderRecord
+from gal_friday_core.errors import ExchangeError, OutcomeUnknownError
+from gal_friday_core.order_reports import own_report, report_of_facts, report_of_fill
+from gal_friday_core.payloads import ExecutionReport
+from gal_friday_core.ports import Clock, Exchange
+from gal_friday_core.times import SECOND_NS
+from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trading_gate import TradingGate
+
+CODE = "ORDER_UNKNOWN"
+NEVER_ARRIVED = "NEVER_ARRIVED"
+MARGIN_S = 5.0
+"""Beyond the deadline: how far a venue's answers may lag behind its matching."""
+READS = 3
+EVERY_S = 1.0
+LOOK_BACK_NS = 60 * SECOND_NS
+"""A venue's clock may be behind ours: fills are asked for from so long before the order."""
+
+log = logging.getLogger(__name__)
+
+Absorb = Callable[[ExecutionReport], Awaitable[None]]
+Cancel = Callable[[str], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Question:
+    """Since when an order is asked about, on a timer that no change of the wall clock moves."""
+
+    since: float
+    cancelling: bool
+    absent: int = 0
+
+
+class UnknownOrders:
+    """Asks one question after another, every `every_s` seconds, as long as one is open.
+
+    `asked` counts questions, `found` those that an order answered, `absent` orders that never arrived.
+    """
+
+    def __init__(
+        self,
+        *,
+        exchange: Exchange,
+        blotter: Blotter,
+        gate: TradingGate,
+        tasks: TaskSupervisor,
+        clock: Clock,
+        absorb: Absorb,
+        cancel: Cancel,
+        deadline_s: float,
+        margin_s: float = MARGIN_S,
+        reads: int = READS,
+        every_s: float = EVERY_S,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exchange = exchange
+        self._blotter = blotter
+        self._gate = gate
+        self._tasks = tasks
+        self._clock = clock
+        self._absorb = absorb
+        self._cancel = cancel
+        self._certain_after_s = deadline_s + margin_s
+        self._reads = reads
+        self._every_s = every_s
+        self._timer = timer
+        self._questions: dict[str, _Question] = {}
+        self._asking = False
+        self.asked = 0
+        self.found = 0
+        self.absent = 0
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """Client order ids that are being asked about."""
+        return tuple(self._questions)
+
+    def add(self, client_order_id: str, *, cancelling: bool = False) -> None:
+        """Find out about an order; with `cancelling`, ask for its end again should it still stand."""
+        record = self._blotter.get(client_order_id)
+        if record is None:
+            return
+        question = self._questions.setdefault(client_order_id, _Question(self._timer(), cancelling))
+        question.cancelling |= cancelling
+        if record.status in ("PENDING_NEW", "UNKNOWN"):
+            pair = record.order.trading_pair
+            self._gate.block(CODE, f"nobody knows what became of order {client_order_id}", pair=pair)
+        if not self._asking:
+            self._asking = True
+            self._tasks.background(self._run(), "unknown orders")
+
+    def heard(self, record: OrderRecord) -> None:
+        """The exchange told of an order by itself: where that settles it, nothing is left to ask."""
+        question = self._questions.get(record.order.client_order_id)
+        if question is None or record.status == "UNKNOWN" or record.missing:
+            return
+        if not (question.cancelling and record.is_open):
+            self._settle(record)
+
+    async def ask_all(self) -> None:
+        """One question about each."""
+        for client_order_id in self.open:
+            record = self._blotter.get(client_order_id)
+            question = self._questions.get(client_order_id)
+            if record is None or question is None:
+                continue
+            try:
+                await self._ask(record, question)
+            except (ExchangeError, OutcomeUnknownError, TimeoutError, OSError) as error:
+                log.warning("the fate of order %s stays unknown: %s", client_order_id, error)
+
+    async def _run(self) -> None:
+        try:
+            while self._questions:
+                await self.ask_all()
+                if self._questions:
+                    await asyncio.sleep(self._every_s)
+        finally:
+            self._asking = False
+
+    async def _ask(self, record: OrderRecord, question: _Question) -> None:
+        order = record.order
+        self.asked += 1
+        facts = await self._exchange.find(order.client_order_id)
+        if facts is None:
+            await self._absent(record, question)
+            return
+        question.absent = 0
+        if facts.filled > record.filled:
+            await self._take_fills(record, facts.exchange_order_id)
+        await self._absorb(report_of_facts(order, facts, self._exchange.name))
+        if record.missing or record.status == "UNKNOWN":
+            return  # the venue knows of more than it has told: ask again
+        self.found += 1
+        if record.is_open and question.cancelling:
+            await self._cancel(order.client_order_id)
+            return
+        self._settle(record)
+
+    async def _absent(self, record: OrderRecord, question: _Question) -> None:
+        """Conclude only what is certain."""
+        question.absent += 1
+        waited = self._timer() - question.since
+        if question.absent < self._reads or waited < self._certain_after_s or record.exchange_order_id:
+            return  # an order that the venue acknowledged cannot have failed to arrive
+        await self._take_fills(record, None)
+        if record.filled:
+            return
+        order = record.order
+        why = f"{NEVER_ARRIVED}: absent {question.absent} times, {waited:.0f} s after it was lost"
+        now = self._clock.now_ns()
+        self.absent += 1
+        await self._absorb(own_report(order, self._exchange.name, "EXPIRED", now, why))
+        self._settle(record)
+
+    async def _take_fills(self, record: OrderRecord, exchange_order_id: str | None) -> None:
+        """Fills of the order that no report has told."""
+        order = record.order
+        for fill in await self._exchange.fills(order.created_at - LOOK_BACK_NS):
+            ours = fill.client_order_id == order.client_order_id or (
+                exchange_order_id is not None and fill.exchange_order_id == exchange_order_id
+            )
+            if ours and not self._blotter.is_booked(fill.execution_id):
+                cumulative = record.filled + fill.quantity
+                name = self._exchange.name
+                await self._absorb(
+                    report_of_fill(order, fill, name, cumulative=cumulative, quantity=record.quantity)
+                )
+
+    def _settle(self, record: OrderRecord) -> None:
+        """Nothing is left to ask about the order; its pair may trade again unless another one is unknown."""
+        pair = record.order.trading_pair
+        self._questions.pop(record.order.client_order_id, None)
+        if not any(self._is_of(key, pair) for key in self._questions) and not self._blotter.unknown(pair):
+            self._gate.clear(CODE, pair=pair)
+
+    def _is_of(self, client_order_id: str, pair: str) -> bool:
+        record = self._blotter.get(client_order_id)
+        return record is not None and record.order.trading_pair == pair
