@@ -144,7 +144,8 @@ class _Fill:
 class Portfolio:
     """All pairs of one quote currency. Times given to it never run back; an older one counts as now.
 
-    Positions are valued at the last mark, before the first one at their fill price.
+    Positions are valued at the last mark, before the first one at their fill price. `revision` counts the
+    fills and flows booked.
     """
 
     quote: str
@@ -157,6 +158,7 @@ class Portfolio:
     now_ns: int = field(default=0, init=False)
     executions: set[str] = field(default_factory=set, init=False)
     flows: set[str] = field(default_factory=set, init=False)
+    revision: int = field(default=0, init=False)
     _equity: Decimal = field(default=ZERO, init=False)
 
     def __post_init__(self) -> None:
@@ -179,6 +181,7 @@ class Portfolio:
         after = before.after(fill.quantity, fill.value, fill.fee, report.timestamp_exchange)
         cash_change = -fill.value - fill.fee
         self.executions.add(report.execution_id)
+        self.revision += 1
         self.positions[report.trading_pair] = after
         self.cash += cash_change
         if report.trading_pair not in self.marks:
@@ -210,6 +213,7 @@ class Portfolio:
             pair = f"{flow.asset}/{self.quote}"
             credited = Credited(flow.flow_id, pair, self._in_kind(pair, flow.amount, price, flow.timestamp))
         self.flows.add(flow.flow_id)
+        self.revision += 1
         return credited
 
     def flow(self, amount: Decimal, ts_ns: int) -> None:

@@ -2,7 +2,8 @@
 
 FILL and CASH_FLOW carry the account as it stood after them, so that the last of each pair is enough; EQUITY
 is noted with each bar while something is held, and may be lost with the process: what it adds is marks and
-peaks. Reading all three in the order written gives the books that wrote them.
+peaks. It may stand behind younger entries too, so `revision` says how many fills and flows it knew of.
+Reading all three in the order written gives the books that wrote them.
 """
 
 from collections.abc import Mapping
@@ -53,17 +54,18 @@ def equity_record(portfolio: Portfolio) -> Record:
         "marks": {pair: [mark.price, mark.ts_ns] for pair, mark in portfolio.marks.items()},
         "peaks": portfolio.peaks.as_record(),
         "now_ns": portfolio.now_ns,
+        "revision": portfolio.revision,
     }
 
 
 class PortfolioRestorer:
-    """Takes the journal's entries in the order written; `portfolio` is what wrote them.
+    """Takes the journal's entries in the order written into a new `portfolio`; `finish` values it.
 
     `entries` counts those taken; with none the books are as new.
     """
 
-    def __init__(self, quote: str, now_ns: int) -> None:
-        self.portfolio = Portfolio(quote, Decimal(0), now_ns)
+    def __init__(self, portfolio: Portfolio) -> None:
+        self.portfolio = portfolio
         self.entries = 0
         self._last: Mapping[str, Any] | None = None
 
@@ -74,21 +76,26 @@ class PortfolioRestorer:
         self.entries += 1
         record, portfolio = entry.record, self.portfolio
         if entry.kind == EQUITY:
-            portfolio.marks |= {
-                pair: Mark(Decimal(price), int(ts_ns)) for pair, (price, ts_ns) in record["marks"].items()
-            }
+            for pair, (price, ts_ns) in record["marks"].items():
+                self._mark(pair, price, ts_ns)
         else:
             (portfolio.executions if entry.kind == FILL else portfolio.flows).add(entry.key)
             self._account(record)
-        self._last = record
+        if self._last is None or _age(record) >= _age(self._last):
+            self._last = record
 
-    def finish(self) -> Portfolio:
-        """The books, valued."""
+    def finish(self) -> None:
+        """Value what was taken in."""
         if self._last is not None:
             self.portfolio.peaks = Peaks.from_record(self._last["peaks"])
             self.portfolio.now_ns = int(self._last["now_ns"])
+            self.portfolio.revision = int(self._last["revision"])
         self.portfolio.revalue()
-        return self.portfolio
+
+    def _mark(self, pair: str, price: str, ts_ns: int) -> None:
+        known = self.portfolio.marks.get(pair)
+        if known is None or ts_ns >= known.ts_ns:
+            self.portfolio.marks[pair] = Mark(Decimal(price), int(ts_ns))
 
     def _account(self, record: Mapping[str, Any]) -> None:
         portfolio = self.portfolio
@@ -104,7 +111,11 @@ class PortfolioRestorer:
             fees=Decimal(record["position_fees"]),
             opened_at=record["opened_at"],
         )
-        portfolio.marks[pair] = Mark(Decimal(record["mark_price"]), int(record["mark_ns"]))
+        self._mark(pair, record["mark_price"], record["mark_ns"])
+
+
+def _age(record: Mapping[str, Any]) -> tuple[int, int]:
+    return record["revision"], record["now_ns"]
 
 
 def _account(portfolio: Portfolio, pair: str | None) -> Record:
@@ -115,6 +126,7 @@ def _account(portfolio: Portfolio, pair: str | None) -> Record:
         "deposits": portfolio.deposits,
         "peaks": portfolio.peaks.as_record(),
         "now_ns": portfolio.now_ns,
+        "revision": portfolio.revision,
     }
     if pair is None:
         return record

@@ -1,26 +1,39 @@
-"""Cash, positions and drawdown of the engine, booked from reports and marked by bars (001 §2.5)."""
+"""Cash, positions and drawdown of the engine, booked from reports and marked by the market (001 §2.5).
 
-from collections.abc import Callable
+One `Portfolio` behind three owners of what goes in: `FundsManager` (money that moves without a trade),
+`PositionManager` (fills), `ValuationService` (prices). It is made again from the journal at start, so a
+restart knows what was booked before.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from gal_friday_core.errors import ContractError
 from gal_friday_core.events import Event
+from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
-from gal_friday_core.portfolio import Applied, Portfolio, PortfolioState, Position
+from gal_friday_core.portfolio import Portfolio, PortfolioState, Position
+from gal_friday_core.portfolio_records import KINDS, PortfolioRestorer
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.times import interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.journal_writer import JournalWriter
+from gal_friday_live.funds_manager import FundsManager
+from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.market_price_service import MarketPriceService
+from gal_friday_live.position_manager import PositionManager
+from gal_friday_live.valuation_service import ValuationService
 
-FLAT = Position()
+Reconcile = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class PortfolioManager:
-    """The one owner of the `Portfolio`. `fills` counts what was booked, `duplicates` what was told twice.
+    """The one owner of the `Portfolio`; `funds`, `positions` and `valuation` act on it.
 
+    `pairs` are those that the engine trades: what the account holds of their bases is taken over when it is
+    opened. With a `journal` the books of earlier runs are restored from it, and changes of equity noted.
     `on_bar` is called with each bar's close time and the equity at it.
     """
 
@@ -34,25 +47,44 @@ class PortfolioManager:
         exchange: Exchange,
         writer: JournalWriter,
         reservations: Reservations | None = None,
+        pairs: Iterable[str] = (),
+        journal: SessionJournal | None = None,
+        prices: MarketPriceService | None = None,
         on_bar: Callable[[int, Decimal], None] | None = None,
     ) -> None:
+        del config
+        pairs = tuple(pairs)
         self._bus = event_bus
-        self._quote = quote
         self._clock = clock
         self._exchange = exchange
-        self._writer = writer
-        self._reservations = reservations if reservations is not None else Reservations()
+        self._journal = journal
         self._on_bar = on_bar
-        self._portfolio = Portfolio(quote, config.config.paper.initial_cash, clock.now_ns())
+        self._portfolio = portfolio = Portfolio(quote, ZERO, clock.now_ns())
+        self._reservations = reservations if reservations is not None else Reservations()
+        self.funds = FundsManager(portfolio, writer, pairs=pairs, reservations=self._reservations)
+        self.positions = PositionManager(portfolio, self.funds, writer, pairs)
+        self.valuation = ValuationService(portfolio, self.funds, clock, prices=prices, journal=journal)
+        self._reconcile: Reconcile | None = None
+        self._restored = journal is None
         self._subscriptions: list[str] = []
-        self.fills = 0
-        self.duplicates = 0
+
+    async def restore(self) -> None:
+        """Take in what this session journalled before; once."""
+        if self._journal is None or self._restored:
+            return
+        restorer = PortfolioRestorer(self._portfolio)
+        for kind in KINDS:
+            async for entry in self._journal.read(kind=kind):
+                restorer.take(entry)
+                self.funds.take(entry)
+        restorer.finish()
+        self.funds.restored()
+        self._restored = True
 
     async def start(self) -> None:
-        """Begin with what the exchange says is there."""
-        balances = await self._exchange.balances()
-        cash = balances.get(self._quote, Decimal(0))
-        self._portfolio = Portfolio(self._quote, cash, self._clock.now_ns())
+        """Restore the books; open those of an account that has none with what the exchange says is there."""
+        await self.restore()
+        self.funds.open(await self._exchange.balances(), self._clock.now_ns())
         self._subscriptions = [
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
             self._bus.subscribe("EXECUTION_REPORT", self._on_report),
@@ -64,7 +96,27 @@ class PortfolioManager:
 
     def position(self, pair: str) -> Position:
         """What is held of a pair; all zeros where nothing is."""
-        return self._portfolio.positions.get(pair, FLAT)
+        return self.positions.position(pair)
+
+    @property
+    def fills(self) -> int:
+        """Fills booked in this run."""
+        return self.positions.fills
+
+    @property
+    def duplicates(self) -> int:
+        """Fills that were told again, and not booked again."""
+        return self.positions.duplicates
+
+    @property
+    def revision(self) -> int:
+        """Counts every fill and flow ever booked."""
+        return self._portfolio.revision
+
+    @property
+    def opened_ns(self) -> int:
+        """When the account was taken over: what happened before is in its opening balance."""
+        return self._portfolio.started_ns
 
     @property
     def equity(self) -> Decimal:
@@ -77,7 +129,7 @@ class PortfolioManager:
 
     def state(self) -> PortfolioState:
         """The typed state of this instant, for the risk check."""
-        return self._portfolio.state(self._clock.now_ns())
+        return self.valuation.state()
 
     def get_current_state(self, trading_pair: str | None = None) -> dict[str, Any]:
         """The state in the form of the specification (000 §4.1)."""
@@ -87,64 +139,38 @@ class PortfolioManager:
         """Book a fill once, and journal fill, position and cash as one record."""
         self._on_report(event)
 
-    def _on_report(self, event: Event) -> None:
-        report = event.payload
-        assert isinstance(report, ExecutionReport)
-        if report.execution_id is None:
-            return
-        if not self.position(report.trading_pair).quantity and report.last_price is not None:
-            # The last mark may be as old as the last trade: the fill itself is the newest price.
-            self._portfolio.mark(report.trading_pair, report.last_price, report.timestamp_exchange)
-        booked = self._portfolio.apply(report)
-        if not isinstance(booked, Applied):
-            self.duplicates += 1
-            return
-        self.fills += 1
-        self._journal(report, booked)
+    def reconciled_by(self, reconcile: Reconcile) -> None:
+        """Who owns reconciliation; set once by `ReconciliationService`."""
+        self._reconcile = reconcile
 
     async def reconcile_with_exchange(self) -> None:
-        """Compare with the exchange's balances. Raises ContractError naming every asset that differs."""
-        theirs = await self._exchange.balances()
-        ours = {self._quote: self._portfolio.cash}
-        for pair, position in self._portfolio.positions.items():
-            ours[pair.partition("/")[0]] = position.quantity
+        """Compare with the exchange, and correct what is provably safe, where a `ReconciliationService` is there.
+
+        Raises ContractError naming every asset that differs after it.
+        """
+        if self._reconcile is not None:
+            await self._reconcile()
+        theirs, ours = await self._exchange.balances(), self.funds.balances()
         differing = [
-            f"{asset}: booked {ours.get(asset, Decimal(0))}, exchange {theirs.get(asset, Decimal(0))}"
-            for asset in sorted(ours.keys() | theirs.keys())
-            if ours.get(asset, Decimal(0)) != theirs.get(asset, Decimal(0))
+            f"{asset}: booked {amount}, exchange {theirs.get(asset, ZERO)}"
+            for asset, amount in sorted(ours.items())
+            if amount != theirs.get(asset, ZERO)
         ]
         if differing:
             raise ContractError(
                 f"portfolio and exchange {self._exchange.name} differ: {'; '.join(differing)}"
             )
 
+    def _on_report(self, event: Event) -> None:
+        report = event.payload
+        assert isinstance(report, ExecutionReport)
+        if report.execution_id is not None:
+            self.positions.book(report)
+
     def _on_candle(self, event: Event) -> None:
-        """Value what is held at the bar's close; while nothing is held no price can change equity."""
         bar = event.payload
         assert isinstance(bar, MarketDataOHLCV)
         close_ns = bar.timestamp_bar_start + interval_ns(bar.interval)
-        if self.position(bar.trading_pair).quantity:
-            self._portfolio.mark(bar.trading_pair, bar.close, close_ns)
+        self.valuation.on_bar(bar.trading_pair, bar.close, close_ns)
         if self._on_bar is not None:
             self._on_bar(close_ns, self._portfolio.equity)
-
-    def _journal(self, report: ExecutionReport, booked: Applied) -> None:
-        self._writer.append(
-            "FILL",
-            booked.execution_id,
-            report.timestamp_exchange,
-            {
-                "signal_id": report.signal_id,
-                "client_order_id": report.client_order_id,
-                "pair": booked.pair,
-                "side": report.side,
-                "order_type": report.order_type,
-                "quantity": report.last_quantity,
-                "price": report.last_price,
-                "fee": report.commission,
-                "realized": booked.realized,
-                "position_quantity": booked.position.quantity,
-                "position_cost": booked.position.cost,
-                "cash": self._portfolio.cash,
-            },
-        )
