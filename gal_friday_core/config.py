@@ -13,6 +13,11 @@ from pydantic import Field, SecretStr
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
+
+__all__ = ["CostAndVolatilityConfig", "Fraction", "PositiveMoney", "RiskConfig", "Section", "StrategyConfig"]
+"""What is defined elsewhere and found here too."""
+
+
 class StorageConfig(Section):
     data_dir: Path | None = Field(
         None, description="Everything the product writes; the platform's data folder if unset"
@@ -34,10 +39,16 @@ class MarketConfig(Section):
         1.75, gt=0, le=60, description="A line that says nothing for so long is dead, and made anew"
     )
     max_lag_s: float = Field(
-        5.0, gt=0, description="Books whose own time differs from this clock by more are stale, and not used"
+        5.0,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="Books whose own time differs from this clock by more are stale, and not used",
     )
     max_book_age_s: float = Field(
-        5.0, gt=0, description="No decision uses a book when its line was last heard longer ago"
+        5.0,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="No decision uses a book when its line was last heard longer ago",
     )
 
 
@@ -142,11 +153,64 @@ class LoggingConfig(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least severe message that is logged"
     )
+    destinations: tuple[Literal["console", "files", "database"], ...] = Field(
+        ("console", "files", "database"), description="Where the engine's log lines go"
+    )
+    queue: int = Field(
+        20_000,
+        ge=100,
+        description="Lines that may wait for each destination; further ones are lost and counted",
+    )
+    file_mib: int = Field(32, ge=1, description="A log file is turned over at this size, in MiB")
+    files_kept: int = Field(8, ge=0, le=100, description="Older log files beside the present one")
+    keep_days: int = Field(30, ge=1, description="Days that log lines stay in the database")
+
+
+class TimeSeriesConfig(Section):
+    url: str | None = Field(
+        None, pattern="^https?://", description="InfluxDB, or what takes its version 2 writes; none if unset"
+    )
+    org: str = Field("gal-friday", description="Organisation there")
+    bucket: str = Field("gal_friday", min_length=1, description="Bucket there")
+    token: SecretStr | None = Field(None, description="May write to the bucket")
+    queue: int = Field(50_000, ge=100, description="Points that may wait; further ones are lost and counted")
+    timeout_s: float = Field(2.0, gt=0, le=60, description="A write that takes longer is tried again")
+
+
+class MonitoringConfig(Section):
+    """When an engine is too unwell to trade. Beyond a `halt_` limit it halts, and somebody must let it resume."""
+
+    every_s: float = Field(1.0, gt=0, le=60, description="Seconds between two looks at everything below")
+    recover_after_s: float = Field(
+        5.0, ge=0, description="What kept entries back must be well for so long before they pass again"
+    )
+    loop_lag_s: float = Field(0.25, gt=0, description="No entries while the engine answers later than this")
+    clock_offset_s: float = Field(
+        1.0, gt=0, description="No entries while this machine's clock and the exchange's differ by more"
+    )
+    halt_clock_offset_s: float = Field(10.0, gt=0, description="Halt beyond this difference of the clocks")
+    database_silence_s: float = Field(
+        2.0, gt=0, description="No entries while the database is silent for longer"
+    )
+    halt_database_silence_s: float = Field(
+        15.0, gt=0, description="Halt when the database is silent for longer"
+    )
+    line_down_s: float = Field(
+        300.0, gt=0, description="Halt when the market or the account was out of reach longer"
+    )
+    min_disk_mb: int = Field(512, ge=0, description="No entries with less free disk")
+    halt_disk_mb: int = Field(128, ge=0, description="Halt with less free disk")
+    max_memory_mb: int = Field(2_048, ge=64, description="No entries while the engine holds more memory")
+    halt_memory_mb: int = Field(4_096, ge=64, description="Halt when the engine holds more memory")
 
 
 class Config(Section):
-    """The whole configuration: one section a concern."""
+    """The whole configuration: one section a concern, and the one word that real money asks for."""
 
+    mode: Literal["paper", "live"] = Field(
+        "paper",
+        description="live permits real orders, together with --i-understand-real-money and exchange keys",
+    )
     storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
     features: FeaturesConfig = FeaturesConfig()
@@ -160,3 +224,5 @@ class Config(Section):
     paper: PaperConfig = PaperConfig()
     dagster: DagsterConfig = DagsterConfig()
     logging: LoggingConfig = LoggingConfig()
+    timeseries: TimeSeriesConfig = TimeSeriesConfig()
+    monitoring: MonitoringConfig = MonitoringConfig()

@@ -1,17 +1,21 @@
 """What approved signals will still take: counted from the risk check until their order's fate is known."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+import msgspec
 
 from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO, fee_of, value_of
-from gal_friday_core.orders import is_terminal
+from gal_friday_core.orders import Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, Side
 
+ENDED_EXTERNALS = 1_000
+"""Orders of others whose end is remembered, so that a late report does not bring them back."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reservation:
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     """One signal's worst case: `quantity` in base units at `price`, with the fee on top for a buy."""
 
     signal_id: str
@@ -31,14 +35,29 @@ class Reservation:
         return self.value + fee_of(self.value, self.fee_rate) if self.side == "BUY" else ZERO
 
 
+class _Held(msgspec.Struct, frozen=True):
+    """A reservation with what it adds to the sums."""
+
+    reservation: Reservation
+    value: Decimal
+    cash: Decimal
+
+
 class Reservations:
     """Open, in-flight and unknown orders by signal. Buys and sells are never netted.
 
-    Netting pending sells against buys breaks limits whenever the buys fill first.
+    Netting pending sells against buys breaks limits whenever the buys fill first. Orders that somebody else
+    placed on the account count from their first report, at `fee_rate`. Sums are kept, not made anew: they are
+    exact, and asked for on every signal.
     """
 
-    def __init__(self, open_orders: Iterable[Reservation] = ()) -> None:
-        self._by_signal: dict[str, Reservation] = {}
+    def __init__(self, open_orders: Iterable[Reservation] = (), *, fee_rate: Decimal = ZERO) -> None:
+        self._by_signal: dict[str, _Held] = {}
+        self._fee_rate = fee_rate
+        self._buying: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._selling: dict[str, Decimal] = defaultdict(lambda: ZERO)
+        self._value = self._cash = ZERO
+        self._ended: dict[str, None] = {}
         for reservation in open_orders:
             self.reserve(reservation)
 
@@ -52,41 +71,100 @@ class Reservations:
         """Raises ContractError where the signal holds a reservation already."""
         if reservation.signal_id in self._by_signal:
             raise ContractError(f"signal {reservation.signal_id} is reserved already: approve it once")
-        self._by_signal[reservation.signal_id] = reservation
+        held = _Held(reservation, reservation.value, reservation.cash)
+        self._by_signal[reservation.signal_id] = held
+        self._count(held, 1)
 
     def release(self, signal_id: str) -> None:
         """Give back what is left; nothing happens for a signal that holds nothing."""
-        self._by_signal.pop(signal_id, None)
+        held = self._by_signal.pop(signal_id, None)
+        if held is not None:
+            self._count(held, -1)
+
+    def adopt(self, order: Order, left: Decimal, price: Decimal) -> None:
+        """Reserve what an order of an earlier run may still fill; `price` where the order names none.
+
+        Protection counts for nothing here, as in `on_report`; an order that is reserved already stays as it is.
+        """
+        if order.purpose in ("STOP", "TARGET") or order.signal_id in self._by_signal or left <= 0:
+            return
+        self.reserve(
+            Reservation(
+                signal_id=order.signal_id or order.client_order_id,
+                trading_pair=order.trading_pair,
+                side=order.side,
+                quantity=left,
+                price=order.limit_price or order.trigger_price or price,
+                fee_rate=self._fee_rate,
+            )
+        )
 
     def on_report(self, report: ExecutionReport) -> None:
         """Follow the order: its fills move from reservation to position, its end releases the rest.
 
         Protective orders carry their entry's signal, on the other side: they change nothing here.
         """
-        held = self._by_signal.get(report.signal_id)
-        if held is None or report.side != held.side:
+        key = report.signal_id or report.client_order_id
+        held = self._by_signal.get(key)
+        if held is None:
+            if not report.signal_id:
+                self._external(report)
+            return
+        if report.side != held.reservation.side:
             return
         left = report.quantity_ordered - report.quantity_filled
         if is_terminal(report.order_status) or left <= 0:
-            self.release(report.signal_id)
-        else:
-            self._by_signal[report.signal_id] = replace(held, quantity=min(held.quantity, left))
+            self.release(key)
+            if not report.signal_id:
+                self._end(key)
+        elif left < held.reservation.quantity:
+            self.release(key)
+            self.reserve(msgspec.structs.replace(held.reservation, quantity=left))
 
     def buying(self, pair: str | None = None) -> Decimal:
         """Value of all reserved buys, of one pair or of all."""
-        return sum((held.value for held in self._of("BUY", pair)), ZERO)
+        return self._value if pair is None else self._buying.get(pair, ZERO)
 
     def selling(self, pair: str) -> Decimal:
         """Quantity of all reserved sells of the pair, in base units."""
-        return sum((held.quantity for held in self._of("SELL", pair)), ZERO)
+        return self._selling.get(pair, ZERO)
 
     def cash(self) -> Decimal:
         """What all reserved buys will take from the account, fees included."""
-        return sum((held.cash for held in self._by_signal.values()), ZERO)
+        return self._cash
 
-    def _of(self, side: Side, pair: str | None) -> list[Reservation]:
-        return [
-            held
-            for held in self._by_signal.values()
-            if held.side == side and pair in (None, held.trading_pair)
-        ]
+    def pairs(self) -> Iterable[str]:
+        """Pairs with reserved buys."""
+        return [pair for pair, value in self._buying.items() if value]
+
+    def _external(self, report: ExecutionReport) -> None:
+        """An order that is not ours takes its share of cash and position just the same."""
+        key, left = report.client_order_id, report.quantity_ordered - report.quantity_filled
+        price = report.limit_price or report.stop_price or report.average_fill_price
+        if is_terminal(report.order_status):
+            self._end(key)
+        elif key not in self._ended and left > 0 and price is not None:
+            self.reserve(
+                Reservation(
+                    signal_id=key,
+                    trading_pair=report.trading_pair,
+                    side=report.side,
+                    quantity=left,
+                    price=price,
+                    fee_rate=self._fee_rate,
+                )
+            )
+
+    def _end(self, key: str) -> None:
+        self._ended[key] = None
+        if len(self._ended) > ENDED_EXTERNALS:
+            del self._ended[next(iter(self._ended))]
+
+    def _count(self, held: _Held, sign: int) -> None:
+        reservation = held.reservation
+        if reservation.side == "BUY":
+            self._buying[reservation.trading_pair] += sign * held.value
+            self._value += sign * held.value
+            self._cash += sign * held.cash
+        else:
+            self._selling[reservation.trading_pair] += sign * reservation.quantity

@@ -8,7 +8,7 @@ an unknown key or a value of the wrong kind is an error, and no message ever sho
 import difflib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from gal_friday_core.config import Config, Section
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.risk.loosening import Change, changed_limits, only_limits
+from gal_friday_core.strategies.registry import factory
 from gal_friday_live.yaml_file import FileValues, read_yaml
 
 PREFIX = "GAL_FRIDAY__"
@@ -63,6 +65,7 @@ class ConfigurationManager:
         self._path = Path(config_path).expanduser() if config_path is not None else None
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._config: Config | None = None
+        self._listeners: list[Callable[[Config], None]] = []
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
@@ -81,12 +84,37 @@ class ConfigurationManager:
 
     def load_config(self) -> None:
         """Read file and environment. Raises ConfigError naming the file and line, or the variable, and the key."""
+        self._config = self._read()
+
+    def on_reload(self, listener: Callable[[Config], None]) -> None:
+        """Who is told of limits that a reload tightened."""
+        self._listeners.append(listener)
+
+    def reload(self) -> list[Change]:
+        """Read again and take over the limits that are tighter now; every other setting waits for the next start.
+
+        Raises ConfigError, and changes nothing, where anything is wrong, or where a limit would be loosened:
+        that needs a stop.
+        """
+        before, after = self.config, self._read()
+        changes = changed_limits(before, after)
+        loosened = [f"{each.key} ({each.before} to {each.after})" for each in changes if each.looser]
+        if loosened:
+            raise ConfigError(
+                f"limits are not loosened while the engine runs: {', '.join(loosened)}; stop it, then start it anew"
+            )
+        self._config = only_limits(before, after)
+        for listener in self._listeners:
+            listener(self._config)
+        return changes
+
+    def _read(self) -> Config:
         file = read_yaml(self._path) if self._path else FileValues({}, {}, "")
         _refuse_unknown(file)
         _refuse_open_secret(file, self._path)
         values, origin = _environment(self._environ)
         try:
-            self._config = _merge(file.values, values)
+            return _merge(file.values, values)
         except ValidationError as error:
             raise ConfigError(_explain(error, {**file.where, **origin})) from None
 
@@ -106,10 +134,13 @@ class ConfigurationManager:
         return self.config.risk.model_dump()
 
     def get_strategy_parameters(self, strategy_id: str) -> dict[str, Any]:
-        """Parameters of the configured strategy. Raises ConfigError for another id."""
-        if strategy_id != self.config.strategy.id:
-            raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is {self.config.strategy.id!r}")
-        return self.config.strategy.model_dump(exclude={"id"})
+        """Parameters of a strategy, what all of them share included. Raises ConfigError for an id there is not."""
+        factory(strategy_id)
+        shared = self.config.strategy.model_dump(exclude={"id"})
+        if strategy_id == "threshold":
+            return shared
+        own: Section = getattr(self.config, strategy_id)
+        return {"max_signal_age_s": shared["max_signal_age_s"], **own.model_dump()}
 
     def get_api_keys(self) -> dict[str, SecretStr]:
         """`{"key": …, "secret": …}` of the exchange, or empty where none is set.
@@ -147,8 +178,9 @@ def _require_private(file: Path, what: str) -> None:
 
 
 def _refuse_unknown(file: FileValues) -> None:
-    sections = set(Config.model_fields)
-    known = set(keys()) | sections
+    known = set(keys())
+    sections = set(Config.model_fields) - known
+    known |= sections
     for key, where in file.where.items():
         if key not in known:
             raise ConfigError(f"{where}: unknown configuration key {key}{nearest(key)}")
@@ -159,8 +191,9 @@ def _refuse_unknown(file: FileValues) -> None:
 
 
 def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
-    if path is not None and file.values.get("storage", {}).get("database_url"):
-        _require_private(path, "storage.database_url")
+    for section, key in (("storage", "database_url"), ("timeseries", "token")):
+        if path is not None and file.values.get(section, {}).get(key):
+            _require_private(path, f"{section}.{key}")
 
 
 class _Settings(Config, BaseSettings):
@@ -207,9 +240,12 @@ def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
 
 
 def _merge(file: dict[str, Any], environment: dict[str, Any]) -> Config:
-    merged = {name: dict(section) for name, section in file.items()}
-    for name, section in environment.items():
-        merged.setdefault(name, {}).update(section)
+    merged = {name: dict(value) if isinstance(value, dict) else value for name, value in file.items()}
+    for name, value in environment.items():
+        if isinstance(value, dict):
+            merged.setdefault(name, {}).update(value)
+        else:
+            merged[name] = value
     return Config.model_validate(merged)
 
 

@@ -2,24 +2,38 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 
-from gal_friday_core.errors import ContractError
+from gal_friday_core.config import Config, RiskConfig
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
+from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import (
     ExecutionReport,
+    MarketDataOHLCV,
     PotentialHaltTrigger,
     TradeSignalApproved,
     TradeSignalProposed,
     TradeSignalRejected,
 )
-from gal_friday_core.ports import Clock, Journal
+from gal_friday_core.ports import Book, Clock
 from gal_friday_core.reservations import Reservations
-from gal_friday_core.risk import Approved, Desk, Rejected, check, drawdown_breach
+from gal_friday_core.risk.check import check, drawdown_breach
+from gal_friday_core.risk.codes import Approved, Rejected
+from gal_friday_core.risk.conduct import Conduct
+from gal_friday_core.risk.correlation import Correlations
+from gal_friday_core.risk.desk import Desk, TradingState
+from gal_friday_core.risk.quote import Quote
+from gal_friday_core.strategies.protection import volatility_of
+from gal_friday_core.times import DAY_NS, SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import IsHalted
+from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.signal_record import signal_record
+from gal_friday_live.strategy_arbitrator import ModelConditions
+from gal_friday_live.trading_gate import TradingGate
 
 SOURCE = "RiskManager"
 
@@ -27,7 +41,9 @@ SOURCE = "RiskManager"
 class RiskManager:
     """Check and reservation are one synchronous step: no other proposal comes between them.
 
-    `market_fault` says why no decision may rest on a pair's market at this moment; empty where one may.
+    `market_fault` says why no decision may rest on a pair's market at this moment; empty where one may. `book`
+    gives the pair's live book where it is verified and fresh. Without `models` no model is asked about its stage.
+    `trading_state` is ACTIVE, REDUCING or HALTED; a halt overrules it. Orders that reduce pass all of these.
     """
 
     def __init__(
@@ -39,14 +55,14 @@ class RiskManager:
         instruments: Iterable[Instrument],
         clock: Clock,
         is_halted: IsHalted,
-        journal: Journal,
+        journal: SessionJournal,
         reservations: Reservations | None = None,
         market_fault: Callable[[str], str] = lambda _: "",
+        book: Callable[[str], Book | None] = lambda _: None,
+        gate: TradingGate | None = None,
+        models: ModelConditions | None = None,
+        trading_state: Callable[[], TradingState] = lambda: "ACTIVE",
     ) -> None:
-        self._limits = config.config.risk
-        self._tightest = min(
-            self._limits.max_daily_drawdown, self._limits.max_weekly_drawdown, self._limits.max_total_drawdown
-        )
         self._costs = config.config.costs
         self._bus = event_bus
         self._portfolio = portfolio_manager
@@ -56,11 +72,31 @@ class RiskManager:
         self._journal = journal
         self._reservations = reservations if reservations is not None else Reservations()
         self._market_fault = market_fault
+        self._book = book
+        self._gate = gate if gate is not None else TradingGate()
+        self._models = models
+        self._trading_state = trading_state
+        self._take_limits(config.config)
+        self._bar_ns = interval_ns(config.config.market.interval)
+        self._correlations = Correlations(self._instruments, self._limits.correlation_half_life_bars)
+        self._seen: dict[str, tuple[Decimal, Decimal]] = {}
         self._subscriptions: list[str] = []
+        self._config = config
+        self.conduct = Conduct()
         self.approved = 0
         self.rejected: Counter[str] = Counter()
 
+    @property
+    def limits(self) -> RiskConfig:
+        """Those in force: a reload may have tightened them."""
+        return self._limits
+
     async def start(self) -> None:
+        self._config.on_reload(self._take_limits)
+        for pair in self._instruments:
+            position = self._portfolio.position(pair)
+            self._seen[pair] = (position.realized, position.fees)
+        await self._remember()
         self._subscriptions = [
             self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self._on_proposed),
             self._bus.subscribe("EXECUTION_REPORT", self._on_report),
@@ -79,18 +115,72 @@ class RiskManager:
         """Call for a halt where a drawdown is beyond its limit."""
         self._check_limits()
 
+    def _take_limits(self, config: Config) -> None:
+        self._limits = limits = config.risk
+        self._tightest = min(limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown)
+
     def _on_proposed(self, event: Event) -> None:
         signal = event.payload
         assert isinstance(signal, TradeSignalProposed)
-        verdict = check(signal, self._desk(signal.trading_pair))
-        self._note(signal, verdict)
+        now_ns = self._clock.now_ns()
+        verdict = self._judge(signal, now_ns)
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
             self._refuse(signal, verdict)
-            return
-        self._reservations.reserve(verdict.reservation)
+        else:
+            self._reservations.reserve(verdict.reservation)
+            self._count(signal, verdict, now_ns)
+            self._approve(signal, verdict)
+        record = signal_record(signal, verdict)
+        self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
+
+    def _judge(self, signal: TradeSignalProposed, now_ns: int) -> Approved | Rejected:
+        pair, buying = signal.trading_pair, signal.side == "BUY"
+        instrument = self._instruments.get(pair)
+        if instrument is None:
+            return Rejected("UNKNOWN_PAIR", {"limit": ", ".join(self._instruments), "value": pair})
+        cause = signal.triggering_prediction
+        book = self._book(pair) if buying or signal.proposed_entry_price is not None else None
+        desk = Desk(
+            state=self._portfolio.state(),
+            instrument=instrument,
+            limits=self._limits,
+            costs=self._costs,
+            reservations=self._reservations,
+            now_ns=now_ns,
+            trading="HALTED" if self._is_halted() else self._trading_state(),
+            block=self._gate.why(pair) if buying else None,
+            market_fault=self._market_fault(pair) if buying else "",
+            model_fault=self._model_fault(signal) if buying else "",
+            quote=Quote.of(book) if book is not None else None,
+            conduct=self.conduct,
+            correlations=self._correlations,
+            volatility=volatility_of(cause.associated_features if cause is not None else None),
+            bars_a_day=DAY_NS / self._bar_ns,
+        )
+        return check(signal, desk)
+
+    def _model_fault(self, signal: TradeSignalProposed) -> str:
+        """Why the model behind a signal may not trade; an override by name is for paper money, as wiring sees to."""
+        if self._models is None:
+            return ""
+        if signal.triggering_prediction is None:
+            return "no prediction stands behind the signal"
+        model_id = signal.triggering_prediction.model_id
+        try:
+            active = self._models.model(model_id)
+        except KeyError:
+            return f"{model_id} does not serve this engine"
+        if active.stage == "production" or (active.override is not None and not active.shadow):
+            return ""
+        return f"{model_id} is in stage {active.stage}"
+
+    def _count(self, signal: TradeSignalProposed, verdict: Approved, now_ns: int) -> None:
+        bought = signal.side == "BUY"
+        buy = (signal.trading_pair, verdict.quantity, verdict.reservation.price) if bought else None
+        window_ns = int(self._limits.duplicate_window_s * SECOND_NS)
+        self.conduct.approved(signal.signal_id, signal.expires_at, now_ns, buy, window_ns)
         self.approved += 1
-        self._approve(signal, verdict)
 
     def _check_limits(self) -> None:
         if self._portfolio.total_drawdown <= self._tightest:
@@ -100,43 +190,6 @@ class RiskManager:
             return
         trigger = PotentialHaltTrigger(reason=breach.code, source=SOURCE, details=dict(breach.details))
         self._bus.emit("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
-
-    def _desk(self, pair: str) -> Desk:
-        try:
-            instrument = self._instruments[pair]
-        except KeyError:
-            raise ContractError(f"signal for {pair}, which this engine does not trade") from None
-        return Desk(
-            state=self._portfolio.state(),
-            instrument=instrument,
-            limits=self._limits,
-            costs=self._costs,
-            reservations=self._reservations,
-            now_ns=self._clock.now_ns(),
-            halted=self._is_halted(),
-            market_fault=self._market_fault(pair),
-        )
-
-    def _note(self, signal: TradeSignalProposed, verdict: Approved | Rejected) -> None:
-        cause = signal.triggering_prediction
-        record = {
-            "exchange": signal.exchange,
-            "pair": signal.trading_pair,
-            "side": signal.side,
-            "strategy": signal.strategy_id,
-            "model_id": cause.model_id if cause else None,
-            "probability": cause.prediction_value if cause else None,
-            "entry_type": signal.entry_type,
-            "entry_price": signal.proposed_entry_price,
-            "expires_at": signal.expires_at,
-            "quantity": verdict.quantity if isinstance(verdict, Approved) else None,
-            "reference_price": signal.reference_price,
-            "stop": signal.proposed_sl_price,
-            "target": signal.proposed_tp_price,
-            "verdict": verdict.code if isinstance(verdict, Rejected) else "APPROVED",
-            "details": verdict.details if isinstance(verdict, Rejected) else verdict.checks,
-        }
-        self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
 
     def _approve(self, signal: TradeSignalProposed, verdict: Approved) -> None:
         approved = TradeSignalApproved(
@@ -172,7 +225,35 @@ class RiskManager:
         assert isinstance(report, ExecutionReport)
         self._reservations.on_report(report)
         if report.execution_id is not None:
+            self._filled(report)
             self._check_limits()
 
-    def _on_candle(self, _event: Event) -> None:
+    def _filled(self, report: ExecutionReport) -> None:
+        """What the fill changed in the portfolio, which was told before: nothing where it was told twice."""
+        pair = report.trading_pair
+        position = self._portfolio.position(pair)
+        realized, fees = self._seen.get(pair, (ZERO, ZERO))
+        if (position.realized, position.fees) == (realized, fees):
+            return
+        self._seen[pair] = (position.realized, position.fees)
+        fee = position.fees - fees
+        net, closed = position.realized - realized - fee, not position.quantity
+        self.conduct.filled(pair, net, fee, report.timestamp_exchange, closed=closed)
+
+    def _on_candle(self, event: Event) -> None:
+        bar = event.payload
+        assert isinstance(bar, MarketDataOHLCV)
+        if len(self._instruments) > 1 and bar.closed:
+            bar_ns = interval_ns(bar.interval)
+            self._correlations.observe(bar.trading_pair, bar.timestamp_bar_start, bar_ns, float(bar.close))
         self._check_limits()
+
+    async def _remember(self) -> None:
+        """Fees of the day and lost trades in a row of earlier runs, where a limit counts them."""
+        if self._limits.max_losses_in_a_row is None and self._limits.max_daily_fees >= 1:
+            return
+        async for entry in self._journal.read(kind="FILL"):
+            told = entry.record
+            fee = Decimal(told["fee"])
+            net, closed = Decimal(told["realized"]) - fee, not Decimal(told["position_quantity"])
+            self.conduct.filled(told["pair"], net, fee, entry.ts_ns, closed=closed)

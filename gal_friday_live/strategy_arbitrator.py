@@ -4,7 +4,7 @@ Entries are decided on predictions; exits on bars, so that a position is left on
 prediction could be made.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -24,14 +24,15 @@ from gal_friday_core.payloads import (
 )
 from gal_friday_core.portfolio import Position
 from gal_friday_core.ports import Clock, Ids
-from gal_friday_core.strategy import Proposal, Situation, ThresholdStrategy
+from gal_friday_core.strategies.protection import volatility_of
+from gal_friday_core.strategies.protocol import Proposal, Situation, Strategy
+from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.prediction_service import ActiveModel
 
 SOURCE = "StrategyArbitrator"
-VOLATILITY = "volatility_60"
 UNKNOWN = float("nan")
 
 
@@ -52,7 +53,7 @@ class _Desk:
     """One pair: what is pending, how long the position is held, and the strategy it was entered with."""
 
     instrument: Instrument
-    strategy: ThresholdStrategy
+    strategy: Strategy
     entry: str | None = None
     exit: str | None = None
     opened_at: int | None = None
@@ -60,7 +61,7 @@ class _Desk:
 
 
 class StrategyArbitrator:
-    """`proposed` counts signals."""
+    """`proposed` counts signals. `strategies` are those that `strategy.id` may name: more can be plugged in."""
 
     def __init__(
         self,
@@ -73,6 +74,7 @@ class StrategyArbitrator:
         models: ModelConditions,
         clock: Clock,
         ids: Ids,
+        strategies: Mapping[str, Factory] = STRATEGIES,
     ) -> None:
         settings = config.config
         self._bus = event_bus
@@ -83,8 +85,8 @@ class StrategyArbitrator:
         self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
         self._venues = {item.pair: item.venue for item in series}
         # One strategy a model: each trades the barriers that it was trained on.
-        self._strategies: dict[str, ThresholdStrategy] = {}
-        self._make = partial(ThresholdStrategy, settings.strategy)
+        self._strategies: dict[str, Strategy] = {}
+        self._make = partial(factory(settings.strategy.id, strategies), settings)
         default = self._make(settings.barriers)
         self._desks = {
             instrument.pair: _Desk(instrument, default)
@@ -122,11 +124,10 @@ class StrategyArbitrator:
         strategy = self._strategies.get(prediction.model_id) or self._strategy_of(prediction.model_id, active)
         if not strategy.is_likely_enough(prediction.prediction_value, active.entry_threshold):
             return  # most predictions end here; what follows costs more than all of the above
-        features = prediction.associated_features
         situation = Situation(
             instrument=desk.instrument,
             reference_price=prediction.reference_price,
-            volatility=features[VOLATILITY] if features is not None else UNKNOWN,
+            volatility=volatility_of(prediction.associated_features),
             probability=prediction.prediction_value,
             entry_threshold=active.entry_threshold,
             quantity=self._positions.position(prediction.trading_pair).quantity,
@@ -157,7 +158,7 @@ class StrategyArbitrator:
             moment = bar.timestamp_bar_start + interval_ns(bar.interval)
             self._propose(desk, proposal, bar.close, moment)
 
-    def _strategy_of(self, model_id: str, active: ActiveModel) -> ThresholdStrategy:
+    def _strategy_of(self, model_id: str, active: ActiveModel) -> Strategy:
         made = self._strategies[model_id] = self._make(active.barriers)
         return made
 

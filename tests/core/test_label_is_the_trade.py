@@ -14,7 +14,7 @@ from gal_friday_core.money import from_float
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import MarketDataOHLCV
 from gal_friday_core.simulated_exchange import SimulatedExchange
-from gal_friday_core.strategy import protective_prices
+from gal_friday_core.strategies.protection import protective_prices
 from gal_friday_core.times import MINUTE_NS
 from gal_friday_core.trades import fills_of, round_trips
 

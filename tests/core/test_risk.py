@@ -1,11 +1,11 @@
 """The pre-trade check: sizing, limits, refusals, and what reservations count."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gal_friday_core.config import CostsConfig, RiskConfig
 from gal_friday_core.errors import ContractError
@@ -13,7 +13,10 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import CENT, ZERO
 from gal_friday_core.portfolio import Portfolio
 from gal_friday_core.reservations import Reservation, Reservations
-from gal_friday_core.risk import Approved, Desk, Rejected, check, loss_per_unit
+from gal_friday_core.risk.check import check
+from gal_friday_core.risk.codes import Approved, Rejected
+from gal_friday_core.risk.desk import Desk
+from gal_friday_core.risk.sizing import loss_per_unit
 from gal_friday_core.times import DAY_NS
 from tests.core.trading import COSTS, PAIR, fill, signal
 
@@ -82,7 +85,7 @@ def test_cash_caps_the_size_after_its_fee():
 @pytest.mark.parametrize(
     ("proposed", "changes", "reason"),
     [
-        (signal(), {"halted": True}, "HALTED"),
+        (signal(), {"trading": "HALTED"}, "HALTED"),
         (signal(), {"market_fault": "no verified book"}, "MARKET_DATA_UNVERIFIED"),
         (signal(expires_at=4), {}, "STALE_SIGNAL"),
         (signal(), {"reservations": Reservations([reserved("s")])}, "DUPLICATE_SIGNAL"),
@@ -130,8 +133,8 @@ def test_drawdown_stops_buys_but_not_sells(name, reason):
     wide = dict.fromkeys(("max_daily_drawdown", "max_weekly_drawdown", "max_total_drawdown"), Decimal(1))
     limits = LIMITS.model_copy(update={**wide, name: Decimal("0.0099")})
     buying = check(signal(), desk(held, limits=limits))
-    assert (buying.code, buying.details) == (reason, {"limit": "0.0099", "value": "0.01"})
-    assert check(signal(side="SELL", stop=None), desk(held, limits=limits, halted=True)).quantity == 10
+    assert (buying.code, buying.details) == (reason, {"limit": "0.0099", "value": "0.01", "over": "0.0001"})
+    assert check(signal(side="SELL", stop=None), desk(held, limits=limits, trading="HALTED")).quantity == 10
 
 
 def test_drawdown_at_its_limit_still_trades():
@@ -254,5 +257,5 @@ def test_check_changes_nothing(world):
 
 def test_halt_is_not_lifted_by_a_later_day():
     held = portfolio()
-    on = replace(desk(held), state=held.state(DAY_NS), halted=True)
+    on = replace(desk(held), state=held.state(DAY_NS), trading="HALTED")
     assert check(signal(), on).code == "HALTED"

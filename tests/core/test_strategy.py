@@ -1,16 +1,18 @@
 """What the threshold strategy proposes, and where it puts stop and target."""
 
-from dataclasses import replace
 from decimal import Decimal
 from math import nan, sqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gal_friday_core.config import BarriersConfig, StrategyConfig
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.strategy import Situation, ThresholdStrategy, protective_prices
+from gal_friday_core.strategies.protection import protective_prices
+from gal_friday_core.strategies.protocol import Situation
+from gal_friday_core.strategies.threshold import ThresholdStrategy
 
 INSTRUMENT = Instrument("BTC/USD", price_tick=Decimal("0.01"))
 BARRIERS = BarriersConfig(

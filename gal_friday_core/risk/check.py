@@ -1,0 +1,184 @@
+"""The pre-trade check: one pure function from a signal and the desk to a quantity or a refusal.
+
+Buys must leave every limit unbroken in the worst case of their side: what is held, plus every open,
+in-flight and unknown buy, plus this one. Sells only reduce, so neither drawdown nor a halt stops them. The
+cheap questions come first; money is counted in decimals, the market's quality in floats.
+"""
+
+from decimal import Decimal
+
+from gal_friday_core.config import RiskConfig
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.money import ZERO, from_float, product, ratio, value_of
+from gal_friday_core.payloads import TradeSignalProposed
+from gal_friday_core.portfolio import PortfolioState
+from gal_friday_core.reservations import Reservation
+from gal_friday_core.risk.admission import admission, market
+from gal_friday_core.risk.codes import Approved, Rejected, refuse, refuse_measured
+from gal_friday_core.risk.desk import Desk
+from gal_friday_core.risk.exposure import free_cash, rooms, wanted_value
+from gal_friday_core.risk.quote import Quote
+from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit
+from gal_friday_core.times import SECOND_NS
+
+Cap = tuple[Decimal, str, Decimal, Decimal, dict[str, str]]
+"""A quantity that may not be exceeded, the code for it, its limit, what the whole wish would come to, and more."""
+
+_MOST = Decimal(10) ** 18
+"""No wish is reckoned beyond this many base units: a stop next to the price would ask for more than there is."""
+
+
+def check(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
+    """Approve with a quantity, or refuse with a code; changes nothing.
+
+    Whoever approves must hold `Approved.reservation` before the next check (`Reservations.reserve`), and tell
+    `Conduct.approved`.
+    """
+    refusal = admission(signal, desk)
+    if refusal is not None:
+        return refusal
+    return _buy(signal, desk) if signal.side == "BUY" else _sell(signal, desk)
+
+
+def drawdown_breach(state: PortfolioState, limits: RiskConfig) -> Rejected | None:
+    """The first drawdown that is beyond its limit, the day's before the week's before the total."""
+    if state.daily_drawdown > limits.max_daily_drawdown:
+        return refuse("DAILY_DRAWDOWN_LIMIT_HIT", limits.max_daily_drawdown, state.daily_drawdown)
+    if state.weekly_drawdown > limits.max_weekly_drawdown:
+        return refuse("WEEKLY_DRAWDOWN_LIMIT_HIT", limits.max_weekly_drawdown, state.weekly_drawdown)
+    if state.total_drawdown > limits.max_total_drawdown:
+        return refuse("TOTAL_DRAWDOWN_LIMIT_HIT", limits.max_total_drawdown, state.total_drawdown)
+    return None
+
+
+def _sell(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
+    held, selling = desk.state.held(signal.trading_pair), desk.reservations.selling(signal.trading_pair)
+    quantity = desk.instrument.quantity_down(max(held - selling, ZERO))
+    if quantity <= 0:
+        code = "NOTHING_TO_SELL" if signal.proposed_sl_price is None else "NO_SHORTS"
+        return Rejected(code, {"limit": str(held), "value": str(held), "selling": str(selling)})
+    price = signal.proposed_entry_price or product(signal.reference_price, 1 - desk.costs.slippage)
+    small = _below(quantity, price, desk.instrument, desk.instrument.min_cost)
+    if small is not None:
+        return small
+    return _approve(signal, desk, quantity, price, {"position": str(held)})
+
+
+def _buy(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
+    refusal = drawdown_breach(desk.state, desk.limits)
+    if refusal is not None:
+        return refusal
+    stop = signal.proposed_sl_price
+    if stop is None:
+        return Rejected("MISSING_STOP", {"value": "a buy needs a stop to be sized by"})
+    entry = signal.proposed_entry_price or product(_worst(signal, desk.quote), 1 + desk.costs.slippage)
+    if not 0 < stop < min(entry, signal.reference_price) or _misplaced(signal.proposed_tp_price, entry):
+        return Rejected(
+            "INVALID_PROTECTION",
+            {"value": str(entry), "stop": str(stop), "target": str(signal.proposed_tp_price)},
+        )
+    if desk.quote is not None:
+        refusal = market(signal, desk, desk.quote)
+        if refusal is not None:
+            return refusal
+    return _sized(signal, desk, entry, stop)
+
+
+def _worst(signal: TradeSignalProposed, quote: Quote | None) -> Decimal:
+    """What a market buy is reckoned at: the price decided on, or the best ask where that is dearer."""
+    return signal.reference_price if quote is None else max(quote.best_ask, signal.reference_price)
+
+
+def _misplaced(target: Decimal | None, entry: Decimal) -> bool:
+    return target is not None and target <= entry
+
+
+def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decimal) -> Approved | Rejected:
+    """The risk-based quantity, capped by exposure, cash and depth, on the lot."""
+    loss = loss_per_unit(entry, stop, desk.costs)
+    wanted, rule = by_risk(desk, loss), "risk_per_trade"
+    if desk.limits.sizing == "volatility_scaled":
+        scaled = by_volatility(desk, entry)
+        if scaled is None:
+            return Rejected("VOLATILITY_UNKNOWN", {"value": str(desk.volatility)})
+        if scaled < wanted:
+            wanted, rule = scaled, "max_position_volatility"
+    cap = _tightest(signal, desk, entry, wanted)
+    capped = cap[0] < wanted
+    quantity = desk.instrument.quantity_down(cap[0] if capped else wanted)
+    small = _below(
+        quantity, entry, desk.instrument, max(desk.instrument.min_cost, desk.limits.min_order_value)
+    )
+    if small is not None:
+        # What made it small is the reason: a cap, or the size the risk allows.
+        return refuse(cap[1], cap[2], cap[3], smallest=small.details["limit"], **cap[4]) if capped else small
+    refusal = _last_doubts(signal, desk, quantity, entry)
+    if refusal is not None:
+        return refusal
+    checks = {
+        "risk_per_trade_pct": str(desk.limits.risk_per_trade * 100),
+        "risked": str(value_of(quantity, loss)),
+        "capped_by": cap[1] if capped else rule,
+    }
+    return _approve(signal, desk, quantity, entry, checks)
+
+
+def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal, wanted: Decimal) -> Cap:
+    """The lowest of all caps on the quantity."""
+    room = min(rooms(signal.trading_pair, desk), key=lambda left: left.value)
+    more = {"scope": room.scope} if room.scope else {}
+    tightest: Cap = (ratio(room.value, entry), room.code, room.limit, ZERO, more)
+    cash, price = free_cash(desk), product(entry, 1 + desk.costs.taker_fee)
+    affordable = ratio(cash, price)
+    if affordable < tightest[0]:
+        return affordable, "INSUFFICIENT_FUNDS", cash, product(min(wanted, _MOST), price), {}
+    if desk.quote is not None and signal.entry_type == "MARKET":
+        offered = from_float(desk.quote.depth(float(desk.limits.max_slippage)))
+        offered = product(offered, desk.limits.max_depth_share)
+        if offered < tightest[0]:
+            return offered, "INSUFFICIENT_DEPTH", offered, wanted, {}
+    return (*tightest[:3], wanted_value(room, wanted, entry), more)
+
+
+def _last_doubts(
+    signal: TradeSignalProposed, desk: Desk, quantity: Decimal, entry: Decimal
+) -> Rejected | None:
+    """What can only be asked once the quantity is known: what the book takes for it, fees, and repetition."""
+    limits, conduct = desk.limits, desk.conduct
+    if desk.quote is not None and signal.entry_type == "MARKET":
+        slippage = desk.quote.average(float(quantity)) / float(signal.reference_price) - 1
+        if slippage > limits.max_slippage:
+            return refuse_measured("EXCEEDS_MAX_SLIPPAGE", limits.max_slippage, slippage)
+    if conduct is None:
+        return None
+    fees = conduct.fees_today(desk.now_ns) + product(2 * desk.costs.taker_fee, value_of(quantity, entry))
+    budget = product(desk.state.total_equity, limits.max_daily_fees)
+    if fees > budget:
+        return refuse("FEE_BUDGET_SPENT", budget, fees)
+    since = conduct.since_same_buy((signal.trading_pair, quantity, entry), desk.now_ns)
+    if since is not None and since < limits.duplicate_window_s * SECOND_NS:
+        window = Decimal(str(limits.duplicate_window_s))
+        return refuse_measured("DUPLICATE_ORDER", window, since / SECOND_NS)
+    return None
+
+
+def _below(quantity: Decimal, price: Decimal, instrument: Instrument, least: Decimal) -> Rejected | None:
+    """BELOW_MINIMUM where the venue, or the `least` order value, would not take this quantity."""
+    if quantity < instrument.min_quantity or quantity <= 0:
+        return refuse("BELOW_MINIMUM", instrument.min_quantity, quantity)
+    value = value_of(quantity, price)
+    return refuse("BELOW_MINIMUM", least, value) if value < least else None
+
+
+def _approve(
+    signal: TradeSignalProposed, desk: Desk, quantity: Decimal, price: Decimal, checks: dict[str, str]
+) -> Approved:
+    reservation = Reservation(
+        signal_id=signal.signal_id,
+        trading_pair=signal.trading_pair,
+        side=signal.side,
+        quantity=quantity,
+        price=price,
+        fee_rate=desk.costs.taker_fee,
+    )
+    return Approved(quantity, reservation, checks)

@@ -1,0 +1,60 @@
+"""What a strategy is asked and what it answers. A proposal carries no quantity: sizing is the risk check's."""
+
+from decimal import Decimal
+from typing import Literal, Protocol
+
+import msgspec
+
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.money import ZERO
+from gal_friday_core.payloads import Side
+
+Reason = Literal["PROBABILITY_ABOVE_THRESHOLD", "EDGE_AFTER_COSTS", "HORIZON_REACHED", "LIQUIDATION"]
+"""Why a trade is proposed. A strategy never liquidates: that is a halt's doing, asked for by name."""
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a decision may depend on, at the close of one bar.
+
+    `probability` is the model's calibrated output and `entry_threshold` that model's own break-even
+    probability, both in [0, 1] or NaN where unknown; `volatility` is the feature `volatility_60`;
+    `reference_price` is the bar's close. `bars_held` counts closed bars since the entry filled, the bar
+    of the entry included. `entry_pending` and `exit_pending` tell of market or limit orders, or signals,
+    whose end is not known yet; resting protection does not count.
+    """
+
+    instrument: Instrument
+    reference_price: Decimal
+    volatility: float
+    probability: float
+    entry_threshold: float
+    quantity: Decimal = ZERO
+    bars_held: int = 0
+    entry_pending: bool = False
+    exit_pending: bool = False
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """One wish to trade. An exit has neither stop nor target."""
+
+    side: Side
+    reason: Reason
+    entry_type: Literal["MARKET", "LIMIT"] = "MARKET"
+    entry_price: Decimal | None = None
+    stop: Decimal | None = None
+    target: Decimal | None = None
+
+
+class Strategy(Protocol):
+    """Decides from one situation and remembers nothing: the same situation always gives the same proposal."""
+
+    @property
+    def id(self) -> str: ...
+
+    def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
+        """The cheap question asked on every prediction: whether an entry is possible at all."""
+        ...
+
+    def decide(self, situation: Situation) -> Proposal | None:
+        """The exit that is due, else the entry that pays, else None."""
+        ...

@@ -1,0 +1,34 @@
+"""Every strategy by its id: how it is made from the configuration and the barriers of one model."""
+
+from collections.abc import Callable, Mapping
+
+from gal_friday_core.config import BarriersConfig, Config
+from gal_friday_core.errors import ConfigError
+from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
+from gal_friday_core.strategies.protocol import Strategy
+from gal_friday_core.strategies.threshold import ThresholdStrategy
+
+Factory = Callable[[Config, BarriersConfig], Strategy]
+
+
+def _threshold(config: Config, barriers: BarriersConfig) -> Strategy:
+    return ThresholdStrategy(config.strategy, barriers)
+
+
+def _cost_and_volatility(config: Config, barriers: BarriersConfig) -> Strategy:
+    return CostAndVolatilityStrategy(config.cost_and_volatility, barriers, config.costs)
+
+
+STRATEGIES: Mapping[str, Factory] = {
+    "threshold": _threshold,
+    "cost_and_volatility": _cost_and_volatility,
+}
+
+
+def factory(strategy_id: str, strategies: Mapping[str, Factory] = STRATEGIES) -> Factory:
+    """How a strategy is made. Raises ConfigError for an id that nobody registered."""
+    try:
+        return strategies[strategy_id]
+    except KeyError:
+        known = ", ".join(strategies)
+        raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is one of {known}") from None
