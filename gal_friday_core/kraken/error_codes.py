@@ -9,14 +9,16 @@ from typing import Literal
 import msgspec
 
 Kind = Literal[
-    "REFUSED", "GONE", "RATE_LIMIT", "MARKET_STATUS", "NONCE", "SESSION", "AUTH", "LOCKOUT", "UNKNOWN_OUTCOME"
-]
+    "REFUSED", "GONE", "RATE_LIMIT", "MARKET_STATUS", "NONCE", "SESSION", "AUTH", "LOCKOUT",
+    "UNREACHABLE", "UNKNOWN_OUTCOME",
+]  # fmt: skip
 """REFUSED: not done, and not to be asked again as it is. GONE: the order is not open, whatever became of it.
-RATE_LIMIT: not done, later perhaps. MARKET_STATUS: the market takes only some actions now. NONCE: not done, once
-more with a new nonce. SESSION: the websocket token is worn out. AUTH: key, signature or permission. LOCKOUT: stop
-asking, for minutes. UNKNOWN_OUTCOME: a read may be repeated; of a change nobody knows whether it was made."""
+RATE_LIMIT: not done, later perhaps. MARKET_STATUS: the market takes only some actions now. NONCE: this copy of the
+request was not done. SESSION: the websocket token is worn out. AUTH: key, signature or permission. LOCKOUT: stop
+asking, for minutes. UNREACHABLE: never sent. UNKNOWN_OUTCOME: a read may be repeated; of a change nobody knows
+whether it was made."""
 
-READABLE_AGAIN = frozenset({"RATE_LIMIT", "NONCE", "UNKNOWN_OUTCOME"})
+READABLE_AGAIN: frozenset[Kind] = frozenset({"RATE_LIMIT", "NONCE", "UNREACHABLE", "UNKNOWN_OUTCOME"})
 """After these a request that changes nothing may be repeated, some time later."""
 
 
@@ -30,8 +32,11 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def certain(self) -> bool:
-        """Whether a change that was answered so was certainly not made."""
-        return self.kind != "UNKNOWN_OUTCOME"
+        """Whether a change that was answered so was certainly not made.
+
+        A worn nonce may mean that something on the way delivered the request twice, and that the first was carried out.
+        """
+        return self.kind not in {"UNKNOWN_OUTCOME", "NONCE"}
 
     @property
     def retry_read(self) -> bool:
