@@ -204,6 +204,38 @@ class MonitoringConfig(Section):
     halt_memory_mb: int = Field(4_096, ge=64, description="Halt when the engine holds more memory")
 
 
+class ReconciliationConfig(Section):
+    """When our books are compared with the exchange's, and what may be corrected without asking."""
+
+    every_minutes: int = Field(5, ge=1, le=1_440, description="Minutes between two comparisons")
+    readings: int = Field(
+        5, ge=2, le=50, description="Times the account is read before a difference that stays is told"
+    )
+    pause_s: float = Field(
+        2.0, ge=0, le=60, description="Seconds between two readings, for what is on its way"
+    )
+    confirmations: int = Field(
+        3, ge=2, le=50, description="Readings in which a balance must differ the same way to be believed"
+    )
+    retry_s: float = Field(
+        15.0, gt=0, description="Seconds until the next try after one that did not end clean"
+    )
+    lookback_s: float = Field(
+        600.0, ge=0, description="Fills and flows are read again this far back from the last clean comparison"
+    )
+    order_margin_s: float = Field(
+        15.0, ge=0, description="An order with news younger than this may be missing in the exchange's lists"
+    )
+    adjust_below: Decimal = Field(
+        Decimal(1),
+        ge=0,
+        description="A balance that differs by less than this value is booked as an adjustment; above it trading halts",
+    )
+    adjust_daily: Decimal = Field(
+        Decimal(5), ge=0, description="Value of all adjustments of one UTC day, at most"
+    )
+
+
 class Config(Section):
     """The whole configuration: one section a concern, and the one word that real money asks for."""
 
@@ -226,3 +258,4 @@ class Config(Section):
     logging: LoggingConfig = LoggingConfig()
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    reconciliation: ReconciliationConfig = ReconciliationConfig()
