@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from gal_friday_core import payloads
 from gal_friday_core.events import Event
@@ -12,9 +14,12 @@ from gal_friday_core.recovery import Resumption
 from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.halt import HaltAction, HaltCoordinator
-from gal_friday_live.journal_writer import SessionJournal
+from gal_friday_live.halt import HaltAction, HaltCoordinator, TradingState
+from gal_friday_live.health_watch import HealthWatch
+from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.probes import Probe
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trading_gate import ALL, TradingGate
 
 SOURCE = "MonitoringService"
 SILENT_INTERVALS = 10
@@ -23,13 +28,16 @@ SILENT_INTERVALS = 10
 HALT_PATIENCE_S = 1.0
 """A halt that is not durable by then is told nevertheless: in memory it holds from the first moment."""
 
+RunState = Literal["RUNNING", "DEGRADED", "REDUCING"]
+
 log = logging.getLogger(__name__)
 
 
 class MonitoringService:
-    """Watches for reasons to halt: failing handlers and tasks, drawdown limits; and for silent market data.
+    """Watches for reasons to halt: failing handlers and tasks, drawdown limits, and an engine that is unwell.
 
     `health_every_s` checks on the real clock, as long as the engine runs; a simulated market is never silent.
+    What a probe finds is told as DEGRADED, blocks the `gate` (REDUCING), or halts by a POTENTIAL_HALT_TRIGGER.
     """
 
     def __init__(
@@ -42,18 +50,32 @@ class MonitoringService:
         journal: SessionJournal,
         tasks: TaskSupervisor,
         health_every_s: float | None = None,
+        writer: JournalWriter | None = None,
+        gate: TradingGate | None = None,
+        probes: Sequence[Probe] = (),
     ) -> None:
+        silence_ns = SILENT_INTERVALS * interval_ns(config.config.market.interval) + 60 * SECOND_NS
         self._bus = event_bus
         self._halt = halt
-        self._clock = clock
         self._journal = journal
         self._tasks = tasks
         self._health_every_s = health_every_s
-        self._silence_ns = SILENT_INTERVALS * interval_ns(config.config.market.interval) + 60 * SECOND_NS
-        self._heard_ns: int | None = None
-        self._degraded = False
+        self._writer = writer
+        self._gate = gate if gate is not None else TradingGate()
+        self._watch = HealthWatch(
+            config.config.monitoring, clock=clock, gate=self._gate, silence_s=silence_ns / SECOND_NS,
+            probes=probes,
+        )  # fmt: skip
+        self._told: RunState = "RUNNING"
         self._subscriptions: list[str] = []
         self.reasons: Counter[str] = Counter()
+
+    @property
+    def trading_state(self) -> TradingState:
+        """HALTED, REDUCING (by command, or because the gate lets no pair's entries pass), or ACTIVE."""
+        if self._halt.state != "ACTIVE":
+            return self._halt.state
+        return "REDUCING" if self._gate.why(ALL) else "ACTIVE"
 
     async def start(self) -> None:
         await self._halt.restore(self._journal)
@@ -62,7 +84,8 @@ class MonitoringService:
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
         ]
         if self._health_every_s is not None:
-            self._tasks.background(self._watch(self._health_every_s), "health")
+            self._watch.start(self._tasks)
+            self._tasks.background(self._check_every(self._health_every_s), "health")
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:
@@ -71,33 +94,75 @@ class MonitoringService:
     def is_halted(self) -> bool:
         return self._halt.halted
 
+    def health(self) -> dict[str, Any]:
+        """What a screen shows: state, findings in words, and the last readings by code."""
+        return {
+            "state": self.trading_state,
+            "reason": self._halt.reason,
+            "halt_durable": self._halt.durable,
+            "findings": [str(finding) for finding in self._watch.findings],
+            "blocks": self._gate.blocks(),
+            "readings": self._watch.readings,
+        }
+
     async def check_health(self) -> None:
-        """Say DEGRADED when the market has been silent for long, RUNNING when it speaks again."""
-        if self._heard_ns is None or self._halt.halted:
-            return
-        silent = self._clock.now_ns() - self._heard_ns > self._silence_ns
-        if silent == self._degraded:
-            return
-        self._degraded = silent
-        await self._say(
-            "DEGRADED" if silent else "RUNNING", "MARKET_DATA_SILENT" if silent else "MARKET_DATA_BACK"
-        )
+        """Take every reading once; tell what became worse or better, and halt where a reading asks for it."""
+        changes = self._watch.look()
+        for finding in changes.worse:
+            log.warning("%s", finding)
+            if finding.severity == "HALTED":
+                details = {"value": f"{finding.value:.6g} {finding.unit}", "limit": f"{finding.limit:.6g}"}
+                trigger = PotentialHaltTrigger(reason=finding.code, source=SOURCE, details=details)
+                await self._bus.publish("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
+        if changes.worse or changes.over:
+            await self._tell_health(
+                changes.worse[0].code if changes.worse else f"{changes.over[0].code} is over"
+            )
+        if self._writer is not None:
+            self._writer.retry()
+
+    def on_line(self, up: bool, reason: str) -> None:
+        """The line to our account: no entries while it is down. Reconciling afterwards is somebody else's block."""
+        if up:
+            self._gate.clear("EXCHANGE_DISCONNECTED")
+        else:
+            self._gate.block("EXCHANGE_DISCONNECTED", reason)
+
+    def on_lease_lost(self, reason: str) -> None:
+        """Another engine may take the account any moment: no entries."""
+        self._gate.block("LEASE_LOST", reason)
+
+    def on_lease_retaken(self) -> None:
+        self._gate.clear("LEASE_LOST")
+
+    def on_lease_superseded(self) -> None:
+        """Another engine has traded meanwhile: its orders are not ours to cancel, and what we know is old."""
+        self._gate.block("LEASE_LOST", "another engine has taken the account")
+        self._halt_and_tell("LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")
 
     async def handle_potential_halt_trigger(self, reason: str, source: str) -> None:
         """Every trigger halts: it is the source that judges what is one."""
         del source
         await self.trigger_halt(reason, "CANCEL_ENTRIES")
 
-    async def trigger_halt(self, reason: str, halt_action: HaltAction = "CANCEL_ENTRIES") -> None:
+    async def trigger_halt(
+        self, reason: str, halt_action: HaltAction = "CANCEL_ENTRIES", *, who: str | None = None
+    ) -> None:
         """Halt before anything else happens, make it durable, then tell. Halting twice keeps the first reason."""
-        if self._halts(reason, halt_action):
+        if self._halts(reason, halt_action, who):
             await self._tell_halt(reason, halt_action)
+
+    async def trigger_reduce(self, reason: str, *, who: str | None = None) -> None:
+        """Send only orders that reduce, until `trigger_resume`."""
+        if self._halt.reduce(reason, who=who):
+            await self._halt.persisted(HALT_PATIENCE_S)
+            await self._say("REDUCING", reason)
 
     async def trigger_resume(self, reason: str = "", who: str = "") -> Resumption:
         """Trade again where the recovery checklist holds, with a reason and a name; says why not otherwise."""
         outcome = await self._halt.resume(reason, who)
         if outcome.resumed:
-            await self._say("RUNNING", f"RESUMED by {who}: {reason}")
+            await self._say(self._told, f"RESUMED by {who}: {reason}")
         return outcome
 
     def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
@@ -111,14 +176,14 @@ class MonitoringService:
         await self.trigger_halt(f"TASK_FAILED: {name}: {_line(error)}")
         await self._bus.publish("SYSTEM_ERROR", _problem(error, name, None), source=SOURCE)
 
-    async def _watch(self, every_s: float) -> None:
+    async def _check_every(self, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
             await self.check_health()
 
-    def _halts(self, reason: str, action: HaltAction) -> bool:
+    def _halts(self, reason: str, action: HaltAction, who: str | None = None) -> bool:
         self.reasons[reason] += 1
-        return self._halt.halt(reason, action)
+        return self._halt.halt(reason, action, who=who)
 
     def _halt_and_tell(self, reason: str, action: HaltAction = "CANCEL_ENTRIES") -> None:
         """`trigger_halt` from inside a delivery: halted at once, told once that is durable."""
@@ -131,6 +196,18 @@ class MonitoringService:
             log.error("the halt is not in the journal yet", extra={"reason": reason})
         await self._say("HALTED", reason, action)
 
+    async def _tell_health(self, reason: str) -> None:
+        """The engine's own state, where it changed; while halted by command there is nothing better to tell."""
+        severity = self._watch.severity
+        state: RunState = (
+            "RUNNING" if severity is None else "DEGRADED" if severity == "DEGRADED" else "REDUCING"
+        )
+        if state == self._told:
+            return
+        self._told = state
+        if self._halt.state == "ACTIVE":
+            await self._say(state, reason)
+
     async def _say(self, state: str, reason: str, action: HaltAction | None = None) -> None:
         change = SystemStateChange(new_state=state, reason=reason, halt_action=action)  # type: ignore[arg-type]
         await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
@@ -141,7 +218,7 @@ class MonitoringService:
         self._halt_and_tell(trigger.reason)
 
     def _on_candle(self, _event: Event) -> None:
-        self._heard_ns = self._clock.now_ns()
+        self._watch.heard()
 
 
 def _problem(error: Exception, component: str, event_id: str | None) -> payloads.SystemError:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from gal_friday_core.payloads import MarketDataOHLCV
-from gal_friday_core.times import MINUTE_NS
+from gal_friday_core.times import MINUTE_NS, SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.data_ingestor import DataIngestor
@@ -101,8 +101,10 @@ async def test_a_silent_market_is_degraded_until_it_speaks_again():
     await monitoring.check_health()
     await monitoring.check_health()
     await bus.publish("MARKET_DATA_OHLCV", bar(12))
+    await monitoring.check_health()  # one bar alone is not yet a market that is back
+    clock.advance_to(START + 12 * MINUTE_NS + 5 * SECOND_NS)
     await monitoring.check_health()
-    assert states == [("DEGRADED", "MARKET_DATA_SILENT"), ("RUNNING", "MARKET_DATA_BACK")]
+    assert states == [("DEGRADED", "MARKET_DATA_SILENT"), ("RUNNING", "MARKET_DATA_SILENT is over")]
     assert not monitoring.is_halted()
 
 
