@@ -61,7 +61,15 @@ class KrakenRest:
             if shape.wsname
         }
 
+    async def pair_name(self, pair: str) -> str:
+        """What REST calls a pair, such as XBTUSD. Raises ContractError for one that is not listed."""
+        return (await self._names_for(set())).rest(pair)
+
     # The account
+
+    async def ask(self, method: str, fields: Mapping[str, str] | None = None) -> msgspec.Raw:
+        """The raw result of a private call that changes nothing."""
+        return await self._line.private(method, fields)
 
     async def balances(self) -> dict[str, Decimal]:
         """Total of each asset, what open orders hold included."""
@@ -115,7 +123,7 @@ class KrakenRest:
 
     async def fee_rates(self, pair: str) -> tuple[Decimal, Decimal]:
         """What this account pays now as (taker, maker), as fractions of the traded value."""
-        query = {"pair": (await self._names_for(set())).rest(pair)}
+        query = {"pair": await self.pair_name(pair)}
         volume = await self._private("TradeVolume", rest_shapes.TradeVolume, query)
         taker, maker = (
             next(iter((table or {}).values()), None) for table in (volume.fees, volume.fees_maker)
@@ -132,7 +140,7 @@ class KrakenRest:
 
     async def add_order(self, order: Order, *, validate: bool = False) -> str:
         """Place one order; its exchange id, empty where it was only to be validated. Never sent twice."""
-        pair = (await self._names_for(set())).rest(order.trading_pair)
+        pair = await self.pair_name(order.trading_pair)
         form = order_requests.add_order_form(order, pair, validate=validate)
         added = await self._change("AddOrder", rest_shapes.Added, form)
         if not added.txid and not validate:
@@ -141,7 +149,7 @@ class KrakenRest:
 
     async def add_batch(self, orders: Sequence[Order], *, validate: bool = False) -> list[str | Refusal]:
         """Place 2 to 15 orders of one pair; for each in turn its exchange id, or why it was refused."""
-        pair = (await self._names_for(set())).rest(orders[0].trading_pair) if orders else ""
+        pair = await self.pair_name(orders[0].trading_pair) if orders else ""
         body = order_requests.add_batch_body(orders, pair, validate=validate)
         raw = await self._line.private("AddOrderBatch", body, intent="PLACE", as_json=True)
         added = _changed(raw, rest_shapes.BatchAdded, "AddOrderBatch")

@@ -18,6 +18,7 @@ from gal_friday_core.venue.listings import fee_percent
 from gal_friday_core.venue.orders import Execution, VenueOrder
 
 Answer = dict[str, Any]
+AnyAnswer = dict[str, Any] | list[dict[str, Any]]
 SHOWN_DIGITS = 10
 MONEY_DIGITS = 4
 NO_TRADES = "ETrade:Unknown trade"
@@ -29,7 +30,7 @@ class PrivateRest:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self.trading = RestTrading(exchange)
-        self._methods: dict[str, Callable[[PrivateCall], Answer]] = {
+        self._methods: dict[str, Callable[[PrivateCall], AnyAnswer]] = {
             "Balance": self._balance,
             "BalanceEx": self._balance_ex,
             "TradeBalance": self._trade_balance,
@@ -44,9 +45,10 @@ class PrivateRest:
             "QueryLedgers": self._query_ledgers,
             "TradeVolume": self._trade_volume,
             "GetWebSocketsToken": self._token,
+            "WithdrawMethods": self._withdraw_methods,
         }
 
-    def answer(self, method: str, call: PrivateCall) -> Answer | None:
+    def answer(self, method: str, call: PrivateCall) -> AnyAnswer | None:
         """The `result`, or None where a fault takes it. Raises ExchangeError with Kraken's error text."""
         if method in ORDER_METHODS:
             return self.trading.answer(method, call)
@@ -180,6 +182,16 @@ class PrivateRest:
             "fees": fees,
             "fees_maker": maker_fees,
         }
+
+    def _withdraw_methods(self, call: PrivateCall) -> list[Answer]:
+        """What a key with the permission would see; nothing can be withdrawn here."""
+        named = call.fields.optional_text("asset")
+        wanted = None if named is None else self._exchange.asset_name(named)
+        return [
+            {"asset": asset.rest_id, "method": asset.name, "network": asset.name, "minimum": fixed(ZERO, 8)}
+            for asset in self._exchange.directory.assets.values()
+            if wanted in {None, asset.name}
+        ]
 
     def _token(self, call: PrivateCall) -> Answer:
         return {"token": self._exchange.tokens.issue(call.account, call.now_ns), "expires": LIFETIME_S}

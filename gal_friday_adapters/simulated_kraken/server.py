@@ -19,6 +19,7 @@ from gal_friday_adapters.simulated_kraken import public_feed
 from gal_friday_adapters.simulated_kraken.endpoints import PrivateCall
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_adapters.simulated_kraken.fields import Fields
+from gal_friday_adapters.simulated_kraken.permissions import DENIED
 from gal_friday_adapters.simulated_kraken.private_rest import PrivateRest
 from gal_friday_adapters.simulated_kraken.public_rest import PublicRest
 from gal_friday_adapters.simulated_kraken.session import Session
@@ -164,6 +165,8 @@ class SimulatedKraken:
         account, error = self._keyring.check(request.path, nonce, raw, headers, now_ns)
         if error or not readable:
             raise ExchangeError(error or INVALID_ARGUMENTS)
+        if not self._keyring.permits(headers[0], request.match_info["method"]):
+            raise ExchangeError(DENIED)
         return account, values
 
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
@@ -230,7 +233,9 @@ def _gathered(fields: list[tuple[str, str]]) -> dict[str, Any]:
     return values
 
 
-def _envelope(refusal: ExchangeError | None, result: Mapping[str, Any] | None = None) -> web.Response:
+def _envelope(
+    refusal: ExchangeError | None, result: Mapping[str, Any] | list[Any] | None = None
+) -> web.Response:
     """HTTP 200 whatever happened: errors are in the envelope."""
     body: dict[str, Any] = (
         {"error": [str(refusal)]} if refusal is not None else {"error": [], "result": result}

@@ -8,6 +8,7 @@ import binascii
 import hmac
 from dataclasses import dataclass, field
 
+from gal_friday_adapters.simulated_kraken.permissions import TRADING, Permission, permits
 from gal_friday_core.kraken.signing import sign
 
 INVALID_KEY = "EAPI:Invalid key"
@@ -26,6 +27,7 @@ class ApiKey:
     key: str
     secret: str = field(repr=False)
     account: str
+    permissions: frozenset[Permission] = TRADING
     last_nonce: int = -1
     failures: int = 0
     locked_until_ns: int = 0
@@ -54,6 +56,11 @@ class Keyring:
         key.failures = 0
         key.last_nonce = int(nonce)
         return key.account, ""
+
+    def permits(self, name: str, method: str) -> bool:
+        """Whether a key may call a method. An unknown key may nothing."""
+        key = self._keys.get(name)
+        return key is not None and permits(key.permissions, method)
 
 
 def _refusal(key: ApiKey, path: str, nonce: str, body: bytes, signature: str) -> str:
