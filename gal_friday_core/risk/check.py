@@ -16,14 +16,15 @@ from gal_friday_core.reservations import Reservation
 from gal_friday_core.risk.admission import admission, market
 from gal_friday_core.risk.codes import Approved, Rejected, refuse, refuse_measured
 from gal_friday_core.risk.desk import Desk
-from gal_friday_core.risk.exposure import free_cash, rooms, wanted_value
+from gal_friday_core.risk.exposure import Room, free_cash, rooms
 from gal_friday_core.risk.quote import Quote
 from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit
 from gal_friday_core.times import SECOND_NS
 
-Cap = tuple[Decimal, str, Decimal, Decimal, dict[str, str]]
-"""A quantity that may not be exceeded, the code for it, its limit, what the whole wish would come to, and more."""
+Cap = tuple[Decimal, Room, Decimal]
+"""A quantity that may not be exceeded, the room it comes from, and what one base unit takes of that room."""
 
+_ALL = Decimal(1)
 _MOST = Decimal(10) ** 18
 """No wish is reckoned beyond this many base units: a stop next to the price would ask for more than there is."""
 
@@ -103,41 +104,49 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
             return Rejected("VOLATILITY_UNKNOWN", {"value": str(desk.volatility)})
         if scaled < wanted:
             wanted, rule = scaled, "max_position_volatility"
-    cap = _tightest(signal, desk, entry, wanted)
-    capped = cap[0] < wanted
-    quantity = desk.instrument.quantity_down(cap[0] if capped else wanted)
+    cap, room, taken = _tightest(signal, desk, entry)
+    capped = cap < wanted
+    quantity = desk.instrument.quantity_down(cap if capped else wanted)
     small = _below(
         quantity, entry, desk.instrument, max(desk.instrument.min_cost, desk.limits.min_order_value)
     )
     if small is not None:
         # What made it small is the reason: a cap, or the size the risk allows.
-        return refuse(cap[1], cap[2], cap[3], smallest=small.details["limit"], **cap[4]) if capped else small
+        return _no_room(room, min(wanted, _MOST), taken, small) if capped else small
     refusal = _last_doubts(signal, desk, quantity, entry)
     if refusal is not None:
         return refusal
     checks = {
         "risk_per_trade_pct": str(desk.limits.risk_per_trade * 100),
         "risked": str(value_of(quantity, loss)),
-        "capped_by": cap[1] if capped else rule,
+        "capped_by": room.code if capped else rule,
     }
     return _approve(signal, desk, quantity, entry, checks)
 
 
-def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal, wanted: Decimal) -> Cap:
+def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal) -> Cap:
     """The lowest of all caps on the quantity."""
-    room = min(rooms(signal.trading_pair, desk), key=lambda left: left.value)
-    more = {"scope": room.scope} if room.scope else {}
-    tightest: Cap = (ratio(room.value, entry), room.code, room.limit, ZERO, more)
+    room, *others = rooms(signal.trading_pair, desk)
+    for other in others:
+        if other.value < room.value:
+            room = other
+    tightest: Cap = (ratio(room.value, entry), room, entry)
     cash, price = free_cash(desk), product(entry, 1 + desk.costs.taker_fee)
     affordable = ratio(cash, price)
     if affordable < tightest[0]:
-        return affordable, "INSUFFICIENT_FUNDS", cash, product(min(wanted, _MOST), price), {}
+        tightest = (affordable, Room("INSUFFICIENT_FUNDS", cash, cash), price)
     if desk.quote is not None and signal.entry_type == "MARKET":
-        offered = from_float(desk.quote.depth(float(desk.limits.max_slippage)))
-        offered = product(offered, desk.limits.max_depth_share)
+        offered = from_float(desk.quote.depth(desk.limits.max_slippage) * desk.limits.max_depth_share)
         if offered < tightest[0]:
-            return offered, "INSUFFICIENT_DEPTH", offered, wanted, {}
-    return (*tightest[:3], wanted_value(room, wanted, entry), more)
+            return offered, Room("INSUFFICIENT_DEPTH", offered, offered), _ALL
+    return tightest
+
+
+def _no_room(room: Room, wanted: Decimal, taken: Decimal, small: Rejected) -> Rejected:
+    """A cap that leaves less than the smallest order: its limit, and what the whole wish would have come to."""
+    more = {"scope": room.scope} if room.scope else {}
+    value = room.limit - room.value + product(wanted, taken)
+    return refuse(room.code, room.limit, value, smallest=small.details["limit"], **more)
 
 
 def _last_doubts(
@@ -151,14 +160,14 @@ def _last_doubts(
             return refuse_measured("EXCEEDS_MAX_SLIPPAGE", limits.max_slippage, slippage)
     if conduct is None:
         return None
-    fees = conduct.fees_today(desk.now_ns) + product(2 * desk.costs.taker_fee, value_of(quantity, entry))
-    budget = product(desk.state.total_equity, limits.max_daily_fees)
-    if fees > budget:
-        return refuse("FEE_BUDGET_SPENT", budget, fees)
+    if limits.max_daily_fees < _ALL:
+        fees = conduct.fees_today(desk.now_ns) + product(2 * desk.costs.taker_fee, value_of(quantity, entry))
+        budget = product(desk.state.total_equity, limits.max_daily_fees)
+        if fees > budget:
+            return refuse("FEE_BUDGET_SPENT", budget, fees)
     since = conduct.since_same_buy((signal.trading_pair, quantity, entry), desk.now_ns)
     if since is not None and since < limits.duplicate_window_s * SECOND_NS:
-        window = Decimal(str(limits.duplicate_window_s))
-        return refuse_measured("DUPLICATE_ORDER", window, since / SECOND_NS)
+        return refuse_measured("DUPLICATE_ORDER", limits.duplicate_window_s, since / SECOND_NS)
     return None
 
 

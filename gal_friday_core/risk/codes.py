@@ -99,6 +99,6 @@ def refuse(code: str, limit: Decimal, value: Decimal, **more: str) -> Rejected:
     )
 
 
-def refuse_measured(code: str, limit: Decimal, value: float, **more: str) -> Rejected:
+def refuse_measured(code: str, limit: float, value: float, **more: str) -> Rejected:
     """The same for a measured quantity, shown to nine digits."""
-    return refuse(code, limit, Decimal(f"{value:.9g}"), **more)
+    return refuse(code, Decimal(f"{limit:.9g}"), Decimal(f"{value:.9g}"), **more)

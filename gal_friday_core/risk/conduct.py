@@ -53,7 +53,7 @@ class Conduct:
 
     def since_same_buy(self, buy: Buy, now_ns: int) -> int | None:
         """Nanoseconds since the same buy was last approved, or None."""
-        last = self._buys.get(buy)
+        last = self._buys.get(buy) if self._buys else None
         return None if last is None else max(now_ns - last, 0)
 
     def filled(self, pair: str, net: Decimal, fee: Decimal, now_ns: int, *, closed: bool) -> None:

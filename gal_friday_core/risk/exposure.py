@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
-from gal_friday_core.money import ZERO, product, value_of
+from gal_friday_core.money import ZERO, product
 from gal_friday_core.risk.desk import Desk
 
 _ONE = Decimal(1)
@@ -58,8 +58,3 @@ def free_cash(desk: Desk) -> Decimal:
 
 def _room(code: str, limit: Decimal, used: Decimal, scope: str) -> Room:
     return Room(code, limit, max(limit - used, ZERO), scope)
-
-
-def wanted_value(room: Room, quantity: Decimal, price: Decimal) -> Decimal:
-    """What the limit would have come to with the whole wish."""
-    return room.limit - room.value + value_of(quantity, price)

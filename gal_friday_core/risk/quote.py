@@ -1,5 +1,6 @@
 """The live book as the risk check sees it: best prices, and what a market buy would find."""
 
+from bisect import bisect_right
 from decimal import Decimal
 from typing import Self
 
@@ -9,12 +10,18 @@ from gal_friday_core.ports import Book
 
 
 class Quote(msgspec.Struct, frozen=True):
-    """One moment of a verified book with both sides; asks best first, as (price, quantity)."""
+    """One moment of a verified book with both sides; asks best first, in the book's own whole units.
+
+    `price_unit` and `quantity_unit` are what one of these is worth.
+    """
 
     bid: float
     ask: float
     best_ask: Decimal
-    asks: list[tuple[float, float]]
+    ask_prices: list[int]
+    ask_quantities: list[int]
+    price_unit: float
+    quantity_unit: float
 
     @classmethod
     def of(cls, book: Book) -> Self | None:
@@ -22,16 +29,14 @@ class Quote(msgspec.Struct, frozen=True):
         bids, asks = book.bid_prices, book.ask_prices.tolist()
         if not (len(bids) and asks):
             return None
-        price_unit, quantity_unit = 10.0**-book.price_decimals, 10.0**-book.qty_decimals
-        bid = int(bids[0])
+        bid = bids.item(0)
         if bid >= asks[0]:
             return None
-        levels = [
-            (price * price_unit, quantity * quantity_unit)
-            for price, quantity in zip(asks, book.ask_quantities.tolist(), strict=True)
-        ]
-        best = Decimal(asks[0]).scaleb(-book.price_decimals)
-        return cls(bid * price_unit, levels[0][0], best, levels)
+        unit = 10.0**-book.price_decimals
+        return cls(
+            bid * unit, asks[0] * unit, Decimal(asks[0]).scaleb(-book.price_decimals),
+            asks, book.ask_quantities.tolist(), unit, 10.0**-book.qty_decimals,
+        )  # fmt: skip
 
     @property
     def middle(self) -> float:
@@ -40,28 +45,24 @@ class Quote(msgspec.Struct, frozen=True):
     @property
     def spread(self) -> float:
         """As a fraction of the middle."""
-        return (self.ask - self.bid) / self.middle
+        return (self.ask - self.bid) * 2 / (self.ask + self.bid)
 
     def depth(self, reach: float) -> float:
         """Base units offered up to `reach` (a fraction) above the best ask."""
-        highest = self.ask * (1 + reach)
-        total = 0.0
-        for price, quantity in self.asks:
-            if price > highest:
-                break
-            total += quantity
-        return total
+        highest = self.ask_prices[0] * (1 + reach)
+        levels = bisect_right(self.ask_prices, highest)
+        return sum(self.ask_quantities[:levels]) * self.quantity_unit
 
     def average(self, quantity: float) -> float:
         """Mean price of a market buy of so many base units; the last level stands for all beyond it."""
-        left, paid = quantity, 0.0
-        for price, offered in self.asks:
-            taken = min(left, offered)
-            paid += taken * price
-            left -= taken
-            if left <= 0:
-                break
-        return (paid + left * self.asks[-1][0]) / quantity
+        wanted = left = quantity / self.quantity_unit
+        paid = 0.0
+        for price, offered in zip(self.ask_prices, self.ask_quantities, strict=True):
+            if left <= offered:
+                return (paid + left * price) / wanted * self.price_unit
+            paid += offered * price
+            left -= offered
+        return (paid + left * self.ask_prices[-1]) / wanted * self.price_unit
 
 
 def deviation(price: Decimal, quote: Quote) -> float:

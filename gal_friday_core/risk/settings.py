@@ -79,23 +79,31 @@ class RiskConfig(Section):
         json_schema_extra=LOOSER_DOWN,
         description="The same buy (pair, quantity, price) again within so long is a duplicate",
     )
-    max_price_deviation: Fraction = Field(
-        Decimal("0.05"),
+    max_price_deviation: float = Field(
+        0.05,
+        ge=0,
+        le=1,
         json_schema_extra=LOOSER_UP,
         description="Price collar: how far from the middle of the live book an order's price may be",
     )
-    max_spread: Fraction = Field(
-        Decimal("0.01"),
+    max_spread: float = Field(
+        0.01,
+        ge=0,
+        le=1,
         json_schema_extra=LOOSER_UP,
         description="Of the live book, as a fraction of its middle",
     )
-    max_slippage: Fraction = Field(
-        Decimal("0.01"),
+    max_slippage: float = Field(
+        0.01,
+        ge=0,
+        le=1,
         json_schema_extra=LOOSER_UP,
         description="A market buy, walked through the live book, above the price that was decided on",
     )
-    max_depth_share: Fraction = Field(
-        Decimal("0.5"),
+    max_depth_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
         json_schema_extra=LOOSER_UP,
         description="Of what the live book offers within max_slippage of its best ask",
     )
