@@ -67,6 +67,10 @@ class HealthWatch:
         """The last reading of everything, by code."""
         return dict(self._health.readings)
 
+    def add(self, *probes: Probe) -> None:
+        """More to measure; before `start`."""
+        self._probes += probes
+
     def start(self, tasks: TaskSupervisor) -> None:
         """Let the probes measure until the engine stops."""
         for probe in self._probes:

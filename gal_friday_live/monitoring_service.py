@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED
 from gal_friday_core import payloads
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
@@ -67,6 +68,7 @@ class MonitoringService:
             probes=probes,
         )  # fmt: skip
         self._told: RunState = "RUNNING"
+        self._account_fault = ""
         self._subscriptions: list[str] = []
         self.reasons: Counter[str] = Counter()
 
@@ -121,24 +123,33 @@ class MonitoringService:
         if self._writer is not None:
             self._writer.retry()
 
+    def watch(self, *probes: Probe) -> None:
+        """Keep an eye on more things; before `start`."""
+        self._watch.add(*probes)
+
+    def account_fault(self) -> str:
+        """Why our account is out of reach; empty while it is not."""
+        return self._account_fault
+
     def on_line(self, up: bool, reason: str) -> None:
         """The line to our account: no entries while it is down. Reconciling afterwards is somebody else's block."""
+        self._account_fault = "" if up else reason or "down"
         if up:
             self._gate.clear("EXCHANGE_DISCONNECTED")
         else:
             self._gate.block("EXCHANGE_DISCONNECTED", reason)
 
-    def on_lease_lost(self, reason: str) -> None:
-        """Another engine may take the account any moment: no entries."""
-        self._gate.block("LEASE_LOST", reason)
+    def on_lease(self, what: str) -> None:
+        """What `AccountLease` tells: lost for this reason, had again, or taken by another engine in between.
 
-    def on_lease_retaken(self) -> None:
-        self._gate.clear("LEASE_LOST")
-
-    def on_lease_superseded(self) -> None:
-        """Another engine has traded meanwhile: its orders are not ours to cancel, and what we know is old."""
-        self._gate.block("LEASE_LOST", "another engine has taken the account")
-        self._halt_and_tell("LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")
+        That other engine's orders are not ours to cancel, and what we know of the account is old.
+        """
+        if what == RETAKEN:
+            self._gate.clear("LEASE_LOST")
+            return
+        self._gate.block("LEASE_LOST", "another engine has taken the account" if what == SUPERSEDED else what)
+        if what == SUPERSEDED:
+            self._halt_and_tell("LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")
 
     async def handle_potential_halt_trigger(self, reason: str, source: str) -> None:
         """Every trigger halts: it is the source that judges what is one."""
