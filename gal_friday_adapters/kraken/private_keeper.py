@@ -1,0 +1,144 @@
+"""Keeps one private line to Kraken, for as long as it is wanted, with a new token for each connection."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gal_friday_adapters.kraken.client import TICKS
+from gal_friday_adapters.kraken.patience import Patience, Retries
+from gal_friday_adapters.kraken.private_line import PrivateLine, PrivateSink
+from gal_friday_core.errors import ExchangeError
+from gal_friday_core.kraken.error_codes import MEANINGS
+from gal_friday_core.ports import Transport
+
+PRIVATE_URL = "wss://ws-auth.kraken.com/v2"
+FATAL = frozenset({"AUTH", "LOCKOUT"})
+"""Kinds of a refusal that no further attempt heals."""
+FATAL_CODES = frozenset(code for code, kind in MEANINGS.values() if kind in FATAL)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineEvents:
+    """Who hears of lines: `stands` when the snapshots are there, `lost` once for each line that was opened,
+    `tick` at every look.
+    """
+
+    stands: Callable[[], None]
+    lost: Callable[[str], None]
+    tick: Callable[[], None]
+
+
+class PrivateKeeper:
+    """`token` fetches a websocket token; `timer`, `sleep` and the retries' jitter are time and chance."""
+
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], Awaitable[str]],
+        sink: PrivateSink,
+        events: LineEvents,
+        *,
+        transport: Transport,
+        patience: Patience,
+        retries: Retries,
+        timer: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.url = url
+        self.line: PrivateLine | None = None
+        self.connections = 0
+        self._token = token
+        self._sink = sink
+        self._events = events
+        self._transport = transport
+        self._patience = patience
+        self._retries = retries
+        self._timer = timer
+        self._sleep = sleep
+        self._stood = False
+        self._failures = 0
+        self._changed = asyncio.Event()
+        self._closing = False
+
+    @property
+    def standing(self) -> bool:
+        return self.line is not None and self.line.stands
+
+    async def run(self) -> None:
+        """Until `close`. Raises ExchangeError where no line ever stood, or the exchange refuses the key."""
+        while not self._closing:
+            await self._rest(self._retries.pause_s())
+            if not self._closing:
+                await self._hold()
+
+    def close(self) -> None:
+        self._closing = True
+        self._changed.set()
+        if self.line is not None:
+            self.line.give_up("closed here")
+
+    async def _hold(self) -> None:
+        """One line, from the attempt to its end."""
+        try:
+            line = PrivateLine(
+                await self._token(),
+                self._sink,
+                patience=self._patience,
+                timer=self._timer,
+                ended=self._changed.set,
+            )
+            connection = await self._transport.connect(self.url, line)
+        except ExchangeError as error:
+            self._failed(str(error), fatal=error.code in FATAL_CODES)
+            return
+        self.connections += 1
+        self.line = line
+        line.opened(connection)
+        try:
+            await self._watch(line)
+        finally:
+            line.give_up("closed here")
+            self.line = None
+            self._events.lost(line.closed or "")
+        if line.refused is not None:
+            self._failed(str(line.refused), fatal=line.refused.kind in FATAL)
+
+    async def _watch(self, line: PrivateLine) -> None:
+        stood = False
+        while line.closed is None and not self._closing:
+            self._changed.clear()
+            line.check()
+            if line.stands and not stood:
+                stood = self._stood = True
+                self._failures = 0
+                self._retries.stood()
+                self._events.stands()
+            self._events.tick()
+            if line.closed is None:
+                await self._rest(self._patience.silence_s / TICKS)
+        if not stood and line.refused is None and not self._closing:
+            self._failed(line.closed or "", fatal=False)
+
+    def _failed(self, reason: str, *, fatal: bool) -> None:
+        """A line that once stood comes back; one that never stood is a wrong address, a wrong key or no network."""
+        self._failures += 1
+        hopeless = not self._stood and self._failures >= self._patience.first_attempts
+        if fatal or hopeless:
+            raise ExchangeError(
+                f"no private line to Kraken at {self.url} after {self._failures} attempts: {reason}"
+            )
+        log.warning("no private line, attempt %s: %s", self._failures, reason)
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the time is over, or something changed."""
+        if seconds <= 0 or self._changed.is_set():
+            return
+        tasks = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._changed.wait())}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
