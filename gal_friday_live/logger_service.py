@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -20,7 +21,7 @@ from gal_friday_adapters.paths import logs_dir
 from gal_friday_adapters.postgres.connect import url_parts
 from gal_friday_adapters.postgres.log_table import LogLine
 from gal_friday_core.config import Config
-from gal_friday_core.errors import StorageError
+from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.events import Event, decode
 from gal_friday_core.payloads import LogEntry
 from gal_friday_core.ports import Clock
@@ -190,6 +191,8 @@ def _sink(settings: Config, on_trouble: Any) -> InfluxSink | None:
     wanted = settings.timeseries
     if wanted.url is None:
         return None
+    if find_spec("influxdb_client") is None:
+        raise ConfigError("timeseries.url needs the package influxdb-client: install it, or unset the key")
     return InfluxSink(
         wanted.url, org=wanted.org, bucket=wanted.bucket, token=wanted.token, limit=wanted.queue,
         timeout_s=wanted.timeout_s, on_trouble=on_trouble,
