@@ -85,13 +85,14 @@ class Predictor:
     metadata: ModelMetadata
     calibration: Platt
     trees: PackedTrees
+    artifact_sha256: str
 
     @classmethod
     def from_files(
         cls, files: Mapping[str, bytes], *, model_id: str, model_type: str, version: int
     ) -> "Predictor":
         """Read an artifact. Raises ArtifactError for files that are altered, damaged or contradict each other."""
-        artifact.verify(files)
+        sha256 = artifact.verify(files)
         schema = _schema(files)
         metadata = _decode(files, artifact.METADATA, ModelMetadata)
         trees = read(files[artifact.MODEL])
@@ -105,7 +106,7 @@ class Predictor:
                 f"model {model_id}: entry threshold {metadata.entry_threshold} is not in (0, 1)"
             )
         calibration = _decode(files, artifact.CALIBRATION, Platt)
-        return cls(model_id, model_type, version, schema, metadata, calibration, trees)
+        return cls(model_id, model_type, version, schema, metadata, calibration, trees, sha256)
 
     @property
     def schema_hash(self) -> str:
@@ -114,6 +115,11 @@ class Predictor:
     @property
     def feature_names(self) -> tuple[str, ...]:
         return self.schema.names
+
+    @property
+    def data_version(self) -> str:
+        """The version of the candles that it was trained on."""
+        return str(self.metadata.data.get("candles_sha256") or "unknown")
 
     @property
     def target(self) -> str:

@@ -9,6 +9,7 @@ from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
 from gal_friday_live.commands import (
     backtest,
+    control,
     events,
     exchange,
     feed,
@@ -16,6 +17,7 @@ from gal_friday_live.commands import (
     feed_rebuild,
     feed_record,
     ingest,
+    live,
     models,
     up,
 )
@@ -41,6 +43,14 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
+app.command("live")(live.live)
+app.command("status")(control.status)
+app.command("positions")(control.positions)
+app.command("orders")(control.orders)
+app.command("halt")(control.halt)
+app.command("resume")(control.resume)
+app.command("stop")(control.stop)
+app.command("explain")(control.explain)
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 feed.app.command("record")(feed_record.record)

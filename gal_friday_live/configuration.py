@@ -6,6 +6,7 @@ an unknown key or a value of the wrong kind is an error, and no message ever sho
 """
 
 import difflib
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,11 @@ def nearest(key: str) -> str:
     leaf = key.rpartition(".")[2]
     close = close or [known for known in keys() if known.rpartition(".")[2] == leaf]
     return f": did you mean {close[0]}?" if close else ": see gal_friday_live/default_config.yaml"
+
+
+def fingerprint(config: Config) -> str:
+    """sha256 of every setting but where things are stored."""
+    return hashlib.sha256(config.model_dump_json(exclude={"storage"}).encode()).hexdigest()
 
 
 class ConfigurationManager:

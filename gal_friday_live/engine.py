@@ -15,9 +15,11 @@ from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import PredictionService
+from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trading_gate import TradingGate
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,8 @@ class Engine:
     prediction: PredictionService
     features: FeatureEngine
     ingestor: DataIngestor
+    gate: TradingGate
+    provenance: SignalProvenance
 
     async def start(self) -> None:
         """Bring every service up, the ones that others depend on first.
@@ -47,6 +51,7 @@ class Engine:
         await self.monitoring.start()
         await self.portfolio.start()
         await self.risk.start()
+        await self.provenance.start()
         await self.execution.start()
         await self.strategy.start()
         await self.prediction.start()
@@ -63,7 +68,9 @@ class Engine:
         """No new bars, work in flight to its end, journal to disk. Protection stays where it is."""
         await self.ingestor.stop()
         await self.tasks.stop()
-        for service in (self.features, self.prediction, self.strategy, self.execution, self.risk):
+        for service in (
+            self.features, self.prediction, self.strategy, self.execution, self.provenance, self.risk,
+        ):  # fmt: skip
             await service.stop()
         await self.portfolio.stop()
         await self.monitoring.stop()

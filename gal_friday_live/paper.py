@@ -1,6 +1,5 @@
 """Paper trading: the engine on the simulated exchange, fed by stored history or by the exchange's public feed."""
 
-import hashlib
 import uuid
 from dataclasses import asdict
 from typing import Any
@@ -8,12 +7,11 @@ from typing import Any
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
-from gal_friday_core import __version__
 from gal_friday_core.candles import Series
-from gal_friday_core.config import Config
 from gal_friday_core.ports import Models
 from gal_friday_live.clock import SimulatedClock, SystemClock
-from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.code_version import code_version
+from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.engine import Engine
 from gal_friday_live.feeds import RecordedFeed
 from gal_friday_live.historical_data_service import HistoricalDataService
@@ -51,7 +49,7 @@ async def build_paper_engine(
     await journal.begin(
         mode,
         config_hash=fingerprint(manager.config),
-        code_version=__version__,
+        code_version=code_version(),
         model_override=asdict(override) if override else None,
     )
     models = ModelRegistry(manager, database)
@@ -82,13 +80,9 @@ def replay_ports(
         "journal": journal,
         "history": {played.series: played.history},
         "override": override,
+        "code_version": code_version(),
     }
     return Ports(**{**given, **changes})
-
-
-def fingerprint(config: Config) -> str:
-    """sha256 of every setting but where things are stored."""
-    return hashlib.sha256(config.model_dump_json(exclude={"storage"}).encode()).hexdigest()
 
 
 async def _listening(
@@ -113,5 +107,6 @@ async def _listening(
         history={series: history},
         historical=historical,
         override=override,
+        code_version=code_version(),
         health_every_s=HEALTH_EVERY_S,
     )

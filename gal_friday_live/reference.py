@@ -27,8 +27,9 @@ def configuration_page() -> str:
     parts = [INTRODUCTION]
     for name, field in Config.model_fields.items():
         section = field.annotation
-        assert isinstance(section, type)
-        assert issubclass(section, Section)
+        if not (isinstance(section, type) and issubclass(section, Section)):
+            parts.append(f"- `{name}` (default {_value(field.default)}): {field.description}")
+            continue
         about = section.__doc__ if section.__doc__ != Section.__doc__ else None
         parts.append(f"\n## {name}\n")
         parts.append(f"{about}\n" if about else "")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from gal_friday_core import __version__
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.instruments import Instrument
@@ -11,7 +12,7 @@ from gal_friday_core.ports import Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_live.bus import PubSubManager
-from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine import Engine
 from gal_friday_live.execution_handler import ExecutionHandler
@@ -25,9 +26,11 @@ from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import ModelOverride, PredictionService
+from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trading_gate import TradingGate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Ports:
     """What one engine needs from the world. Without an exchange it trades on a simulated one.
 
     `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
+    `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
     """
 
     series: Sequence[Series]
@@ -48,6 +52,8 @@ class Ports:
     history: Mapping[Series, Candles] = field(default_factory=dict)
     historical: HistoricalDataService | None = None
     override: ModelOverride | None = None
+    simulated: bool = False
+    code_version: str = __version__
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
 
@@ -61,37 +67,42 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     quote = _quote(ports.series)
     clock, ids = ports.clock, ports.ids
     exchange = ports.exchange or paper_exchange(config, ports.instruments, quote, clock)
-    if ports.override is not None and not isinstance(exchange, PaperExchange):
+    if ports.override is not None and not (ports.simulated or isinstance(exchange, PaperExchange)):
         raise ConfigError(
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
         )
-    tasks = TaskSupervisor()
+    tasks, gate = TaskSupervisor(), TradingGate()
     bus = PubSubManager(clock, ids, records=records_of(ports.journal), spawn=tasks.start)
     writer = JournalWriter(ports.journal, tasks)
     halt = HaltCoordinator(clock, ids, writer)
     reservations = Reservations()
     monitoring = MonitoringService(
         config, bus, halt=halt, clock=clock, journal=ports.journal, tasks=tasks,
-        health_every_s=ports.health_every_s,
+        health_every_s=ports.health_every_s, gate=gate, writer=writer,
     )  # fmt: skip
     bus.on_failure(monitoring.on_handler_failure)
     tasks.on_failure(monitoring.on_task_failure)
     portfolio = PortfolioManager(
         config, bus, quote=quote, clock=clock, exchange=exchange, writer=writer, reservations=reservations,
-        on_bar=ports.on_bar,
+        on_bar=ports.on_bar, pairs=[item.pair for item in ports.series], journal=ports.journal,
     )  # fmt: skip
     risk = RiskManager(
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
         journal=ports.journal, reservations=reservations,
         market_fault=lambda pair: ingestor.fault(pair, clock.now_ns()),
-    )  # fmt: skip
-    execution = ExecutionHandler(
-        config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
-        is_halted=halt.is_halted,
+        book=lambda pair: ingestor.book(pair, clock.now_ns()), gate=gate,
+        trading_state=lambda: monitoring.trading_state,
     )  # fmt: skip
     prediction = PredictionService(
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
+    )  # fmt: skip
+    provenance = SignalProvenance(
+        bus, models=prediction, code_version=ports.code_version, config_hash=fingerprint(config.config)
+    )
+    execution = ExecutionHandler(
+        config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
+        is_halted=halt.is_halted, gate=gate, provenance=provenance,
     )  # fmt: skip
     strategy = StrategyArbitrator(
         config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio, models=prediction,
@@ -105,9 +116,9 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known, sinks=features.sinks
     )
     return Engine(
-        series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt,
+        series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt, gate=gate,
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
-        prediction=prediction, features=features, ingestor=ingestor,
+        prediction=prediction, features=features, ingestor=ingestor, provenance=provenance,
     )  # fmt: skip
 
 

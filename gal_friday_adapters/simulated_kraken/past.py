@@ -53,6 +53,7 @@ def _bars(minutes: Candles, length: int, price_decimals: int) -> list[Bar]:
 def _columns(minutes: Candles, recent: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
     names = ("open", "high", "low", "close", "volume", "trades")
     columns = {name: getattr(minutes, name)[recent].astype(np.float64) for name in names}
+    columns["trades"] = np.maximum(columns["trades"], 0)  # -1 where the source did not count them
     return columns | {"value": columns["close"] * columns["volume"]}
 
 

@@ -12,8 +12,9 @@ from gal_friday_core.config import Config
 
 
 @asynccontextmanager
-async def open_database(config: Config) -> AsyncIterator[Database]:
-    """Yield an open database. An embedded server that was not running is stopped again afterwards.
+async def running_url(config: Config) -> AsyncIterator[str]:
+    """Yield the address of a database with the present schema. An embedded server that was not running is
+    stopped again afterwards.
 
     Raises StorageError where the server cannot be reached, started or migrated.
     """
@@ -26,8 +27,14 @@ async def open_database(config: Config) -> AsyncIterator[Database]:
             assert configured is not None
             url = configured.get_secret_value()
         await asyncio.to_thread(upgrade, url)
-        async with Database(url) as database:
-            yield database
+        yield url
     finally:
         if server is not None:
             await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def open_database(config: Config) -> AsyncIterator[Database]:
+    """Yield an open database; see `running_url`."""
+    async with running_url(config) as url, Database(url) as database:
+        yield database

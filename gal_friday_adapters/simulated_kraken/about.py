@@ -1,0 +1,60 @@
+"""Whether what answers at an address is a simulated Kraken of this machine, and what time it is there."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from gal_friday_adapters.simulated_kraken.scaled_time import Anchors, ScaledTime
+from gal_friday_core.errors import ConfigError, ExchangeError
+
+TIMEOUT_S = 5.0
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """`venue_id` names one run of a simulated exchange: another run is another exchange with other accounts."""
+
+    venue_id: str
+    time: Anchors | None = None
+
+
+def scaled_time(about: About) -> ScaledTime | None:
+    """Its time, where that is not the machine's own."""
+    return None if about.time is None else ScaledTime(about.time)
+
+
+def require_loopback(url: str) -> str:
+    """The address without its last slash. Raises ConfigError for anything but plain HTTP on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.path.strip("/") or not _is_loopback(parts.hostname or ""):
+        raise ConfigError(
+            f"--venue {url}: a simulated venue is at http://127.0.0.1:PORT, as gal-friday exchange serve prints it"
+        )
+    return url.rstrip("/")
+
+
+async def ask_about(url: str) -> About:
+    """Raises ConfigError where the address is not of this machine or no simulated Kraken answers there, ExchangeError where nobody does."""
+    address = require_loopback(url)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{address}/simulation") as answer,
+        ):
+            body = await answer.read()
+            return msgspec.json.decode(body, type=About)
+    except msgspec.DecodeError:
+        raise ConfigError(f"--venue {url}: what answers there is no simulated Kraken") from None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise ExchangeError(
+            f"nothing answers at {url} ({type(error).__name__}): start it with gal-friday exchange serve"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,147 @@
+"""`gal-friday live`: the trading engine, on paper, on a recorded market, or with real money."""
+
+import asyncio
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from gal_friday_core.errors import ConfigError
+from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
+
+if TYPE_CHECKING:
+    from gal_friday_live.configuration import ConfigurationManager
+    from gal_friday_live.live_request import LiveRequest, Mode
+
+
+def live(
+    mode: Annotated[str, typer.Option(help="paper, live or replay.")] = "paper",
+    venue: Annotated[
+        str | None,
+        typer.Option(
+            help="A simulated Kraken on this machine, as exchange serve prints it.", show_default=False
+        ),
+    ] = None,
+    candles: Annotated[
+        Path | None,
+        typer.Option(
+            help="Recorded one-minute candles as the market: on an embedded exchange, or replayed.",
+            show_default=False,
+        ),
+    ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="A recorded session as the market, likewise.", show_default=False)
+    ] = None,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=1000,
+            help="Seconds of a recorded market that pass in one of yours.",
+            show_default=False,
+        ),
+    ] = None,
+    faults: Annotated[
+        str,
+        typer.Option(
+            help="Faults of the embedded exchange by seed, as in disconnect=0.001,lost_response=0.05."
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Decides the embedded exchange's traders and faults.")] = 1,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Trade this model although it is not promoted; paper only.", show_default=False),
+    ] = None,
+    override_reason: Annotated[
+        str | None, typer.Option(help="Why --model may trade; kept in the journal.", show_default=False)
+    ] = None,
+    entry_threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Probability from which --model enters; its own if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End by itself after so long.", show_default=False)
+    ] = None,
+    i_understand_real_money: Annotated[
+        bool, typer.Option("--i-understand-real-money", help="With --mode live: orders move real money.")
+    ] = False,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Trade: market data in, protected orders out, everything journalled. Ctrl-C or gal-friday stop ends it.
+
+    [bold]paper[/] listens to the real market and trades paper money; with --candles, --session or --venue the orders
+    go over the wire to a simulated Kraken. [bold]replay[/] plays a recorded market into the feed. [bold]live[/] needs
+    mode: live in the configuration, exchange keys without withdrawal permission, and --i-understand-real-money.
+    Open positions keep their protective stops when the engine ends.
+    """
+    from gal_friday_live.live_request import LiveRequest
+
+    if entry_threshold is not None and model is None:
+        raise ConfigError("--entry-threshold is a term of --model: name one")
+    request = LiveRequest(
+        mode=_mode(mode), venue=venue, candles=candles, session=session, speed=speed, faults=faults, seed=seed,
+        model=model, override_reason=override_reason, entry_threshold=entry_threshold, seconds=seconds,
+        real_money=i_understand_real_money,
+    )  # fmt: skip
+    manager = load_config(config)
+    request.check(manager.config)
+    result = asyncio.run(_trade(manager, request, as_json=json))
+    if json:
+        print_json(result)
+    else:
+        from gal_friday_live.up_screen import summary_panel
+
+        console.print(summary_panel(result))
+
+
+def parse(arguments: Sequence[str]) -> dict[str, Any]:
+    """The options of `gal-friday live` by name. Raises ConfigError for what it does not know."""
+    import click
+
+    from gal_friday_live.cli import app
+
+    command = cast("click.Group", typer.main.get_command(app)).commands["live"]
+    given = list(arguments[1:] if arguments[:1] == ["live"] else arguments)
+    try:
+        return dict(command.make_context("live", given).params)
+    except click.ClickException as error:
+        raise ConfigError(error.format_message()) from None
+
+
+def _mode(word: str) -> "Mode":
+    from gal_friday_live.live_request import MODES
+
+    for known in MODES:
+        if word == known:
+            return known
+    raise ConfigError(f"--mode {word}: use {', '.join(MODES)}")
+
+
+async def _trade(manager: "ConfigurationManager", request: "LiveRequest", *, as_json: bool) -> dict[str, Any]:
+    from gal_friday_live.commands.storage import running_url
+    from gal_friday_live.live_engine import run_live
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running_url(manager.config) as url:
+        return await run_live(
+            manager, request, database_url=url, stop=stop, announce=print_json if as_json else _announce
+        )
+
+
+def _announce(ready: Mapping[str, Any]) -> None:
+    console.print(
+        f"[bold]{ready['mode']}[/] engine on {', '.join(ready['series'])}: {ready['trading']}"
+        f"{' because ' + ready['halt_reason'] if ready['halt_reason'] else ''}, model {ready['model']}. "
+        "Ctrl-C or gal-friday stop ends it; gal-friday status shows it."
+    )

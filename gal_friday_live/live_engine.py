@@ -1,0 +1,196 @@
+"""One account's engine with everything around it: lease, journal, operator's door, watchdog. `run_live` is all of it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gal_friday_adapters import paths
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.journal import PostgresJournal
+from gal_friday_adapters.postgres.lease import RETAKEN, AccountLease
+from gal_friday_core.times import to_iso
+from gal_friday_live import systemd
+from gal_friday_live.cli_service import CLIService
+from gal_friday_live.code_version import code_version
+from gal_friday_live.configuration import ConfigurationManager, fingerprint
+from gal_friday_live.control_socket import ControlSocket, control_path
+from gal_friday_live.engine import Engine
+from gal_friday_live.engine_view import orders_of, positions_of
+from gal_friday_live.explanation import explain
+from gal_friday_live.ids import derived
+from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.live_stage import Stage, opened
+from gal_friday_live.model_registry import ModelRegistry
+from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.wiring import Ports, build
+
+HEALTH_EVERY_S = 1.0
+BEAT_S = 0.2
+"""How often the engine looks whether it is to end, and tells the service manager that it lives."""
+
+Announce = Callable[[Mapping[str, Any]], object]
+
+
+def session_id(mode: str, venue: str, account: str) -> str:
+    """The session of an account: the same at every start, so that what an earlier run journalled is known."""
+    return derived("session", mode, venue, account)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveEngine:
+    """The running application: what `CLIService` controls."""
+
+    engine: Engine
+    stage: Stage
+    request: LiveRequest
+    database: Database
+    session: str
+    run_id: str
+    stopping: asyncio.Event
+
+    def status(self) -> dict[str, Any]:
+        engine = self.engine
+        return {
+            **engine.snapshot(),
+            "mode": self.request.mode,
+            "trading": engine.halt.state,
+            "halted": engine.halt.halted,
+            "halt_reason": engine.halt.reason,
+            "blocks": engine.gate.blocks(),
+            "connected": engine.ingestor.connected,
+            "open_orders": len(engine.execution.blotter.open()),
+            "session": self.session,
+            "run": self.run_id,
+            "code_version": code_version(),
+        }
+
+    def positions(self) -> dict[str, Any]:
+        return positions_of(self.engine)
+
+    def orders(self, *, ended: bool) -> list[dict[str, Any]]:
+        return orders_of(self.engine, ended=ended)
+
+    async def explain(self, order: str) -> dict[str, Any]:
+        return await explain(self.database, order)
+
+    def request_stop(self, who: str) -> None:
+        del who
+        self.stopping.set()
+
+
+async def run_live(
+    manager: ConfigurationManager,
+    request: LiveRequest,
+    *,
+    database_url: str,
+    stop: asyncio.Event,
+    announce: Announce = lambda _: None,
+) -> dict[str, Any]:
+    """Trade until `stop`, the market's end or the time asked for; the run's summary.
+
+    `announce` is told once trading can begin. Raises GalFridayError for whatever stands against starting.
+    """
+    async with (
+        Database(database_url) as database,
+        opened(manager, request) as stage,
+        _assembled(request, stage, database, database_url, stop) as live,
+    ):
+        engine = live.engine
+        async with ControlSocket(control_path(paths.data_dir(manager.config)), _service(live).answer) as door:
+            await engine.start()
+            try:
+                systemd.notify("READY=1")
+                announce({"event": "ready", "control": str(door.path), **live.status()})
+                await _until_over(live)
+            finally:
+                systemd.notify("STOPPING=1")
+                await engine.stop()
+        return {"event": "ended", "mode": request.mode, "session": live.session, **engine.summary()}
+
+
+def _service(live: LiveEngine) -> CLIService:
+    return CLIService(live.stage.manager, live.engine.monitoring, live)
+
+
+async def _until_over(live: LiveEngine) -> None:
+    """Beat while the engine lives. Raises what ended its feed."""
+    loop = asyncio.get_running_loop()
+    seconds = live.request.seconds
+    until = None if seconds is None else loop.time() + seconds
+    running = asyncio.ensure_future(live.engine.run())
+    try:
+        while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
+            if until is not None and loop.time() >= until:
+                break
+            systemd.notify("WATCHDOG=1")
+            await asyncio.wait({running}, timeout=BEAT_S)
+        await live.engine.ingestor.stop()
+        await running
+    finally:
+        running.cancel()
+
+
+@asynccontextmanager
+async def _assembled(
+    request: LiveRequest, stage: Stage, database: Database, database_url: str, stop: asyncio.Event
+) -> AsyncIterator[LiveEngine]:
+    """The engine on its stage, with the account's lease; nothing of it is started yet."""
+    session = session_id(request.mode, stage.venue, stage.account)
+    async with AsyncExitStack() as stack:
+        lease = AccountLease(database_url, session)
+        await lease.take()
+        stack.push_async_callback(lease.release)
+        journal = PostgresJournal(database, session, stage.clock, fence=lease.fence)
+        stack.push_async_callback(journal.close)
+        models = ModelRegistry(stage.manager, database)
+        override = await _override(request, models)
+        run_id = str(uuid.uuid4())
+        config_hash = fingerprint(stage.manager.config)
+        await journal.begin(request.mode, config_hash=config_hash, code_version=code_version())
+        engine = build(
+            stage.manager,
+            Ports(
+                series=stage.series, instruments=stage.instruments, clock=stage.clock, feed=stage.feed,
+                models=models, journal=journal, exchange=stage.exchange, history=stage.history,
+                historical=stage.historical, override=override, simulated=stage.simulated,
+                health_every_s=HEALTH_EVERY_S, code_version=code_version(),
+            ),
+        )  # fmt: skip
+        lease.on_change(lambda what: _on_lease(engine, what))
+        await journal.append(
+            "RUN", run_id, stage.clock.now_ns(),
+            {
+                "mode": request.mode, "venue": stage.venue, "account": stage.account,
+                "code_version": code_version(), "config_hash": config_hash,
+                "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
+                "override": asdict(override) if override else None,
+            },
+        )  # fmt: skip
+        yield LiveEngine(
+            engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
+            stopping=stop,
+        )  # fmt: skip
+
+
+async def _override(request: LiveRequest, models: ModelRegistry) -> ModelOverride | None:
+    """The terms of a model that trades without a promotion; its own threshold unless another was given."""
+    if request.model is None:
+        return None
+    predictor = await models.by_id(request.model)
+    threshold = request.entry_threshold
+    return ModelOverride(
+        model_id=request.model,
+        reason=request.override_reason or "",
+        entry_threshold=predictor.entry_threshold if threshold is None else threshold,
+    )
+
+
+def _on_lease(engine: Engine, what: str) -> None:
+    """Without the lease nothing new is entered; what another engine did meanwhile asks for a new start."""
+    if what == RETAKEN:
+        engine.gate.clear("LEASE_LOST")
+    else:
+        engine.gate.block("LEASE_LOST", what)

@@ -1,0 +1,138 @@
+"""What each mode of `live` plays on: a market, an account, a clock. The rest of the engine is the same."""
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from gal_friday_adapters.history.exchange import ingest_exchange
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.paths import lake_dir
+from gal_friday_adapters.simulated_kraken.about import ask_about, require_loopback, scaled_time
+from gal_friday_core.candles import Candles, Series
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.ports import Clock, Exchange, Feed
+from gal_friday_live.clock import SystemClock
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.historical_data_service import HistoricalDataService
+from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.pace import paced
+from gal_friday_live.replay_data import instrument_of
+from gal_friday_live.simulated_venue import Simulation, simulated_server
+from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
+
+PAPER_ACCOUNT = "paper"
+DEMO_ACCOUNT = "demo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """`venue` and `account` name whose orders these are: together with the mode they are the session.
+
+    `exchange` None is the paper exchange. `is_over` says that a recorded market has ended. `simulated` means
+    that no real money can be moved.
+    """
+
+    venue: str
+    account: str
+    manager: ConfigurationManager
+    clock: Clock
+    feed: Feed
+    series: Sequence[Series]
+    instruments: Sequence[Instrument]
+    history: Mapping[Series, Candles]
+    historical: HistoricalDataService | None = None
+    exchange: Exchange | None = None
+    simulated: bool = True
+    is_over: Callable[[], bool] = field(default=lambda: False)
+
+
+@asynccontextmanager
+async def opened(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Stage]:
+    """The stage of a mode; what was started for it is stopped on leaving. Raises what its parts raise."""
+    if request.simulated and request.recorded:
+        async with _embedded(manager, request) as stage:
+            yield stage
+    elif request.venue is not None:
+        async with _at_venue(manager, request.venue) as stage:
+            yield stage
+    else:
+        yield await _public(manager)
+
+
+def wanted_series(manager: ConfigurationManager) -> tuple[Series, ...]:
+    """Every configured pair at the configured interval."""
+    market = manager.config.market
+    return tuple(Series(market.exchange, pair, market.interval) for pair in market.pairs)
+
+
+async def _public(manager: ConfigurationManager) -> Stage:
+    """The exchange's public feed, and paper money."""
+    clock = SystemClock()
+    historical = HistoricalDataService(manager, lake=CandleLake(lake_dir(manager.config)), clock=clock)
+    series = wanted_series(manager)
+    history = {item: await historical.history(item) for item in series}
+    return Stage(
+        venue=manager.config.market.exchange, account=PAPER_ACCOUNT, manager=manager, clock=clock, series=series,
+        feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
+        instruments=[instrument_of(past) for past in history.values()], history=history, historical=historical,
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def _embedded(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Stage]:
+    """A simulated Kraken of our own over a recorded market, met over real sockets."""
+    simulation = Simulation(
+        session=request.session, candles=request.candles, speed=request.speed or 1.0, faults=request.faults,
+        seed=request.seed,
+    )  # fmt: skip
+    venue = simulated_server(simulation)
+    known = {}
+    if venue.history is not None:
+        (pair,) = venue.server.exchange.markets
+        known = {pair: venue.history}
+
+    def is_over() -> bool:
+        return venue.end_ns is not None and venue.time.now_ns() >= venue.end_ns
+
+    async with venue.server, _at_venue(manager, venue.server.url, known, is_over) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def _at_venue(
+    manager: ConfigurationManager,
+    url: str,
+    known: Mapping[str, Candles] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> AsyncIterator[Stage]:
+    """A simulated Kraken at an address: its market, its time, and the demo account."""
+    address = require_loopback(url)
+    about = await ask_about(address)
+    clock = scaled_time(about) or SystemClock()
+    manager = paced(manager, address, about.time.speed if about.time is not None else 1.0)
+    series = wanted_series(manager)
+    with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder:
+        # A simulated market's candles must never reach the lake that models are trained on.
+        download = partial(ingest_exchange, url=address, deep=False, pause_s=0.0)
+        historical = HistoricalDataService(
+            manager, lake=_lake(Path(folder), series, known or {}), clock=clock, download=download
+        )
+        history = {item: await historical.history(item) for item in series}
+        yield Stage(
+            venue=about.venue_id, account=DEMO_ACCOUNT, manager=manager, clock=clock, series=series,
+            feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
+            instruments=[instrument_of(past) for past in history.values()], history=history,
+            historical=historical, is_over=is_over,
+        )  # fmt: skip
+
+
+def _lake(folder: Path, series: Sequence[Series], known: Mapping[str, Candles]) -> CandleLake:
+    lake = CandleLake(folder)
+    for item in series:
+        past = known.get(item.pair)
+        if past is not None and len(past):
+            lake.write(Candles(item, *past.columns()))
+    return lake
