@@ -19,6 +19,16 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     record: dict[str, Any]
 
 
+class JournalLine(msgspec.Struct, frozen=True):
+    """One entry as it is read in bulk: `record` is the JSON itself, for who knows its type to decode at once."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    key: str
+    record: str
+
+
 def as_json(record: Any) -> dict[str, Any]:
     """The record as JSON would give it back, so that every journal returns the same for the same entry.
 

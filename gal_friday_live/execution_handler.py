@@ -53,6 +53,7 @@ class Exits(Protocol):
 class ExecutionHandler:
     """One order a signal. `orders` counts what was sent, `refused` what ended before the exchange by code,
     `repeated` reports that told nothing new, `anomalies` reports that should not have been, by code.
+    `deadline_ns` is how long after its making the venue may still match an order on arrival.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ExecutionHandler:
         self._is_halted = is_halted
         self._gate = gate if gate is not None else TradingGate()
         self._provenance = provenance or UnknownProvenance()
-        self._deadline_ns = int(order_deadline_s * SECOND_NS)
+        self.deadline_ns = int(order_deadline_s * SECOND_NS)
         self._queue = ReportQueue(journal, tasks, self._deliver)
         self._in_hand: set[str] = set()  # between the blotter and the exchange
         self._exits: Exits | None = None
@@ -132,11 +133,13 @@ class ExecutionHandler:
         """
         self.blotter.add(order)
         self._in_hand.add(order.client_order_id)
-        expires_at = order.created_at + self._deadline_ns if expires_at is None else expires_at
+        expires_at = order.created_at + self.deadline_ns if expires_at is None else expires_at
         self._tasks.start_now(self._place(order, expires_at), f"place {order.client_order_id}")
 
     def refuse(self, order: Order, status: OrderStatus, code: str, why: str | None = None) -> None:
         """Say that an order ended before it was sent."""
+        if order.client_order_id not in self.blotter:
+            self.blotter.add(order)
         self.refused[code] += 1
         self._tell(order, status, f"{code}: {why}" if why else code)
 
@@ -217,7 +220,7 @@ class ExecutionHandler:
             target_price=signal.tp_price,
             reduce_only=sells,
             purpose=purpose,
-            deadline=now + self._deadline_ns,
+            deadline=now + self.deadline_ns,
         )
 
     async def _place(self, order: Order, expires_at: int) -> None:

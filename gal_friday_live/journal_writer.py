@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gal_friday_core.journal import JournalEntry
+from gal_friday_core.journal import JournalEntry, JournalLine
 from gal_friday_core.ports import Journal
 from gal_friday_live.tasks import TaskSupervisor
 
@@ -15,6 +15,10 @@ class SessionJournal(Journal, Protocol):
     """A journal that can also say what this session wrote before."""
 
     def read(self, session: str | None = None, kind: str | None = None) -> AsyncIterator[JournalEntry]: ...
+
+    def lines(self, kinds: Sequence[str], after: int = 0) -> AsyncGenerator[JournalLine, None]:
+        """This session's lines of some kinds, records as text: to read a whole history at the start."""
+        ...
 
     def between(self, start_ns: int, end_ns: int) -> AsyncGenerator[JournalEntry, None]:
         """This session's entries in [start, end) by their time, those of one instant in the order written."""

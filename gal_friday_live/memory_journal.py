@@ -1,10 +1,12 @@
 """The journal of a backtest: same port, kept in memory, gone with the process."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from gal_friday_core.journal import JournalEntry, as_json
+import msgspec
+
+from gal_friday_core.journal import JournalEntry, JournalLine, as_json
 
 
 class MemoryJournal:
@@ -45,6 +47,13 @@ class MemoryJournal:
         for entry in sorted(self.entries, key=lambda entry: entry.ts_ns):
             if start_ns <= entry.ts_ns < end_ns:
                 yield entry
+
+    async def lines(self, kinds: Sequence[str], after: int = 0) -> AsyncGenerator[JournalLine, None]:
+        """Lines of these kinds in the order written, from behind the number `after` on, records as text."""
+        for entry in tuple(self.entries):
+            if entry.kind in kinds and entry.seq > after:
+                text = msgspec.json.encode(entry.record).decode()
+                yield JournalLine(entry.seq, entry.ts_ns, entry.kind, entry.key, text)
 
     def _add(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         if (kind, key) in self._seen:

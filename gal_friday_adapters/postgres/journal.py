@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.errors import LeaseError, StorageError
-from gal_friday_core.journal import JournalEntry
+from gal_friday_core.journal import JournalEntry, JournalLine
 from gal_friday_core.ports import Clock
 
 QUEUE_LIMIT: Final = 50_000
@@ -29,6 +30,8 @@ LINGER_S: Final = 0.25
 """A note is written when a batch is full, or after this time."""
 
 PAGE: Final = 1_000
+LINES_PAGE: Final = 5_000
+"""Lines that the server hands over at once; a record is about half a kilobyte."""
 
 PATIENCE_S: Final = 5.0
 """What is not durable after so long counts as not written, though it may still be."""
@@ -70,6 +73,12 @@ _BETWEEN = """
 select seq, session::text, ts_ns, kind, key, record from journal
 where session = %(session)s and ts_ns >= %(start)s and ts_ns < %(end)s
 order by ts_ns, seq
+"""
+
+_LINES = """
+select seq, ts_ns, kind, key, record::text from journal
+where session = %(session)s and kind = any(%(kinds)s) and seq > %(after)s
+order by seq
 """
 
 _SESSIONS = """
@@ -245,6 +254,20 @@ class PostgresJournal:
             await cursor.execute(_BETWEEN, wanted)
             async for row in cursor:
                 yield JournalEntry(**row)
+
+    async def lines(self, kinds: Sequence[str], after: int = 0) -> AsyncGenerator[JournalLine, None]:
+        """Lines of these kinds in the order written, from behind the number `after` on, records as text: for reading
+        a whole history at the start. Held as `between` holds its connection; what is buffered is not read.
+        """
+        wanted = {"session": self.session_id, "kinds": list(kinds), "after": after}
+        async with (
+            self._database.transaction() as connection,
+            connection.cursor(name="lines", row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(_LINES, wanted)
+            while rows := await cursor.fetchmany(LINES_PAGE):
+                for row in rows:
+                    yield JournalLine(*row)
 
     async def sessions(self) -> Sequence[Mapping[str, Any]]:
         """Every session of this database, oldest first."""
