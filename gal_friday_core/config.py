@@ -52,6 +52,29 @@ class MarketConfig(Section):
     )
 
 
+class ExchangeConfig(Section):
+    """Where orders are sent, and how. A dead man's switch cancels protective stops with everything else."""
+
+    rest_url: str = Field("https://api.kraken.com", pattern="^https?://", description="Kraken's REST")
+    private_websocket_url: str = Field(
+        "wss://ws-auth.kraken.com/v2", pattern="^wss?://", description="Kraken's private websocket"
+    )
+    tier: Literal["starter", "intermediate", "pro"] = Field(
+        "starter", description="Verification tier of the account, which sets its rate limits"
+    )
+    order_deadline_s: float = Field(
+        5.0, ge=0.5, le=60, description="An order that reaches the engine later than this is not matched"
+    )
+    rest_timeout_s: float = Field(10.0, gt=0, le=60, description="A REST call without an answer is given up")
+    dead_man_switch: Literal["entries", "always", "never"] = Field(
+        "entries",
+        description="In live mode: set while entries may stand, for as long as the engine runs, or not",
+    )
+    dead_man_switch_s: int = Field(
+        60, ge=15, lt=86_400, description="All orders are cancelled so long after the last sign of life"
+    )
+
+
 class FeaturesConfig(Section):
     """What the live engine computes. A model takes the one feature set that it was trained on."""
 
@@ -245,6 +268,7 @@ class Config(Section):
     )
     storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
+    exchange: ExchangeConfig = ExchangeConfig()
     features: FeaturesConfig = FeaturesConfig()
     costs: CostsConfig = CostsConfig()
     barriers: BarriersConfig = BarriersConfig()

@@ -10,9 +10,9 @@ from decimal import Decimal
 from gal_friday_adapters.kraken.kraken_exchange import KrakenExchange, KrakenSettings
 from gal_friday_adapters.kraken.nonce import Nonces
 from gal_friday_adapters.kraken.patience import Patience
-from gal_friday_adapters.kraken.rest import KrakenRest
-from gal_friday_adapters.kraken.rest_calls import Credentials, RestCalls
-from gal_friday_adapters.kraken.rest_line import RestClock, RestLine, RestPatience
+from gal_friday_adapters.kraken.rest import kraken_rest
+from gal_friday_adapters.kraken.rest_calls import Credentials
+from gal_friday_adapters.kraken.rest_line import RestClock, RestPatience
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
 from gal_friday_core.orders import Order, is_terminal
@@ -99,12 +99,12 @@ def served(faults="", seed=1):
 def client(kraken, *, keys=(KEY, SECRET), private_url=None, **settings):
     """A KrakenExchange of the account of a running simulated Kraken."""
     clock = RestClock(now_ns=time.time_ns, timer=time.monotonic, jitter=lambda: 0.5)
-    line = RestLine(
-        RestCalls(kraken.url, timeout_s=REST_PATIENCE.timeout_s), Credentials(*keys),
-        nonce=Nonces(time.time_ns).next, tier="pro", clock=clock, patience=REST_PATIENCE,
+    rest = kraken_rest(
+        kraken.url, Credentials(*keys), clock=clock, nonce=Nonces(time.time_ns).next, tier="pro",
+        patience=REST_PATIENCE,
     )  # fmt: skip
     return KrakenExchange(
-        KrakenRest(line), Now(),
+        rest, Now(),
         KrakenSettings(private_url=private_url or f"{kraken.socket_url}/v2", tier="pro", **settings),
         patience=PATIENCE,
     )  # fmt: skip
