@@ -198,7 +198,7 @@ class Exchange(Protocol):
         ...
 
     def on_line(self, handler: LineHandler) -> None:
-        """Who hears of the private line going down and coming up; a simulated venue's never goes down."""
+        """One more who hears of the private line going down and coming up; a simulated venue's never goes down."""
         ...
 
     async def start(self) -> None:

@@ -15,7 +15,8 @@ from typing import Literal
 import msgspec
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
-from gal_friday_core.money import ZERO, value_of
+from gal_friday_core.blotter import EXTERNAL
+from gal_friday_core.money import EXACT, ZERO, value_of
 from gal_friday_core.orders import is_terminal
 from gal_friday_core.payloads import Nanoseconds, OrderStatus
 
@@ -85,7 +86,10 @@ class Tolerance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Discrepancy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One difference. `ours` and `theirs` are amounts or states as text, `value` its worth in quote currency."""
+    """One difference. `ours` and `theirs` are amounts or states as text, `value` its worth in quote currency.
+
+    `order_quantity` is what all listed fills of a missed fill's order come to.
+    """
 
     kind: Kind
     severity: Severity
@@ -101,6 +105,7 @@ class Discrepancy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     order: OrderFacts | None = None
     fill: FillFacts | None = None
     flow: Flow | None = None
+    order_quantity: Decimal | None = None
 
     @property
     def signature(self) -> tuple[str | None, ...]:
@@ -124,6 +129,9 @@ def compare(ours: InternalView, theirs: ExchangeView, tolerance: Tolerance) -> t
 
 
 def _missed_fills(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepancy]:
+    totals: dict[str, Decimal] = {}
+    for fill in theirs.fills:
+        totals[fill.exchange_order_id] = totals.get(fill.exchange_order_id, ZERO) + fill.quantity
     for fill in theirs.fills:
         if fill.execution_id not in ours.executions:
             yield Discrepancy(
@@ -136,6 +144,7 @@ def _missed_fills(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepa
                 exchange_order_id=fill.exchange_order_id,
                 theirs=fill.execution_id,
                 fill=fill,
+                order_quantity=totals[fill.exchange_order_id],
             )
 
 
@@ -186,28 +195,15 @@ def _orders(ours: InternalView, theirs: ExchangeView, tolerance: Tolerance) -> I
 
 def _told(order: OurOrder, facts: OrderFacts) -> Discrepancy | None:
     """The exchange knows the order: in which state, with how much of it filled."""
-    if facts.filled != order.filled:
-        return _of_order(
-            "ORDER_LAGS", "WARNING", "WAIT", order, facts, f"filled {facts.filled}", f"{order.filled}"
-        )
+    # What somebody else's order had filled before it was adopted is not ours to count.
+    if facts.filled != order.filled and not order.client_order_id.startswith(EXTERNAL):
+        return _of_order(_LAGS, order, facts, f"{facts.filled} filled", f"{order.filled} filled")
     if is_terminal(facts.status):
-        return _of_order("ORDER_ENDED", "WARNING", "TAKE_STATE", order, facts, facts.status, order.status)
+        return _of_order(_ENDED, order, facts, facts.status, order.status)
     if order.status in _ON_ITS_WAY:
-        return _of_order("ORDER_STATE", "INFO", "TAKE_STATE", order, facts, facts.status, order.status)
+        return _of_order(_ARRIVED, order, facts, facts.status, order.status)
     theirs, own = _terms(facts), _terms(order)
-    if theirs != own:
-        return _of_order("ORDER_STATE", "WARNING", "TAKE_STATE", order, facts, theirs, own)
-    return None
-
-
-def _terms(order: OurOrder | OrderFacts) -> str:
-    """Quantity and prices, as a text that is the same for the same terms."""
-    prices = (order.limit_price, order.trigger_price)
-    return " ".join(_plain(number) for number in (order.quantity, *prices))
-
-
-def _plain(number: Decimal | None) -> str:
-    return "-" if number is None else f"{number.normalize():f}"
+    return _of_order(_CHANGED, order, facts, theirs, own) if theirs != own else None
 
 
 def _gone(order: OurOrder, theirs: ExchangeView, tolerance: Tolerance) -> Discrepancy | None:
@@ -215,13 +211,31 @@ def _gone(order: OurOrder, theirs: ExchangeView, tolerance: Tolerance) -> Discre
     if order.status in _ON_ITS_WAY:
         return None  # whether it ever arrives is found out by who sent it, and blocks its pair until then
     young = theirs.read_ns - order.updated_at < tolerance.young_ns
-    resolution: Resolution = "WAIT" if young else "END_ORDER"
-    return _of_order("ORDER_GONE", "WARNING", resolution, order, None, "not known", order.status)
+    return _of_order(_MISSING if young else _GONE, order, None, "not known", order.status)
+
+
+def _terms(order: OurOrder | OrderFacts) -> str:
+    """Quantity and prices, as a text that is the same for the same terms."""
+    return " ".join(_plain(number) for number in (order.quantity, order.limit_price, order.trigger_price))
+
+
+def _plain(number: Decimal | None) -> str:
+    return "-" if number is None else f"{number.normalize(EXACT):f}"
+
+
+_Verdict = tuple[Kind, Severity, Resolution]
+_LAGS: _Verdict = ("ORDER_LAGS", "WARNING", "WAIT")
+_ENDED: _Verdict = ("ORDER_ENDED", "WARNING", "TAKE_STATE")
+_ARRIVED: _Verdict = ("ORDER_STATE", "INFO", "TAKE_STATE")
+_CHANGED: _Verdict = ("ORDER_STATE", "WARNING", "TAKE_STATE")
+_MISSING: _Verdict = ("ORDER_GONE", "INFO", "WAIT")
+_GONE: _Verdict = ("ORDER_GONE", "WARNING", "END_ORDER")
 
 
 def _of_order(
-    kind: Kind, severity: Severity, resolution: Resolution, order: OurOrder, facts: OrderFacts | None, theirs: str, ours: str
-) -> Discrepancy:  # fmt: skip
+    verdict: _Verdict, order: OurOrder, facts: OrderFacts | None, theirs: str, ours: str
+) -> Discrepancy:
+    kind, severity, resolution = verdict
     return Discrepancy(
         kind=kind,
         severity=severity,

@@ -57,7 +57,7 @@ class AccountStream:
         self._sleep = sleep
         self._standing = standing
         self._handler: ReportHandler | None = None
-        self._line_handler: LineHandler | None = None
+        self._line_handlers: list[LineHandler] = []
         self._queue: asyncio.Queue[ExecutionReport | str] = asyncio.Queue()
         self._wanted = asyncio.Event()
         self._heard_ns: int | None = None
@@ -68,7 +68,7 @@ class AccountStream:
         self._handler = handler
 
     def on_line(self, handler: LineHandler) -> None:
-        self._line_handler = handler
+        self._line_handlers.append(handler)
 
     # What the line says
 
@@ -180,14 +180,14 @@ class AccountStream:
             self.is_up = True
             self._why = "connected"
             self.first_up.set()
-            if self._line_handler is not None:
-                self._line_handler(True, reason)
+            for handler in self._line_handlers:
+                handler(True, reason)
 
     def _down(self, reason: str) -> None:
         if self.is_up:
             self.is_up = False
-            if self._line_handler is not None:
-                self._line_handler(False, reason)
+            for handler in self._line_handlers:
+                handler(False, reason)
 
 
 def _spot(entry: Balance) -> Decimal:
