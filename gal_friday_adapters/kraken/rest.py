@@ -62,8 +62,11 @@ class KrakenRest:
         }
 
     async def pair_name(self, pair: str) -> str:
-        """What REST calls a pair, such as XBTUSD. Raises ContractError for one that is not listed."""
-        return (await self._names_for(set())).rest(pair)
+        """What REST calls a pair, such as XBTUSD."""
+        try:
+            return (await self._names_for(set())).rest(pair)
+        except ContractError as error:
+            raise ExchangeError(str(error), "UNKNOWN_PAIR") from error
 
     # The account
 
@@ -109,7 +112,7 @@ class KrakenRest:
         pages = self._pages("TradesHistory", rest_shapes.TradesHistory, since_ns)
         found = {trade_id: shape async for page in pages for trade_id, shape in page.items()}
         names = await self._names_for({shape.pair for shape in found.values()})
-        fills = [rest_shapes.fill_facts(trade_id, shape, names) for trade_id, shape in found.items()]
+        fills = _valued(found, lambda trade_id, shape: rest_shapes.fill_facts(trade_id, shape, names))
         kept = [fill for fill in fills if fill.timestamp >= since_ns]
         return sorted(kept, key=lambda fill: (fill.timestamp, fill.execution_id))
 
@@ -213,7 +216,7 @@ class KrakenRest:
 
     async def _facts(self, found: Mapping[str, OrderShape]) -> list[OrderFacts]:
         names = await self._names_for({shape.descr.pair for shape in found.values()})
-        return [rest_shapes.order_facts(order_id, shape, names) for order_id, shape in found.items()]
+        return _valued(found, lambda order_id, shape: rest_shapes.order_facts(order_id, shape, names))
 
     async def _names_for(self, spellings: set[str]) -> PairNames:
         """The table of names, read anew where a pair has been listed since."""
@@ -252,6 +255,14 @@ def _told(raw: msgspec.Raw, wanted: type[_Answer], method: str) -> _Answer:
         return rest_shapes.read(raw, wanted)
     except ContractError as error:
         raise ExchangeError(f"Kraken {method}: {error}", "NOT_KRAKEN") from error
+
+
+def _valued(found: Mapping[str, _Row], value: Callable[[str, _Row], _Answer]) -> list[_Answer]:
+    """Each row as the value that it stands for; a word that is not known spoils the whole answer, not one row."""
+    try:
+        return [value(name, row) for name, row in found.items()]
+    except ContractError as error:
+        raise ExchangeError(str(error), "NOT_KRAKEN") from error
 
 
 def _changed(raw: msgspec.Raw, wanted: type[_Answer], method: str) -> _Answer:
