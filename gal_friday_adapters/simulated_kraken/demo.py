@@ -67,7 +67,8 @@ def simulated_kraken(
     strikes = WireFaults.parse(faults, seed)
     outside = dict(markets) if markets is not None else generated(listings, seed)
     venue = Venue(seed=seed, start_ns=now(), listings=listings, markets=outside)
-    venue.open_account(KEY, FUNDS, tier=tier)
+    listed = {asset.name for listing in listings for asset in (listing.base, listing.quote)}
+    venue.open_account(KEY, {name: funds for name, funds in FUNDS.items() if name in listed}, tier=tier)
     histories = {symbol: market.history() for symbol, market in outside.items()}
     past = {symbol: minutes for symbol, minutes in histories.items() if minutes is not None}
     exchange = Exchange(venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past)

@@ -7,6 +7,9 @@ import requests
 from typer.testing import CliRunner
 
 from gal_friday_adapters.simulated_kraken.demo import FUNDS, HISTORY_MINUTES, KEY, SECRET, simulated_kraken
+from gal_friday_adapters.simulated_kraken.endpoints import PrivateCall
+from gal_friday_adapters.simulated_kraken.fields import Fields
+from gal_friday_adapters.simulated_kraken.private_rest import PrivateRest
 from gal_friday_adapters.simulated_kraken.recording import recorded_markets
 from gal_friday_core.errors import DataError, ExchangeError
 from gal_friday_core.times import MINUTE_NS
@@ -63,6 +66,12 @@ def test_history_ends_where_the_market_begins():
 def test_the_account_is_funded():
     account = simulated_kraken(seed=1, now=Clock()).exchange.account(KEY)
     assert account.balances == FUNDS
+
+
+def test_an_account_holds_only_what_its_exchange_lists():
+    exchange = simulated_kraken(seed=1, now=Clock(), listings=DEMO_LISTINGS[:1]).exchange
+    answer = PrivateRest(exchange).answer("Balance", PrivateCall(KEY, Fields({}), START))
+    assert answer == {"ZUSD": "100000.0000000000", "XXBT": "2.0000000000"}
 
 
 @pytest.fixture
