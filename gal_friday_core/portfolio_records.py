@@ -12,7 +12,6 @@ from typing import Any
 
 from gal_friday_core.account import Flow
 from gal_friday_core.drawdown import Peaks
-from gal_friday_core.journal import JournalEntry
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.portfolio import Applied, Credited, Mark, Portfolio, Position
 
@@ -69,17 +68,17 @@ class PortfolioRestorer:
         self.entries = 0
         self._last: Mapping[str, Any] | None = None
 
-    def take(self, entry: JournalEntry) -> None:
+    def take(self, kind: str, key: str, record: Mapping[str, Any]) -> None:
         """Entries of other kinds are left alone."""
-        if entry.kind not in KINDS:
+        if kind not in KINDS:
             return
         self.entries += 1
-        record, portfolio = entry.record, self.portfolio
-        if entry.kind == EQUITY:
+        portfolio = self.portfolio
+        if kind == EQUITY:
             for pair, (price, ts_ns) in record["marks"].items():
                 self._mark(pair, price, ts_ns)
         else:
-            (portfolio.executions if entry.kind == FILL else portfolio.flows).add(entry.key)
+            (portfolio.executions if kind == FILL else portfolio.flows).add(key)
             self._account(record)
         if self._last is None or _age(record) >= _age(self._last):
             self._last = record

@@ -19,7 +19,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, fee_of, product, ratio, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderStatus
-from gal_friday_core.protection import attached, malformed, stop_id
+from gal_friday_core.protection import attached, malformed, stop_id, target_id
 from gal_friday_core.times import interval_ns
 
 
@@ -116,6 +116,24 @@ class SimulatedExchange:
     def open_orders(self) -> tuple[Order, ...]:
         """Orders on the book, protection included, in the order they arrived."""
         return tuple(working.order for working in self._working.values())
+
+    def resume(self, balances: Mapping[str, Decimal]) -> None:
+        """Go on with what the account held when an earlier run ended."""
+        self._balances = {asset: Decimal(amount) for asset, amount in balances.items()}
+
+    def adopt(self, order: Order) -> None:
+        """Take over a resting order of an earlier run; stop and target of one entry find each other by name."""
+        key = order.client_order_id
+        self._known.add(key)
+        working = self._working[key] = _Working(order, rested=True)
+        if order.side == "BUY" and order.limit_price is not None:
+            value = value_of(order.quantity, order.limit_price)
+            working.hold = value + fee_of(value, self._costs.taker_fee)
+        entry = key.removesuffix("-SL").removesuffix("-TP")
+        other = target_id(entry) if key == stop_id(entry) else stop_id(entry)
+        sibling = self._working.get(other) if entry != key else None
+        if sibling is not None:
+            working.sibling, sibling.sibling = other, key
 
     # Admission
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Any
 
 from gal_friday_core.account import Flow
-from gal_friday_core.journal import JournalEntry
 from gal_friday_core.money import ZERO
 from gal_friday_core.portfolio import Credited, Portfolio
 from gal_friday_core.portfolio_records import CASH_FLOW, flow_record
@@ -110,11 +110,11 @@ class FundsManager:
             del self.waiting[flow.flow_id]
             self.book(flow)
 
-    def take(self, entry: JournalEntry) -> None:
-        """Learn from the journal what was taken over when the account was opened."""
-        if entry.kind == CASH_FLOW and "opening" in entry.record:
-            self._opening = {asset: Decimal(amount) for asset, amount in entry.record["opening"].items()}
-            self._portfolio.started_ns = entry.ts_ns
+    def take(self, ts_ns: int, record: Mapping[str, Any]) -> None:
+        """Learn from a journalled flow what was taken over when the account was opened."""
+        if "opening" in record:
+            self._opening = {asset: Decimal(amount) for asset, amount in record["opening"].items()}
+            self._portfolio.started_ns = ts_ns
 
     def restored(self) -> None:
         """After the last entry: what was taken over but never had a price waits again."""

@@ -46,7 +46,15 @@ class PaperExchange:
         """Keeps what it has."""
 
     def adopt(self, orders: Iterable[Order]) -> None:
-        del orders  # its orders end with the process that made them
+        """Take over resting orders. A market order ended with the process that sent it: its bar has passed."""
+        for order in orders:
+            if order.order_type != "MARKET":
+                self._exchange.adopt(order)
+                self._orders[order.client_order_id] = _facts_of(order)
+
+    def resume(self, balances: Mapping[str, Decimal]) -> None:
+        """Go on with what an earlier run left: a simulated account lives nowhere but in our books."""
+        self._exchange.resume(balances)
 
     async def submit(self, order: Order) -> None:
         await self._deliver(self._exchange.submit(order))
@@ -127,6 +135,22 @@ def _facts(report: ExecutionReport, ended: int | None) -> OrderFacts:
         trigger_price=report.stop_price,
         closed_at=ended,
         reason=report.error_message,
+    )
+
+
+def _facts_of(order: Order) -> OrderFacts:
+    return OrderFacts(
+        exchange_order_id=f"SIM-{order.client_order_id}",
+        client_order_id=order.client_order_id,
+        trading_pair=order.trading_pair,
+        side=order.side,
+        order_type=order.order_type,
+        status="NEW",
+        quantity=order.quantity,
+        filled=Decimal(0),
+        opened_at=order.created_at,
+        limit_price=order.limit_price,
+        trigger_price=order.trigger_price,
     )
 
 

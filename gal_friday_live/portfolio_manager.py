@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from gal_friday_core.errors import ContractError
 from gal_friday_core.events import Event
 from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
 from gal_friday_core.portfolio import Portfolio, PortfolioState, Position
-from gal_friday_core.portfolio_records import KINDS, PortfolioRestorer
+from gal_friday_core.portfolio_records import CASH_FLOW, KINDS, PortfolioRestorer
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.times import interval_ns
@@ -23,10 +25,22 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.funds_manager import FundsManager
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
+from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.position_manager import PositionManager
 from gal_friday_live.valuation_service import ValuationService
 
+REPORT = "EXECUTION_REPORT"
+
 Reconcile = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class _Reported(msgspec.Struct):
+    """Of a journalled report only what tells whether it carries a fill."""
+
+    execution_id: str | None = None
+
+
+_key_of_fill = msgspec.json.Decoder(_Reported).decode
 
 
 class PortfolioManager:
@@ -69,21 +83,35 @@ class PortfolioManager:
         self._subscriptions: list[str] = []
 
     async def restore(self) -> None:
-        """Take in what this session journalled before; once."""
+        """Take in what this session journalled before; once.
+
+        A fill that was journalled as reported but not as booked is booked now: the process ended in between.
+        """
         if self._journal is None or self._restored:
             return
         restorer = PortfolioRestorer(self._portfolio)
-        for kind in KINDS:
-            async for entry in self._journal.read(kind=kind):
-                restorer.take(entry)
-                self.funds.take(entry)
+        reported: dict[str, str] = {}
+        async for line in self._journal.lines((*KINDS, REPORT)):
+            if line.kind == REPORT:
+                if _key_of_fill(line.record).execution_id is not None:
+                    reported[line.key] = line.record
+                continue
+            reported.pop(line.key, None)
+            record = msgspec.json.decode(line.record)
+            restorer.take(line.kind, line.key, record)
+            if line.kind == CASH_FLOW:
+                self.funds.take(line.ts_ns, record)
         restorer.finish()
         self.funds.restored()
         self._restored = True
+        for text in reported.values():
+            self.positions.book(msgspec.json.decode(text, type=ExecutionReport))
 
     async def start(self) -> None:
         """Restore the books; open those of an account that has none with what the exchange says is there."""
         await self.restore()
+        if self.funds.opened and isinstance(self._exchange, PaperExchange):
+            self._exchange.resume(self.funds.balances())  # paper money is where our books say it is
         self.funds.open(await self._exchange.balances(), self._clock.now_ns())
         self._subscriptions = [
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
