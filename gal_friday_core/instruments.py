@@ -22,7 +22,7 @@ class Instrument:
 
     The decimals are those that the venue writes prices and quantities with, by which a book's checksum
     counts; where it does not say, those of the tick and the lot. `status` is the venue's word: online,
-    cancel_only, post_only, limit_only or reduce_only.
+    cancel_only, post_only, limit_only or reduce_only. `max_quantity` is None where the venue names none.
     """
 
     pair: str
@@ -33,6 +33,7 @@ class Instrument:
     price_decimals: int = UNKNOWN_DECIMALS
     qty_decimals: int = UNKNOWN_DECIMALS
     status: str = "online"
+    max_quantity: Decimal | None = None
 
     def __post_init__(self) -> None:
         base, _, quote = self.pair.partition("/")

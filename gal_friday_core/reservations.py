@@ -67,6 +67,11 @@ class Reservations:
     def __len__(self) -> int:
         return len(self._by_signal)
 
+    def of(self, signal_id: str) -> Reservation | None:
+        """What the signal still holds."""
+        held = self._by_signal.get(signal_id)
+        return None if held is None else held.reservation
+
     def reserve(self, reservation: Reservation) -> None:
         """Raises ContractError where the signal holds a reservation already."""
         if reservation.signal_id in self._by_signal:

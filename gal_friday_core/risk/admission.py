@@ -32,7 +32,7 @@ def admission(signal: TradeSignalProposed, desk: Desk) -> Rejected | None:
         return refuse("STALE_SIGNAL", Decimal(signal.expires_at), Decimal(desk.now_ns))
     if signal.signal_id in desk.reservations:
         return Rejected("DUPLICATE_SIGNAL", {"value": signal.signal_id})
-    return None if desk.conduct is None else _pace(signal, desk, desk.conduct)
+    return _pace(signal, desk, desk.conduct)
 
 
 def market(signal: TradeSignalProposed, desk: Desk, quote: Quote) -> Rejected | None:

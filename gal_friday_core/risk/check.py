@@ -158,8 +158,6 @@ def _last_doubts(
         slippage = desk.quote.average(float(quantity)) / float(signal.reference_price) - 1
         if slippage > limits.max_slippage:
             return refuse_measured("EXCEEDS_MAX_SLIPPAGE", limits.max_slippage, slippage)
-    if conduct is None:
-        return None
     if limits.max_daily_fees < _ALL:
         fees = conduct.fees_today(desk.now_ns) + product(2 * desk.costs.taker_fee, value_of(quantity, entry))
         budget = product(desk.state.total_equity, limits.max_daily_fees)

@@ -61,8 +61,7 @@ CODES: dict[str, str] = {
     "EXPIRED": "The order's end or deadline has passed.",
     "UNSUPPORTED_ORDER_TYPE": "The exchange does not take this order type.",
     "UNSUPPORTED_TIME_IN_FORCE": "This time in force does not go with this order.",
-    "UNSUPPORTED_PROTECTION": "The exchange cannot attach this stop or target to the order.",
-    "POST_ONLY_MARKET": "A market order cannot be post-only.",
+    "POST_ONLY_MARKET": "Only an order that rests at a limit can be post-only.",
     "INVALID_CLIENT_ORDER_ID": "The client order id is not a UUID, or one of at most 18 characters.",
     "DUPLICATE_CLIENT_ORDER_ID": "An order with this id exists already.",
     "REDUCE_ONLY_WOULD_INCREASE": "An order that only reduces would sell more than is held, or buy.",
@@ -94,9 +93,12 @@ def refuse(code: str, limit: Decimal, value: Decimal, **more: str) -> Rejected:
     >>> refuse("BELOW_MINIMUM", Decimal(5), Decimal("4.5")).details
     {'limit': '5', 'value': '4.5', 'over': '0.5'}
     """
-    return Rejected(
-        code, {"limit": str(limit), "value": str(value), "over": f"{abs(value - limit):f}", **more}
-    )
+    over = abs(value - limit)
+    return Rejected(code, {"limit": _plain(limit), "value": _plain(value), "over": _plain(over), **more})
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"
 
 
 def refuse_measured(code: str, limit: float, value: float, **more: str) -> Rejected:

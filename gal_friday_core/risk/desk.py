@@ -35,7 +35,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     market_fault: str = ""
     model_fault: str = ""
     quote: Quote | None = None
-    conduct: Conduct | None = None
+    conduct: Conduct = msgspec.field(default_factory=Conduct)
     correlations: Correlations | None = None
     volatility: float = float("nan")
     bars_a_day: float = 1440.0
