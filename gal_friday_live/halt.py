@@ -1,9 +1,14 @@
 """The halt: one state that everybody may read at any instant, with one owner, in the journal."""
 
 import asyncio
-from collections.abc import Mapping
+import logging
+import threading
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
+from gal_friday_adapters.halt_page import HaltPage
+from gal_friday_core.errors import StorageError
 from gal_friday_core.journal import JournalEntry
 from gal_friday_core.ports import Clock, Ids
 from gal_friday_core.recovery import Resumption, refusal
@@ -16,6 +21,8 @@ TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
 _STATES: dict[str, TradingState] = {"RUNNING": "ACTIVE", "REDUCING": "REDUCING", "HALTED": "HALTED"}
 
+log = logging.getLogger(__name__)
+
 
 class IsHalted(Protocol):
     def __call__(self) -> bool: ...
@@ -25,11 +32,18 @@ class HaltCoordinator:
     """Owns the trading state and its persistence; `MonitoringService` decides, everybody else asks.
 
     A halt holds in memory at once and is journalled before anything else that waits; leaving it is journalled
-    before it holds. An engine whose account was halted when its last run ended starts halted.
+    before it holds. An engine whose account was halted when its last run ended starts halted. The `page`, where
+    there is one, keeps a halt that the journal could not take.
     """
 
     def __init__(
-        self, clock: Clock, ids: Ids, writer: JournalWriter, *, checklist: RecoveryChecklist | None = None
+        self,
+        clock: Clock,
+        ids: Ids,
+        writer: JournalWriter,
+        *,
+        checklist: RecoveryChecklist | None = None,
+        page: HaltPage | None = None,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -37,6 +51,8 @@ class HaltCoordinator:
         self._calls = 0  # halts asked for, also while halted: one that comes while trading resumes must win
         self._written = asyncio.Event()
         self._written.set()
+        self._paged = asyncio.Event()
+        self._page = page
         self.checklist = checklist or RecoveryChecklist()
         self.state: TradingState = "ACTIVE"
         self.reason: str | None = None
@@ -52,8 +68,8 @@ class HaltCoordinator:
 
     @property
     def durable(self) -> bool:
-        """Whether the last change of state is in the journal."""
-        return self._written.is_set()
+        """Whether the last change of state survives this process: in the journal, or a halt on its page."""
+        return self._written.is_set() or self._paged.is_set()
 
     def is_halted(self) -> bool:
         return self.state == "HALTED"
@@ -66,6 +82,11 @@ class HaltCoordinator:
         if last is not None:
             self.state = _STATES.get(last.record["state"], "HALTED")
             self.reason = last.record["reason"] if self.state != "ACTIVE" else None
+        if self._page is not None:
+            await asyncio.to_thread(self._page.prepare)
+            kept = await asyncio.to_thread(self._page.read)
+            if kept is not None and not self.halted:
+                self._become("HALTED", str(kept.get("reason", "")), {**kept, "state": "HALTED"})
 
     def halt(self, reason: str, action: HaltAction, *, who: str | None = None) -> bool:
         """Halt at once; False where it was halted already, and keeps its first reason."""
@@ -87,13 +108,12 @@ class HaltCoordinator:
         return True
 
     async def persisted(self, patience_s: float) -> bool:
-        """Whether the last change of state was durable within that time."""
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._written.wait()
-        except TimeoutError:
-            return False
-        return True
+        """Whether the last change of state was durable within that time, as `durable` means it."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._written, self._paged)]
+        done, waiting = await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waiting:
+            wait.cancel()
+        return bool(done)
 
     async def resume(self, reason: str, who: str, *, patience_s: float = 10.0) -> Resumption:
         """Trade again, where the whole checklist holds and somebody says why.
@@ -113,20 +133,61 @@ class HaltCoordinator:
     async def _journal_resume(self, reason: str, who: str, calls: int, patience_s: float) -> str:
         """Why trading does not resume, or nothing once that it does is durable."""
         self._record({"state": "RUNNING", "reason": reason, "halt_action": None, "who": who})
-        if not await self.persisted(patience_s):
+        if not (await _within(patience_s, self._written.wait()) and await self._clear_page(patience_s)):
             refused = "NOT_DURABLE"
         elif self._calls != calls:
             refused = "HALTED_AGAIN"
         else:
             return ""
         # That it resumed may be in the journal, or come there yet: it must not be the last word.
-        self._record({"state": self.state, "reason": self.reason, "halt_action": None, "who": None})
+        self._become(
+            self.state,
+            self.reason or "",
+            {"state": self.state, "reason": self.reason, "halt_action": None, "who": None},
+        )
         return refused
+
+    async def _clear_page(self, patience_s: float) -> bool:
+        if self._page is None:
+            return True
+        try:
+            return await _within(patience_s, asyncio.to_thread(self._page.clear))
+        except StorageError as error:
+            log.error("the page of the halt cannot be cleared: %s", error)  # noqa: TRY400 - it says all there is
+            return False
 
     def _become(self, state: TradingState, reason: str, record: Mapping[str, Any]) -> None:
         self.state = state
         self.reason = reason
         self._record(record)
+        if state == "HALTED" and self._page is not None:
+            self._keep_on_page(self._page, record, self._paged)
+
+    def _keep_on_page(self, page: HaltPage, record: Mapping[str, Any], paged: asyncio.Event) -> None:
+        """In a thread that nobody waits for at the end: a disk that hangs must hold up neither."""
+        loop = asyncio.get_running_loop()
+
+        def keep() -> None:
+            try:
+                page.write(record)
+            except StorageError as error:
+                log.error("the halt is not on its page: %s", error)  # noqa: TRY400 - it says all there is
+                return
+            with suppress(RuntimeError):  # the engine has ended meanwhile
+                loop.call_soon_threadsafe(paged.set)
+
+        threading.Thread(target=keep, name="halt page", daemon=True).start()
 
     def _record(self, record: Mapping[str, Any]) -> None:
+        self._paged = asyncio.Event()
         self._written = self._writer.append_urgently(KIND, self._ids.next_id(), self._clock.now_ns(), record)
+
+
+async def _within(patience_s: float, work: Awaitable[object]) -> bool:
+    """Whether the work was done in time. Raises what it raises."""
+    try:
+        async with asyncio.timeout(patience_s):
+            await work
+    except TimeoutError:
+        return False
+    return True
