@@ -4,6 +4,7 @@ Every method raises ExchangeError, with Kraken's reason as its `code`, where it 
 came to nothing, and OutcomeUnknownError where a change was sent and nobody knows whether it was carried out.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeVar
@@ -37,6 +38,7 @@ class KrakenRest:
         self._line = line
         self._pairs: dict[str, PairShape] = {}
         self._names: PairNames | None = None
+        self._listing = asyncio.Lock()
 
     async def close(self) -> None:
         await self._line.close()
@@ -220,10 +222,11 @@ class KrakenRest:
 
     async def _names_for(self, spellings: set[str]) -> PairNames:
         """The table of names, read anew where a pair has been listed since."""
-        names = self._names
-        if names is None or not spellings <= names.spellings:
-            names = await self._listed()
-        return names
+        async with self._listing:  # whoever comes meanwhile takes what the first one fetches
+            names = self._names
+            if names is None or not spellings <= names.spellings:
+                names = await self._listed()
+            return names
 
     async def _listed(self) -> PairNames:
         self._pairs = await self._public("AssetPairs", dict[str, PairShape])
