@@ -212,6 +212,7 @@ def test_state_reads_as_the_specification_says(portfolio):
 quantities = st.decimals("0.00000001", "1000", places=8).filter(lambda number: number > 0)
 prices = st.decimals("0.00000001", "100000", places=8).filter(lambda number: number > 0)
 pairs = st.sampled_from(["BTC/USD", "ETH/USD", "XRP/USD"])
+shares = st.sampled_from([Decimal("0.0026"), Decimal("0.5"), Decimal("-0.0001")])
 
 
 class Bookkeeping(RuleBasedStateMachine):
@@ -239,6 +240,40 @@ class Bookkeeping(RuleBasedStateMachine):
             self.held[pair] = self.held.get(pair, Decimal(0)) + signed
         self.fees += fee
         self.marks.setdefault(pair, price)
+
+    @rule(side=st.sampled_from(["BUY", "SELL"]), quantity=quantities, price=prices, pair=pairs, share=shares)
+    def trade_with_fee_in_base(self, side, quantity, price, pair, share):
+        base = pair.partition("/")[0]
+        with localcontext() as wide:
+            wide.prec = 60
+            fee = (quantity * share).quantize(CENT)
+            signed = quantity if side == "BUY" else -quantity
+            gross, charged = (signed * price).quantize(CENT), (fee * price).quantize(CENT)
+        report = fill(
+            f"f{len(self.seen)}", side, str(quantity), str(price), str(fee), pair=pair, ts=self.now, fee_asset=base
+        )  # fmt: skip
+        self.portfolio.apply(report)
+        self.seen.append(report)
+        with localcontext() as wide:
+            wide.prec = 60
+            self.cash -= gross
+            self.held[pair] = self.held.get(pair, Decimal(0)) + signed - fee
+        self.fees += charged
+        self.marks.setdefault(pair, price)
+
+    @rule(pair=pairs, quantity=quantities, price=prices, out=st.booleans())
+    def move_coins(self, pair, quantity, price, out):
+        signed = -quantity if out else quantity
+        key = f"coins{len(self.seen)}-{self.portfolio.revision}"
+        flow = deposit(key, pair.partition("/")[0], str(signed), self.now)
+        credited = self.portfolio.credit(flow, self.marks.setdefault(pair, price))
+        assert self.portfolio.credit(flow) == Duplicate(key)
+        with localcontext() as wide:
+            wide.prec = 60
+            self.held[pair] = self.held.get(pair, Decimal(0)) + signed
+            value = (signed * self.marks[pair]).quantize(CENT)
+        assert credited.value == value
+        self.deposits += value
 
     @rule(data=st.data())
     def repeat(self, data):
