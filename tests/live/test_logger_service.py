@@ -4,7 +4,11 @@ import asyncio
 import io
 import json
 import logging
+import os
+import signal
 import threading
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -46,6 +50,27 @@ async def written(logger, work=lambda: None):
     await logger.start()
     work()
     await logger.stop()
+
+
+@contextmanager
+def hung(url):
+    """The server's process for the log's connection stands still."""
+    with connect(url) as connection:
+        ((pid,),) = connection.execute(
+            "select pid from pg_stat_activity where datname = current_database() and application_name = 'gal-friday-log'"
+        ).fetchall()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def until(look):
+    deadline = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def lines(folder):
@@ -198,6 +223,25 @@ def test_a_hanging_destination_holds_nobody_up_and_what_it_lost_is_counted_and_t
     assert counts["console"]["offered"] == counts["console"]["dropped"] >= 501
     assert counts["files"]["written"] + counts["files"]["dropped"] == 501
     console.release.set()
+
+
+def test_a_database_that_hangs_holds_up_neither_the_engine_nor_the_file(tmp_path, monkeypatch, database_url):
+    monkeypatch.setattr(logger_service, "CLOSE_WITHIN_S", 0.5)
+    logger = service(manager("files", "database"), tmp_path, database_url=database_url)
+    table = logger._outboxes[1]
+
+    async def run():
+        await logger.start()
+        logger.log("INFO", "before", "Test")
+        await asyncio.to_thread(until, lambda: table.counts.written)
+        with hung(database_url):
+            for number in range(50):
+                logger.log("INFO", str(number), "Test")
+            await logger.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+    assert len(lines(tmp_path)) == 51
+    assert table.counts.dropped == 50
 
 
 def test_a_console_that_was_closed_is_reported_in_the_file(tmp_path):
