@@ -74,13 +74,14 @@ class PortfolioRestorer:
             return
         self.entries += 1
         portfolio = self.portfolio
+        newest = self._last is None or _age(record) >= _age(self._last)
         if kind == EQUITY:
             for pair, (price, ts_ns) in record["marks"].items():
-                self._mark(pair, price, ts_ns)
+                self._mark(pair, price, ts_ns, newest=newest)
         else:
             (portfolio.executions if kind == FILL else portfolio.flows).add(key)
             self._account(record)
-        if self._last is None or _age(record) >= _age(self._last):
+        if newest:
             self._last = record
 
     def finish(self) -> None:
@@ -91,9 +92,10 @@ class PortfolioRestorer:
             self.portfolio.revision = int(self._last["revision"])
         self.portfolio.revalue()
 
-    def _mark(self, pair: str, price: str, ts_ns: int) -> None:
+    def _mark(self, pair: str, price: str, ts_ns: int, *, newest: bool = True) -> None:
+        """Of two marks of one instant, the one of the newer books."""
         known = self.portfolio.marks.get(pair)
-        if known is None or ts_ns >= known.ts_ns:
+        if known is None or ts_ns + newest > known.ts_ns:
             self.portfolio.marks[pair] = Mark(Decimal(price), int(ts_ns))
 
     def _account(self, record: Mapping[str, Any]) -> None:
