@@ -181,7 +181,7 @@ class PostgresJournal:
 
     async def _append(self, values: Mapping[str, Any]) -> None:
         try:
-            async with self._database.connection() as connection:
+            async with self._database.autocommit() as connection:
                 await connection.execute(_APPEND, values)
         except StorageError as error:
             cause = error.__cause__

@@ -32,6 +32,36 @@ def test_rows_are_dictionaries_and_a_block_without_exception_commits(database_ur
     with_open_database(database_url, body)
 
 
+def test_without_a_transaction_each_statement_is_seen_at_once_and_a_failure_undoes_itself_only(
+    database_url: str,
+) -> None:
+    async def body(database: Database) -> None:
+        async with database.autocommit() as connection:
+            await connection.execute("create table t (a int primary key)")
+            with connect(database_url) as other:
+                other.execute("insert into t values (1)")
+        with pytest.raises(StorageError, match="duplicate key"):
+            async with database.autocommit() as connection:
+                await connection.execute("insert into t values (1)")
+        with pytest.raises(LookupError):  # the same connection takes part in transactions again
+            await insert_and_fail(database)
+        async with database.connection() as connection:
+            assert await (await connection.execute("select a from t")).fetchall() == [{"a": 1}]
+
+    with_open_database(database_url, body)
+
+
+def test_a_connection_that_breaks_outside_a_transaction_is_replaced(database_url: str) -> None:
+    async def body(database: Database) -> None:
+        with pytest.raises(StorageError):
+            async with database.autocommit() as connection:
+                await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+        async with database.autocommit() as connection:
+            assert await (await connection.execute("select 1 as one")).fetchone() == {"one": 1}
+
+    with_open_database(database_url, body)
+
+
 def test_an_exception_inside_a_transaction_rolls_it_back(database_url: str) -> None:
     async def body(database: Database) -> None:
         async with database.transaction() as connection:
@@ -216,7 +246,7 @@ def test_a_schema_from_the_future_is_refused(database_url: str) -> None:
 
 async def insert_and_fail(database: Database) -> None:
     async with database.transaction() as connection:
-        await connection.execute("insert into t values (1)")
+        await connection.execute("insert into t values (7)")
         raise LookupError
 
 
