@@ -44,7 +44,7 @@ def to_iso(ns: int) -> str:
     '2017-01-01T00:00:00.000000001Z'
     """
     seconds, fraction = divmod(ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:09d}Z"
 
 
 def from_iso(text: str) -> int:

@@ -10,6 +10,7 @@ INVALID_ORDER before anything is sent.
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from gal_friday_core.errors import ExchangeError
 from gal_friday_core.kraken.words import KRAKEN_SIDE, KRAKEN_TIME, KRAKEN_TYPE
 from gal_friday_core.orders import Amendment, Order
 from gal_friday_core.payloads import Nanoseconds
-from gal_friday_core.times import SECOND_NS, to_iso
+from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
 
 MOST_IN_BATCH = 15
 MOST_CANCELS = 50
@@ -248,21 +249,32 @@ def _form_prices(order: Order) -> tuple[str, str]:
 
 def _check(order: Order) -> None:
     """Raises ExchangeError where a field is missing that the type of order needs, or one that it cannot have."""
+    needed = _missing_price(order) or _missing_terms(order)
+    if needed:
+        kind, time = order.order_type, order.time_in_force
+        raise _invalid(f"order {order.client_order_id}: {kind} {time} needs {needed}")
+
+
+def _missing_price(order: Order) -> str:
     kind = order.order_type
-    wrong = [
-        (order.quantity <= 0, "a quantity above zero"),
-        (kind in _LIMITED and order.limit_price is None, "a limit price"),
-        (kind in _TRIGGERED and order.trigger_price is None, "a trigger price"),
-        (kind in _TRAILING and order.trailing_offset is None, "a trailing offset"),
-        (kind == "TRAILING_STOP_LIMIT" and order.limit_offset is None, "a limit offset"),
-        (kind == "ICEBERG" and order.display_quantity is None, "a display quantity"),
-        (kind != "ICEBERG" and order.display_quantity is not None, "no display quantity"),
-        (order.time_in_force == "GTD" and order.expires_at is None, "a time to expire"),
-        (order.post_only and kind not in {"LIMIT", "ICEBERG"}, "no post-only flag"),
-    ]
-    for is_wrong, needed in wrong:
-        if is_wrong:
-            raise _invalid(f"order {order.client_order_id}: {kind} {order.time_in_force} needs {needed}")
+    if kind in _LIMITED and order.limit_price is None:
+        return "a limit price"
+    if kind in _TRIGGERED and order.trigger_price is None:
+        return "a trigger price"
+    if kind in _TRAILING and order.trailing_offset is None:
+        return "a trailing offset"
+    return "a limit offset" if kind == "TRAILING_STOP_LIMIT" and order.limit_offset is None else ""
+
+
+def _missing_terms(order: Order) -> str:
+    kind = order.order_type
+    if order.quantity <= 0:
+        return "a quantity above zero"
+    if (kind == "ICEBERG") != (order.display_quantity is not None):
+        return "a display quantity" if kind == "ICEBERG" else "no display quantity"
+    if order.time_in_force == "GTD" and order.expires_at is None:
+        return "a time to expire"
+    return "no post-only flag" if order.post_only and kind not in {"LIMIT", "ICEBERG"} else ""
 
 
 def _batch(orders: Sequence[Order]) -> tuple[str, Nanoseconds | None]:
@@ -318,7 +330,17 @@ def _number(value: Decimal) -> msgspec.Raw:
 
 def _milliseconds(ns: Nanoseconds) -> str:
     """RFC 3339 with three digits, rounded down: a deadline never grows."""
-    return f"{to_iso(ns)[:23]}Z"
+    day, of_day = divmod(ns // 1_000_000, 86_400_000)
+    seconds, milliseconds = divmod(of_day, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _day(days: int) -> str:
+    """The date so many days after 1970: on the path of every order, and the same all day."""
+    return to_iso(days * DAY_NS)[:10]
 
 
 def _unfolded(form: Fields) -> dict[str, Any]:

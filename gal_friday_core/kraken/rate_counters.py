@@ -6,7 +6,6 @@ little stricter. Times are a monotonic clock's nanoseconds, passed in.
 
 from decimal import Decimal
 
-from gal_friday_core.money import ZERO
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.limits import (
     ENGINE_LIMITS,
@@ -15,16 +14,43 @@ from gal_friday_core.venue.limits import (
     REST_LIMITS,
     TWO_POINT_CALLS,
     Action,
-    Counter,
     EngineLimit,
     Tier,
     age_points,
 )
 
-DEAREST_CANCEL = Decimal(8)
+DEAREST_CANCEL = 8
 """Points of cancelling an order younger than five seconds."""
-SAFETY = Decimal(1)
+SAFETY = 1
 """Points left unused: what is on its way is counted there later than here."""
+_UNITS = 100 * SECOND_NS
+"""In a point: so that a decay told in hundredths of a point a second is a whole number of units a nanosecond."""
+
+
+class _Counter:
+    """Points that drain, kept in whole units: exact, and quick enough for the path of an order."""
+
+    __slots__ = ("_drain", "_since_ns", "_units")
+
+    def __init__(self, decay: Decimal) -> None:
+        self._drain = int(decay * 100)
+        self._units = 0
+        self._since_ns = 0
+
+    def units(self, now_ns: int) -> int:
+        """What is left at a time, which never runs backwards here."""
+        if now_ns > self._since_ns:
+            self._units = max(self._units - self._drain * (now_ns - self._since_ns), 0)
+            self._since_ns = now_ns
+        return self._units
+
+    def add(self, units: int, now_ns: int) -> None:
+        self._units = self.units(now_ns) + units
+
+    def wait_ns(self, units: int, most: int, now_ns: int) -> int:
+        """How long until so many more fit below `most`, rounded up."""
+        over = self.units(now_ns) + units - most
+        return 0 if over <= 0 else -(-over // self._drain)
 
 
 class RestCounter:
@@ -32,9 +58,8 @@ class RestCounter:
 
     def __init__(self, tier: Tier) -> None:
         limit = REST_LIMITS[tier]
-        self._most = limit.maximum - SAFETY
-        self._decay = limit.decay
-        self._counter = Counter(limit.decay)
+        self._most = (int(limit.maximum) - SAFETY) * _UNITS
+        self._counter = _Counter(limit.decay)
 
     def wait_ns(self, method: str, now_ns: int) -> int:
         """How long until this call fits; 0 now. Order calls have the engine's limiter instead and always fit.
@@ -45,42 +70,42 @@ class RestCounter:
         >>> counter.wait_ns("Balance", 0) / SECOND_NS, counter.wait_ns("CancelOrder", 0)
         (3.030303031, 0)
         """
-        return _drain_ns(self._counter.read(now_ns) + call_points(method) - self._most, self._decay)
+        points = call_points(method)
+        return self._counter.wait_ns(points * _UNITS, self._most, now_ns) if points else 0
 
     def charge(self, method: str, now_ns: int) -> None:
         """Count a call that is about to be made."""
-        self._counter.add(call_points(method), now_ns)
+        self._counter.add(call_points(method) * _UNITS, now_ns)
 
     def exceeded(self, now_ns: int) -> None:
         """Kraken says that the limit is exceeded: somebody else uses the key, or a run before this one did."""
-        full = self._most + SAFETY - self._counter.read(now_ns)
-        self._counter.add(max(full, ZERO), now_ns)
+        self._counter.add(max(self._most + SAFETY * _UNITS - self._counter.units(now_ns), 0), now_ns)
 
 
 class PublicPace:
     """Public calls share one address: about one a second (KRAKEN_PROTOCOL §4), a few at once at first."""
 
-    BURST = Decimal(5)
+    BURST = 5
 
     def __init__(self) -> None:
-        self._counter = Counter(Decimal(1))
+        self._counter = _Counter(Decimal(1))
 
     def wait_ns(self, now_ns: int) -> int:
-        return _drain_ns(self._counter.read(now_ns) + 1 - self.BURST, Decimal(1))
+        return self._counter.wait_ns(_UNITS, self.BURST * _UNITS, now_ns)
 
     def charge(self, now_ns: int) -> None:
-        self._counter.add(Decimal(1), now_ns)
+        self._counter.add(_UNITS, now_ns)
 
 
-def call_points(method: str) -> Decimal:
+def call_points(method: str) -> int:
     """What a private REST call costs.
 
     >>> call_points("Balance"), call_points("TradesHistory"), call_points("AddOrder")
-    (Decimal('1'), Decimal('2'), Decimal('0'))
+    (1, 2, 0)
     """
     if method in FREE_CALLS:
-        return ZERO
-    return Decimal(2 if method in TWO_POINT_CALLS else 1)
+        return 0
+    return 2 if method in TWO_POINT_CALLS else 1
 
 
 class EngineCounters:
@@ -91,7 +116,8 @@ class EngineCounters:
 
     def __init__(self, tier: Tier) -> None:
         self._limit = ENGINE_LIMITS[tier]
-        self._counters: dict[str, Counter] = {}
+        self._most = int(self._limit.threshold) * _UNITS
+        self._counters: dict[str, _Counter] = {}
 
     @property
     def limit(self) -> EngineLimit:
@@ -109,9 +135,10 @@ class EngineCounters:
         slowest = min(ENGINE_LIMITS.values(), key=lambda limit: limit.threshold)
         base = max(lower, key=lambda limit: limit.threshold, default=slowest)
         self._limit = EngineLimit(Decimal(maxratecount), base.decay, base.open_orders)
+        self._most = maxratecount * _UNITS
         for pair, counter in self._counters.items():
-            self._counters[pair] = Counter(base.decay)
-            self._counters[pair].add(counter.read(now_ns), now_ns)
+            self._counters[pair] = _Counter(base.decay)
+            self._counters[pair].add(counter.units(now_ns), now_ns)
         return False
 
     def admits(self, pair: str, action: Action, now_ns: int, *, age_ns: int = 0, orders: int = 1) -> bool:
@@ -125,41 +152,37 @@ class EngineCounters:
         >>> counters.wait_ns("BTC/USD", "add", 0) // SECOND_NS, counters.wait_ns("BTC/USD", "cancel", 0)
         (1, 0)
         """
-        kept = ZERO if action == "cancel" else DEAREST_CANCEL
-        over = (
-            self._counter(pair).read(now_ns) + points(action, age_ns, orders) + kept - self._limit.threshold
-        )
-        return _drain_ns(over, self._limit.decay)
+        kept = 0 if action == "cancel" else DEAREST_CANCEL
+        cost = points(action, age_ns, orders)
+        return self._counter(pair).wait_ns(cost * _UNITS, self._most - kept * _UNITS, now_ns)
 
     def charge(self, pair: str, action: Action, now_ns: int, *, age_ns: int = 0, orders: int = 1) -> None:
         """Count a request that is about to be made; it counts whatever becomes of it."""
-        self._counter(pair).add(points(action, age_ns, orders), now_ns)
+        self._counter(pair).add(points(action, age_ns, orders) * _UNITS, now_ns)
 
     def heard(self, pair: str, told: Decimal, now_ns: int) -> None:
         """The counter that Kraken tells. Only more than ours is believed: what is on its way is not in it yet."""
         counter = self._counter(pair)
-        counter.add(max(told - counter.read(now_ns), ZERO), now_ns)
+        counter.add(max(int(told * _UNITS) - counter.units(now_ns), 0), now_ns)
 
     def exceeded(self, pair: str, now_ns: int) -> None:
         """Kraken says that the limit is exceeded."""
         self.heard(pair, self._limit.threshold, now_ns)
 
     def read(self, pair: str, now_ns: int) -> Decimal:
-        return self._counter(pair).read(now_ns)
+        return Decimal(self._counter(pair).units(now_ns)) / _UNITS
 
-    def _counter(self, pair: str) -> Counter:
-        return self._counters.setdefault(pair, Counter(self._limit.decay))
+    def _counter(self, pair: str) -> _Counter:
+        counter = self._counters.get(pair)
+        if counter is None:
+            counter = self._counters[pair] = _Counter(self._limit.decay)
+        return counter
 
 
-def points(action: Action, age_ns: int, orders: int = 1) -> Decimal:
+def points(action: Action, age_ns: int, orders: int = 1) -> int:
     """What touching orders of that age costs. A batch counts like its orders one by one: the sheet is not sure.
 
     >>> points("cancel", 0), points("amend", 7 * SECOND_NS), points("add", 0)
-    (Decimal('8'), Decimal('3'), Decimal('1'))
+    (8, 3, 1)
     """
-    return Decimal(orders * (FIXED[action] + age_points(action, age_ns)))
-
-
-def _drain_ns(over: Decimal, decay: Decimal) -> int:
-    """How long so many points take to drain, rounded up."""
-    return 0 if over <= 0 else int(over * SECOND_NS / decay) + 1
+    return orders * (FIXED[action] + age_points(action, age_ns))

@@ -5,11 +5,13 @@ from urllib.parse import parse_qs, urlencode
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.kraken import order_requests as say
 from gal_friday_core.kraken.order_requests import OrderName
 from gal_friday_core.orders import Amendment, Order
+from gal_friday_core.times import from_iso
 from tests.core.kraken.orders import CLIENT_ID, NOW, limit, orders
 
 TOKEN = "a token"
@@ -184,7 +186,9 @@ def test_what_names_or_changes_nothing_is_refused():
         say.cancel_all_orders_after(86_400, token=TOKEN, req_id=1)
 
 
-def test_a_deadline_is_rounded_down_to_the_millisecond():
+@given(st.integers(0, 4 * 10**18))
+def test_a_deadline_is_the_time_it_says_rounded_down_to_the_millisecond(ns: int):
+    assert from_iso(added(limit(deadline=ns))["deadline"]) == ns - ns % 1_000_000
     assert added(limit(deadline=NOW + 1_999_999))["deadline"] == "2026-03-01T12:00:00.001Z"
 
 
