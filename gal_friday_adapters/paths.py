@@ -53,6 +53,11 @@ def reports_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "reports"
 
 
+def halt_page(session: str, config: Config | None = None) -> Path:
+    """The page that keeps an account's halt when the database does not."""
+    return data_dir(config) / "halts" / f"{session}.halt"
+
+
 def logs_dir(config: Config | None = None) -> Path:
     """Logs of the processes that `up` starts."""
     return data_dir(config) / "logs"
