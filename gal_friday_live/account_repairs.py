@@ -1,13 +1,14 @@
 """What is done about each difference between our books and the exchange's, where that is provably safe."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.blotter import EXTERNAL, OrderRecord
 from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO
 from gal_friday_core.order_reports import own_report, report_of_facts, report_of_fill
-from gal_friday_core.orders import Order
+from gal_friday_core.orders import Order, Purpose
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reconciliation import Discrepancy
 from gal_friday_core.times import DAY_NS
@@ -58,7 +59,7 @@ class AccountRepairs:
         if record is not None:
             order, quantity, filled = record.order, record.quantity, record.filled
         else:
-            order = _order_of_fill(fill, found.order_quantity or fill.quantity)
+            order = self._order_of_fill(fill, found.order_quantity or fill.quantity)
             quantity, filled = order.quantity, ZERO
         report = report_of_fill(
             order, fill, self._exchange.name, cumulative=filled + fill.quantity, quantity=quantity
@@ -71,17 +72,8 @@ class AccountRepairs:
 
     async def _adopt(self, facts: OrderFacts) -> None:
         """An open order that is not among our open ones: our entry's child, one that rose again, or a stranger's."""
-        blotter = self._orders.blotter
-        known = blotter.get(facts.client_order_id or "")
-        entry = self._record(None, facts.parent_exchange_order_id or "")
-        if known is not None:
-            order = known.order
-        elif entry is not None:
-            parent = entry.order
-            child = f"{parent.client_order_id}-SL-{facts.exchange_order_id}"
-            order = _order_of_facts(facts, child, parent.signal_id)
-        else:
-            order = _order_of_facts(facts, EXTERNAL + facts.exchange_order_id, "")
+        known = self._orders.blotter.get(facts.client_order_id or "")
+        order = known.order if known is not None else self._order_of_facts(facts)
         await self._orders.absorb(report_of_facts(order, facts, self._exchange.name))
 
     async def _take_state(self, found: Discrepancy) -> None:
@@ -121,30 +113,51 @@ class AccountRepairs:
             return record
         return next((item for item in blotter.records() if item.exchange_order_id == exchange_order_id), None)
 
+    def _order_of_fill(self, fill: FillFacts, quantity: Decimal) -> Order:
+        name = self._name(fill.client_order_id, fill.exchange_order_id, None)
+        return Order(
+            client_order_id=name.client_order_id,
+            signal_id=name.signal_id,
+            trading_pair=fill.trading_pair,
+            side=fill.side,
+            order_type=fill.order_type,
+            quantity=quantity,
+            created_at=fill.timestamp,
+            purpose=name.purpose,
+        )
 
-def _order_of_fill(fill: FillFacts, quantity: Decimal) -> Order:
-    return Order(
-        client_order_id=EXTERNAL + fill.exchange_order_id,
-        signal_id="",
-        trading_pair=fill.trading_pair,
-        side=fill.side,
-        order_type=fill.order_type,
-        quantity=quantity,
-        created_at=fill.timestamp,
-        purpose="EXTERNAL",
-    )
+    def _order_of_facts(self, facts: OrderFacts) -> Order:
+        name = self._name(facts.client_order_id, facts.exchange_order_id, facts.parent_exchange_order_id)
+        return Order(
+            client_order_id=name.client_order_id,
+            signal_id=name.signal_id,
+            trading_pair=facts.trading_pair,
+            side=facts.side,
+            order_type=facts.order_type,
+            quantity=facts.quantity,
+            created_at=facts.opened_at,
+            limit_price=facts.limit_price,
+            trigger_price=facts.trigger_price,
+            purpose=name.purpose,
+        )
+
+    def _name(self, told: str | None, exchange_order_id: str, parent: str | None) -> "_Name":
+        """What an order that we did not send is called: after the entry that the exchange made it for, else a
+        stranger's, whatever he calls it.
+        """
+        entry = self._record(None, parent) if parent else None
+        if entry is None and told is not None and _CHILD in told:
+            entry = self._orders.blotter.get(told.partition(_CHILD)[0])
+        if entry is None:
+            return _Name(EXTERNAL + exchange_order_id, "", "EXTERNAL")
+        child = f"{entry.order.client_order_id}{_CHILD}-{exchange_order_id}"
+        return _Name(child, entry.order.signal_id, "STOP")
 
 
-def _order_of_facts(facts: OrderFacts, client_order_id: str, signal_id: str) -> Order:
-    return Order(
-        client_order_id=client_order_id,
-        signal_id=signal_id,
-        trading_pair=facts.trading_pair,
-        side=facts.side,
-        order_type=facts.order_type,
-        quantity=facts.quantity,
-        created_at=facts.opened_at,
-        limit_price=facts.limit_price,
-        trigger_price=facts.trigger_price,
-        purpose="STOP" if signal_id else "EXTERNAL",
-    )
+class _Name(NamedTuple):
+    client_order_id: str
+    signal_id: str
+    purpose: Purpose
+
+
+_CHILD = "-SL"

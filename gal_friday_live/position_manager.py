@@ -33,12 +33,15 @@ class PositionManager:
         return self._portfolio.positions.get(pair, FLAT)
 
     def booked(self, execution_id: str) -> bool:
+        """Whether the fill is in the books."""
         return execution_id in self._portfolio.executions
 
     def book(self, report: ExecutionReport) -> Applied | None:
         """Book the fill that the report carries, once. Raises ContractError where it cannot be booked."""
         if report.execution_id is None:
             return None
+        if not report.signal_id and report.timestamp_exchange < self._portfolio.started_ns:
+            return None  # somebody else's, before the account was opened: it is in the opening balance
         if self._is_foreign(report) and not self.booked(report.execution_id):
             self._book_foreign(report)
             return None

@@ -12,7 +12,7 @@ from gal_friday_live.account_reader import Reading
 
 TYPE: Final = "PORTFOLIO"
 _NEEDS_PROOF: Final = frozenset({"ADJUST", "HALT", "END_ORDER"})
-"""What is believed only when several steady readings in a row say the same."""
+"""What is believed only when several steady readings in a row say the same; for a trifle two are enough."""
 
 
 class ReconciliationRun:
@@ -67,7 +67,8 @@ class ReconciliationRun:
             return False
         if found.resolution not in _NEEDS_PROOF:
             return True
-        return steady and self._seen[found.signature] >= self._settings.confirmations
+        needed = 2 if found.resolution == "ADJUST" else self._settings.confirmations
+        return steady and self._seen[found.signature] >= needed
 
     def did(self, found: Discrepancy) -> None:
         self._idle = 0
