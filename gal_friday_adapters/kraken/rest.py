@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from gal_friday_adapters.kraken.rest_calls import Credentials, RestCalls
-from gal_friday_adapters.kraken.rest_line import RestClock, RestLine, RestPatience
+from gal_friday_adapters.kraken.rest_line import Intent, RestClock, RestLine, RestPatience
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError
 from gal_friday_core.instruments import Instrument
@@ -147,7 +147,10 @@ class KrakenRest:
         """Place one order; its exchange id, empty where it was only to be validated. Never sent twice."""
         pair = await self.pair_name(order.trading_pair)
         form = order_requests.add_order_form(order, pair, validate=validate)
-        added = await self._change("AddOrder", rest_shapes.Added, form)
+        intent: Intent = "PLACE" if order.purpose == "ENTRY" else "PROTECT"
+        added = _changed(
+            await self._line.private("AddOrder", form, intent=intent), rest_shapes.Added, "AddOrder"
+        )
         if not added.txid and not validate:
             raise OutcomeUnknownError(f"Kraken AddOrder gave order {order.client_order_id} no id: query it")
         return added.txid[0] if added.txid else ""
@@ -167,7 +170,8 @@ class KrakenRest:
     async def amend(self, name: OrderName, change: Amendment, *, deadline: Nanoseconds | None = None) -> str:
         """Change a resting order in place; the id of the amendment."""
         form = order_requests.amend_form(name, change, deadline=deadline)
-        return (await self._change("AmendOrder", rest_shapes.Amended, form)).amend_id
+        raw = await self._line.private("AmendOrder", form, intent="PLACE")
+        return _changed(raw, rest_shapes.Amended, "AmendOrder").amend_id
 
     async def cancel(self, name: OrderName) -> int:
         """How many orders were cancelled. Raises ExchangeError with code UNKNOWN_ORDER where it is not open."""
@@ -209,9 +213,6 @@ class KrakenRest:
             received += len(page.rows)
             if len(page.rows) < PAGE or (page.count is not None and received >= page.count):
                 return
-
-    async def _change(self, method: str, wanted: type[_Answer], form: Mapping[str, str]) -> _Answer:
-        return _changed(await self._line.private(method, form, intent="PLACE"), wanted, method)
 
     async def _cancel(self, method: str, wanted: type[_Answer], form: Mapping[str, str]) -> _Answer:
         return _changed(await self._line.private(method, form, intent="CANCEL"), wanted, method)

@@ -1,8 +1,9 @@
 """Asks Kraken's REST in the right order, within its limits, and again where that is safe.
 
 Reads wait for each other and for changes on their way, keep to the counter, and are repeated with growing pauses.
-Changes that make or move an order (PLACE) go out one after the other and are never repeated. Cancels (CANCEL) wait
-for nobody, not even for an open circuit, and are repeated: cancelling twice is cancelling once.
+Changes that make or move an order (PLACE) go out one after the other and are never repeated; those that only reduce
+risk (PROTECT) do not mind an open circuit. Cancels (CANCEL) wait for nobody, and are repeated: cancelling twice is
+cancelling once.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ from gal_friday_core.kraken.rate_counters import PublicPace, RestCounter
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.limits import Tier
 
-Intent = Literal["READ", "PLACE", "CANCEL"]
+Intent = Literal["READ", "PLACE", "PROTECT", "CANCEL"]
+_ONCE: frozenset[Intent] = frozenset({"PLACE", "PROTECT"})
+_NEVER_HELD: frozenset[Intent] = frozenset({"PROTECT", "CANCEL"})
 _KEY_TROUBLE = frozenset({"INVALID_KEY", "INVALID_SIGNATURE", "AUTHENTICATION"})
 
 
@@ -31,7 +34,7 @@ class RestPatience:
     """Seconds, unless named otherwise. A read is tried `attempts` times, with pauses doubling from `retry_s`.
 
     `limited_s`: after Kraken said that a limit is exceeded. `lockout_s`: after a temporary lockout nothing private
-    is asked for so long, cancels apart. `circuit_failures` in a row open the circuit.
+    is asked for so long, but what reduces risk. `circuit_failures` in a row open the circuit.
     """
 
     timeout_s: float = 10.0
@@ -80,6 +83,7 @@ class RestLine:
         self._turns: dict[Intent, AbstractAsyncContextManager[None]] = {
             "READ": asyncio.Lock(),
             "PLACE": self._places,
+            "PROTECT": self._places,
             "CANCEL": contextlib.nullcontext(),
         }
 
@@ -118,7 +122,7 @@ class RestLine:
         self, method: str, side: str, intent: Intent, once: Callable[[], Awaitable[Outcome]]
     ) -> msgspec.Raw:
         circuit = self._circuits[side]
-        attempts = 1 if intent == "PLACE" else self._patience.attempts
+        attempts = 1 if intent in _ONCE else self._patience.attempts
         for attempt in range(1, attempts + 1):
             async with self._turns[intent]:
                 await self._admitted(method, side, intent)
@@ -135,7 +139,7 @@ class RestLine:
     async def _admitted(self, method: str, side: str, intent: Intent) -> None:
         """Wait until the call may be made, and count it. Raises ExchangeError where the circuit is open."""
         open_s = self._circuits[side].open_s()
-        if open_s and intent != "CANCEL":
+        if open_s and intent not in _NEVER_HELD:
             raise ExchangeError(
                 f"Kraken {method} is not asked: it failed too often; next try in {open_s:.0f} s",
                 "CIRCUIT_OPEN",

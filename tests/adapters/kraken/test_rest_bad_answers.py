@@ -181,6 +181,21 @@ async def test_cancels_are_repeated_and_pass_an_open_circuit():
         assert kraken.count("CancelOrder") == 2
 
 
+async def test_what_protects_a_position_passes_an_open_circuit_and_is_still_sent_once():
+    async with scripted(circuit_failures=1, attempts=1) as (kraken, rest):
+        kraken.answers("Balance", page(502))
+        kraken.answers("AddOrder", page(502), result_of({"txid": ["O1"]}))
+        with pytest.raises(ExchangeError):
+            await rest.balances()
+        with pytest.raises(ExchangeError) as held:
+            await rest.add_order(limit())
+        assert (held.value.code, kraken.count("AddOrder")) == ("CIRCUIT_OPEN", 0)
+        with pytest.raises(OutcomeUnknownError):
+            await rest.add_order(limit(purpose="STOP"))
+        assert kraken.count("AddOrder") == 1
+        assert await rest.add_order(limit(purpose="STOP")) == "O1"
+
+
 async def test_a_circuit_closes_after_its_pause():
     time = Time()
     async with scripted(time, circuit_failures=1, attempts=1) as (kraken, rest):
