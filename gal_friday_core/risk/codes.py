@@ -20,6 +20,8 @@ CODES: dict[str, str] = {
     "CLOCK_OFFSET": "This clock and the exchange's differ too much.",
     "STORAGE_DOWN": "The journal cannot be written.",
     "DISK_FULL": "The disk is full: nothing can be journalled.",
+    "LOOP_LAG": "The engine answers later than monitoring.loop_lag_s.",
+    "MEMORY": "The engine holds more memory than monitoring.max_memory_mb.",
     "MARKET_DATA_UNVERIFIED": "The pair's market is not known: no line, no verified book, or a stale one.",
     "PAIR_NOT_ONLINE": "The exchange does not take this kind of order for the pair at present.",
     "MODEL_NOT_PROMOTED": "The model that predicted is not in production, and no override names it.",
