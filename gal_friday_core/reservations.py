@@ -53,7 +53,7 @@ class Reservations:
 
     def __init__(self, open_orders: Iterable[Reservation] = (), *, fee_rate: Decimal = ZERO) -> None:
         self._by_signal: dict[str, _Held] = {}
-        self._fee_rate = fee_rate
+        self.fee_rate = fee_rate
         self._buying: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._selling: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._value = self._cash = ZERO
@@ -91,16 +91,17 @@ class Reservations:
 
         Protection counts for nothing here, as in `on_report`; an order that is reserved already stays as it is.
         """
-        if order.purpose in ("STOP", "TARGET") or order.signal_id in self._by_signal or left <= 0:
+        key = order.signal_id or order.client_order_id
+        if order.purpose in ("STOP", "TARGET") or key in self._by_signal or left <= 0:
             return
         self.reserve(
             Reservation(
-                signal_id=order.signal_id or order.client_order_id,
+                signal_id=key,
                 trading_pair=order.trading_pair,
                 side=order.side,
                 quantity=left,
                 price=order.limit_price or order.trigger_price or price,
-                fee_rate=self._fee_rate,
+                fee_rate=self.fee_rate,
             )
         )
 
@@ -156,7 +157,7 @@ class Reservations:
                     side=report.side,
                     quantity=left,
                     price=price,
-                    fee_rate=self._fee_rate,
+                    fee_rate=self.fee_rate,
                 )
             )
 

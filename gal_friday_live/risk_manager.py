@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.config import Config, RiskConfig
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
@@ -71,6 +72,7 @@ class RiskManager:
         self._is_halted = is_halted
         self._journal = journal
         self._reservations = reservations if reservations is not None else Reservations()
+        self._reservations.fee_rate = self._costs.taker_fee
         self._market_fault = market_fault
         self._book = book
         self._gate = gate if gate is not None else TradingGate()
@@ -102,6 +104,20 @@ class RiskManager:
             self._bus.subscribe("EXECUTION_REPORT", self._on_report),
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
         ]
+
+    def adopt(self, orders: Iterable[OrderRecord]) -> None:
+        """Reserve what open orders of earlier runs, and of others on the account, may still fill; before `start`.
+
+        A market buy names no price: its target is the most that it can sensibly be reckoned at.
+        """
+        for record in orders:
+            order = record.order
+            price = (
+                order.target_price
+                or order.stop_price
+                or self._portfolio.position(order.trading_pair).average_entry_price
+            )
+            self._reservations.adopt(order, record.left, price)
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:

@@ -29,8 +29,9 @@ INSTRUMENTS = {
     for pair in PAIRS
 }
 LIMITS = limits(
-    risk_per_trade="0.05", max_order_value="4000", max_open_orders=4, max_orders_per_minute=5,
-    max_losses_in_a_row=2, loss_pause_s=120, max_daily_drawdown=1, max_weekly_drawdown=1, max_total_drawdown=1,
+    risk_per_trade="0.2", max_pair_exposure="0.8", max_total_exposure="1", max_order_value="4000",
+    max_open_orders=4, max_orders_per_minute=5,
+    max_losses_in_a_row=1, loss_pause_s=600, max_daily_drawdown=1, max_weekly_drawdown=1, max_total_drawdown=1,
 )  # fmt: skip
 NEVER = 10**6 * DAY_NS
 
@@ -208,7 +209,7 @@ class Trading(RuleBasedStateMachine):
     def pause_until(self):
         if self.streak() < LIMITS.max_losses_in_a_row:
             return 0
-        return self.results[-1][1] + 120 * SECOND_NS
+        return self.results[-1][1] + 600 * SECOND_NS
 
 
 def replace_ids(report, key, left, quantity, whole):
