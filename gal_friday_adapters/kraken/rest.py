@@ -27,6 +27,8 @@ from gal_friday_core.times import SECOND_NS, from_iso
 from gal_friday_core.venue.limits import Tier
 
 PAGE = 50
+MOST_PAGES = 20
+"""Of closed orders searched for one."""
 _Answer = TypeVar("_Answer")
 _Row = TypeVar("_Row")
 
@@ -97,10 +99,23 @@ class KrakenRest:
         query = {"cl_ord_id": order_requests.client_id(client_order_id)}
         found = (await self._private("OpenOrders", rest_shapes.OpenOrders, query)).open
         facts = _named(await self._facts(found), client_order_id)
-        if facts is None:
-            ended = (await self._private("ClosedOrders", rest_shapes.ClosedOrders, query)).closed
-            facts = _named(await self._facts(ended), client_order_id)
-        return facts
+        return facts or await self._find_closed(client_order_id, query)
+
+    async def _find_closed(self, client_order_id: str, query: Mapping[str, str]) -> OrderFacts | None:
+        """Among the orders that ended. Should Kraken not heed the id, every page is searched: nothing is guessed."""
+        searched = 0
+        async for page in self._pages("ClosedOrders", rest_shapes.ClosedOrders, SECOND_NS, query):
+            facts = _named(await self._facts(page), client_order_id)
+            if facts is not None or not page:
+                return facts
+            searched += 1
+            if searched == MOST_PAGES:
+                raise ExchangeError(
+                    f"order {client_order_id} is not among the newest {MOST_PAGES * PAGE} closed orders: "
+                    "whether Kraken ever had it cannot be told",
+                    "NOT_FOUND_IN_TIME",
+                )
+        return None
 
     async def closed_orders(self, since_ns: Nanoseconds) -> list[OrderFacts]:
         """Orders that ended since then, oldest first, complete."""
@@ -111,7 +126,8 @@ class KrakenRest:
 
     async def fills(self, since_ns: Nanoseconds) -> list[FillFacts]:
         """Every fill of the account since then, oldest first, complete."""
-        pages = self._pages("TradesHistory", rest_shapes.TradesHistory, since_ns)
+        asked = {"consolidate_taker": "false"}  # else REST merges fills that the websocket tells one by one
+        pages = self._pages("TradesHistory", rest_shapes.TradesHistory, since_ns, asked)
         found = {trade_id: shape async for page in pages for trade_id, shape in page.items()}
         names = await self._names_for({shape.pair for shape in found.values()})
         fills = _valued(found, lambda trade_id, shape: rest_shapes.fill_facts(trade_id, shape, names))

@@ -125,7 +125,9 @@ def _outcome(status: int, body: bytes) -> Outcome:
         return _foreign(status, body)
     errors = errors_of(envelope.error)
     if errors:
-        return refusal(errors[0])
+        return min(
+            map(refusal, errors), key=lambda found: found.certain
+        )  # one that leaves the outcome open counts
     if status != _OK or not bytes(envelope.result):
         return _foreign(status, body)
     return msgspec.Raw(bytes(envelope.result))

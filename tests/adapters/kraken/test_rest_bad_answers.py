@@ -377,3 +377,47 @@ async def test_a_pair_listed_since_is_learnt_when_it_appears():
         shape["descr"]["pair"] = "GONEUSD"
         with pytest.raises(ExchangeError, match="GONEUSD"):
             await rest.open_orders()
+
+
+def closed(number: int) -> dict:
+    return {
+        f"O{number}": {
+            "status": "closed", "opentm": 1.5, "closetm": 2.5, "vol": "1", "vol_exec": "1", "cost": "1", "fee": "0",
+            "price": "1", "descr": {"pair": "XBTUSD", "type": "buy", "ordertype": "market"},
+            "cl_ord_id": f"order-{number}",
+        }
+    }  # fmt: skip
+
+
+async def test_an_order_is_found_even_where_the_exchange_does_not_heed_its_client_id():
+    orders = [closed(number) for number in range(120)]
+
+    def pages(request: web.Request) -> web.Response:
+        offset = int(kraken.asked[-1][1]["ofs"])
+        shown = {name: shape for order in orders[offset : offset + 50] for name, shape in order.items()}
+        return web.json_response({"error": [], "result": {"closed": shown, "count": len(orders)}})
+
+    async with scripted() as (kraken, rest):
+        kraken.answers("OpenOrders", result_of({"open": {}}))
+        kraken.answers("ClosedOrders", pages)
+        found = await rest.find("order-117")
+        assert found is not None
+        assert found.exchange_order_id == "O117"
+        assert await rest.find("order-999") is None
+        orders.extend(closed(number) for number in range(1000, 2000))
+        with pytest.raises(ExchangeError, match="cannot be told"):
+            await rest.find("order-999")
+
+
+async def test_fills_are_asked_for_one_by_one_as_the_websocket_tells_them():
+    async with scripted() as (kraken, rest):
+        kraken.answers("TradesHistory", result_of({"trades": {}, "count": 0}))
+        assert await rest.fills(5) == []
+        assert kraken.asked[0][1]["consolidate_taker"] == "false"
+
+
+async def test_of_several_errors_the_one_that_leaves_the_outcome_open_counts():
+    async with scripted() as (kraken, rest):
+        kraken.answers("AddOrder", error_of("EOrder:Insufficient funds", "EService:Unavailable"))
+        with pytest.raises(OutcomeUnknownError):
+            await rest.add_order(limit())
