@@ -1,10 +1,12 @@
 """Both sides of the account at one time: what the exchange says when asked, and what we believe of the same."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from gal_friday_core.account import OrderFacts
 from gal_friday_core.blotter import EXTERNAL, Blotter, OrderRecord
+from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reconciliation import ExchangeView, InternalView, OurOrder
@@ -43,18 +45,29 @@ class AccountReader:
         self._clock = clock
 
     async def read(self, since_ns: int) -> Reading:
-        """Fills and flows since then, orders and balances as of now. Raises ExchangeError."""
+        """Fills and flows since then, orders and balances as of now. Raises ExchangeError.
+
+        Flows are asked for only where a balance differs: what an exchange's counters allow is little.
+        """
+        self._portfolio.valuation.price_waiting()
         revision, read_ns = self._portfolio.revision, self._clock.now_ns()
         open_orders = await self._exchange.open_orders()
+        found = await self._ask_for_missing(open_orders)
+        fills = tuple(await self._exchange.fills(since_ns))
+        balances = dict(await self._exchange.balances())
         theirs = ExchangeView(
             read_ns=read_ns,
             open_orders=tuple(open_orders),
-            found=await self._ask_for_missing(open_orders),
-            fills=tuple(await self._exchange.fills(since_ns)),
-            flows=tuple(await self._exchange.flows(since_ns)),
-            balances=dict(await self._exchange.balances()),
+            found=found,
+            fills=fills,
+            flows=() if self._agree(balances) else tuple(await self._exchange.flows(since_ns)),
+            balances=balances,
         )
         return Reading(self._ours(theirs), theirs, self._portfolio.revision == revision)
+
+    def _agree(self, balances: Mapping[str, Decimal]) -> bool:
+        ours = self._portfolio.funds.balances()
+        return all(balances.get(asset, ZERO) == amount for asset, amount in ours.items())
 
     async def _ask_for_missing(self, listed: Sequence[OrderFacts]) -> dict[str, OrderFacts | None]:
         """What became of our open orders that the exchange did not list.

@@ -1,6 +1,6 @@
 """Money that comes and goes without a trade, each flow once, journalled with the account after it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +35,7 @@ class FundsManager:
         self._reservations = reservations if reservations is not None else Reservations()
         self._bases = tuple(dict.fromkeys(pair.partition("/")[0] for pair in pairs))
         self._opening: dict[str, Decimal] = {}
+        self._on_priced: Callable[[], None] = lambda: None
         self.waiting: dict[str, Flow] = {}
 
     @property
@@ -55,6 +56,10 @@ class FundsManager:
     def opened(self) -> bool:
         """Whether the account was taken over before."""
         return bool(self._opening)
+
+    def on_priced(self, handler: Callable[[], None]) -> None:
+        """Who hears that coins which waited for a price are booked."""
+        self._on_priced = handler
 
     def credited(self, flow_id: str) -> bool:
         """Whether the flow is booked, or waits for a price."""
@@ -104,11 +109,13 @@ class FundsManager:
             return
         asset = pair.partition("/")[0]
         due = [flow for flow in self.waiting.values() if flow.asset == asset]
-        if due:
-            self._portfolio.mark(pair, price, ts_ns)
+        if not due:
+            return
+        self._portfolio.mark(pair, price, ts_ns)
         for flow in due:
             del self.waiting[flow.flow_id]
             self.book(flow)
+        self._on_priced()
 
     def take(self, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Learn from a journalled flow what was taken over when the account was opened."""

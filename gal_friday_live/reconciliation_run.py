@@ -16,7 +16,7 @@ _NEEDS_PROOF: Final = frozenset({"ADJUST", "HALT", "END_ORDER"})
 
 
 class ReconciliationRun:
-    """`clean` once a reading shows no difference; `is_exhausted` after readings that nothing was done about."""
+    """`clean` once a reading shows no difference; `is_exhausted` after enough that nothing was done about."""
 
     def __init__(self, cause: str, started_ns: int, settings: ReconciliationConfig) -> None:
         self.cause = cause
@@ -43,7 +43,9 @@ class ReconciliationRun:
 
     @property
     def is_exhausted(self) -> bool:
-        return self._halted or self._idle >= self._settings.readings
+        """Whether reading again now could show nothing else: what waits for the market is not waited for here."""
+        for_the_market = all(found.kind == "COINS_WITHOUT_PRICE" for found in self._left)
+        return self._halted or for_the_market or self._idle >= self._settings.readings
 
     @property
     def problem(self) -> str:

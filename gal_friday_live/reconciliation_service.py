@@ -96,6 +96,7 @@ class ReconciliationService:
         """
         self._gate.block(GATE, "the account was not compared since the start")
         self._exchange.on_line(self.on_line)
+        self._portfolio.funds.on_priced(lambda: self._ask_for("coins priced"))
         async for entry in self._journal.read(kind=KIND):
             if entry.record["clean"]:
                 self._clean_since = entry.record["started_ns"]

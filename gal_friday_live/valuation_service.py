@@ -36,6 +36,16 @@ class ValuationService:
             self._portfolio.mark(pair, close, close_ns)
             self._note(pair, close_ns)
 
+    def price_waiting(self) -> None:
+        """Book coins that waited for a price, where the live market has told one by now."""
+        if self._prices is None:
+            return
+        for flow in tuple(self._funds.waiting.values()):
+            pair = f"{flow.asset}/{self._portfolio.quote}"
+            known = self._prices.latest(pair)
+            if known is not None:
+                self._funds.price(pair, known.price, known.timestamp_ns)
+
     def state(self) -> PortfolioState:
         """The portfolio of this instant, at the middle of each live book where there is one."""
         now_ns = self._clock.now_ns()

@@ -21,6 +21,7 @@ from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.ids import random_ids
 from gal_friday_live.journal_writer import JournalWriter
 from gal_friday_live.memory_journal import MemoryJournal
+from gal_friday_live.order_recovery import recover_orders, take_up
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.tasks import TaskSupervisor
@@ -189,7 +190,8 @@ class Desk:
 
     async def bar(self, close, pair=PAIR):
         opened = self.clock.now_ns()
-        self.clock.advance_to(opened + MINUTE_NS)
+        if isinstance(self.clock, SimulatedClock):
+            self.clock.advance_to(opened + MINUTE_NS)
         price = Decimal(close)
         bar = MarketDataOHLCV(
             trading_pair=pair, exchange="scripted", interval="1m", timestamp_bar_start=opened, open=price,
@@ -213,7 +215,10 @@ def settings(**reconciliation):
 
 @asynccontextmanager
 async def desk(account=None, *, journal=None, clock=None, start=True, pairs=(PAIR,), **reconciliation):
-    """Portfolio, execution and reconciliation over a scripted account; pauses move the clock and take no time."""
+    """Portfolio, execution and reconciliation over an account, started as the engine starts them.
+
+    Under a simulated clock pauses move it and take no time.
+    """
     clock = clock or (account.clock if account is not None else SimulatedClock(START))
     account = account or Account(clock)
     config, ids, tasks, gate = settings(**reconciliation), random_ids(), TaskSupervisor(), TradingGate()
@@ -231,7 +236,10 @@ async def desk(account=None, *, journal=None, clock=None, start=True, pairs=(PAI
     async def pause(seconds):
         if seconds > 60:  # the schedule itself: a test asks when it wants one
             await asyncio.Event().wait()
-        clock.advance_to(clock.now_ns() + int(seconds * SECOND_NS))
+        if isinstance(clock, SimulatedClock):
+            clock.advance_to(clock.now_ns() + int(seconds * SECOND_NS))
+        else:
+            await asyncio.sleep(seconds)
 
     service = ReconciliationService(
         config, portfolio, event_bus=bus, exchange=account, orders=execution, gate=gate, journal=journal,
@@ -240,8 +248,11 @@ async def desk(account=None, *, journal=None, clock=None, start=True, pairs=(PAI
     triggers, told = [], []
     _keep(bus, "POTENTIAL_HALT_TRIGGER", triggers)
     _keep(bus, "RECONCILIATION", told)
+    await portfolio.restore()
+    take_up(await recover_orders(journal, blotter=execution.blotter), execution, account)
     await portfolio.start()
     await execution.start()
+    await account.start()
     if start:
         await service.start()
         await tasks.settle()
@@ -249,6 +260,7 @@ async def desk(account=None, *, journal=None, clock=None, start=True, pairs=(PAI
         yield Desk(account, clock, journal, bus, tasks, gate, execution, portfolio, service, triggers, told)
     finally:
         await tasks.stop()
+        await account.stop()
 
 
 def _keep(bus, event_type, kept):

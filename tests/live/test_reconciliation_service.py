@@ -10,7 +10,6 @@ from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.reconciliation import ExchangeView, InternalView
 from gal_friday_core.times import MINUTE_NS
 from gal_friday_live.clock import SimulatedClock
-from gal_friday_live.order_recovery import recover_orders
 from gal_friday_live.reconciliation_run import plain
 from tests.live.account import PAIR, START, Account, desk, order
 
@@ -252,7 +251,6 @@ async def test_a_restart_restores_the_books_and_finds_what_happened_in_between()
     async with desk(account, journal=journal, start=False) as again:
         assert again.portfolio.state().positions == before.positions
         assert again.portfolio.state().total_equity == before.total_equity
-        await recover_orders(journal, blotter=again.execution.blotter)
         await again.service.start()
         assert again.service.clean
         assert again.portfolio.position(PAIR).quantity == Decimal("0.998")
