@@ -187,3 +187,13 @@ def test_a_damaged_message_is_refused_or_plausible_and_nothing_else_is_raised(da
         assert all(
             abs(amount) < 10**18 for fill in fills for amount in (fill.last_qty, fill.last_price) if amount
         )
+
+
+def test_recorded_answers_to_order_methods_decode(shared_data: Path):
+    files = sorted((shared_data / "kraken_ws" / "v2").glob("ws_*_response*.json"))
+    answers = {file.stem: decode(file.read_bytes()) for file in files if "subscribe" not in file.stem}
+    assert len(answers) >= 3
+    assert all(isinstance(answer, Response) for answer in answers.values())
+    partial = answers["ws_batch_add_response_partial"]
+    assert isinstance(partial, Response)
+    assert [item.accepted for item in partial.items] == [True, False]
