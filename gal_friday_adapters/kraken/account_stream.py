@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from gal_friday_adapters.kraken.backfill import Backfill
+from gal_friday_adapters.kraken.backfill import MARGIN_NS, Backfill, Snapshot
 from gal_friday_adapters.kraken.executions_ledger import ExecutionsLedger
 from gal_friday_adapters.kraken.order_entry import OrderEntry
 from gal_friday_adapters.kraken.rest import KrakenRest
@@ -60,6 +60,9 @@ class AccountStream:
         self._line_handlers: list[LineHandler] = []
         self._queue: asyncio.Queue[ExecutionReport | str] = asyncio.Queue()
         self._wanted = asyncio.Event()
+        self._missed = False
+        self._doubted: set[str] = set()
+        self._snapshot: Snapshot | None = None
         self._heard_ns: int | None = None
         self._unsettled_since: float | None = None
         self._why = "connected"
@@ -73,6 +76,8 @@ class AccountStream:
     # What the line says
 
     def on_executions(self, message: ExecutionsMessage) -> None:
+        if message.type == "snapshot":
+            self._snapshot = self._seen(message)
         for event in message.data:
             try:
                 self.deliver(self.ledger.hear(event))
@@ -98,8 +103,9 @@ class AccountStream:
             )
 
     def on_gap(self, reason: str) -> None:
+        self._missed = True
+        self._snapshot = None
         self._down(reason)
-        self._wanted.set()
 
     def on_status(self, system: str) -> None:
         self.system = system
@@ -108,14 +114,17 @@ class AccountStream:
 
     def stands(self) -> None:
         """New snapshots are there: fill what lies between."""
-        self._wanted.set()
+        self._missed = True
 
     def lost(self, reason: str) -> None:
+        self._snapshot = None
         self.entry.lost(reason)
         self._down(reason)
 
     def tick(self) -> None:
-        """A look at what does not add up while nothing seems to be wrong."""
+        """A look at what was missed, and at what does not add up while nothing seems to be wrong."""
+        if (self._missed or self._doubted) and self._standing():
+            self._wanted.set()
         if self.is_up:
             self._heard_ns = self._clock.now_ns()
         now = self._timer()
@@ -125,7 +134,11 @@ class AccountStream:
             self._unsettled_since = now
         elif now - self._unsettled_since >= UNSETTLED_S:
             self._unsettled_since = now
-            self._wanted.set()
+            self._missed = True
+
+    def doubt(self, exchange_order_id: str) -> None:
+        """This order is not as it seemed: look it up, without a word to anybody unless something was missed."""
+        self._doubted.add(exchange_order_id)
 
     def swept(self, reason: str) -> None:
         """Something ended orders behind our back: nothing that was known of them holds until it is read anew."""
@@ -157,26 +170,47 @@ class AccountStream:
             await self._wanted.wait()
             self._wanted.clear()
             if not self._standing():
-                continue  # asked again when the line stands
+                continue  # wanted again when the line stands
             if await self._recovered():
                 pause_s = RETRY_S
             else:
                 await self._sleep(pause_s)
                 pause_s = min(2 * pause_s, RETRY_MAX_S)
-                self._wanted.set()
+                self._missed = True
 
     async def _recovered(self) -> bool:
+        """Whether what was missed is known now. A snapshot serves once: what is tried again asks REST for all."""
+        missed, self._missed = self._missed, False
+        doubted, self._doubted = list(self._doubted), set()
+        snapshot, self._snapshot = self._snapshot, None
         try:
-            whole = await self._backfill.run(self._heard_ns, self._clock.now_ns())
+            if doubted:
+                await self._backfill.look_up(doubted)
+            if not missed:
+                return True
+            whole = await self._backfill.run(snapshot, self._heard_ns, self._clock.now_ns())
         except ExchangeError as error:
             log.warning("cannot read what the private line missed: %s", error)
             return False
-        if whole and self._standing() and not self._wanted.is_set() and not self.is_up:
+        if whole and self._standing() and not self._missed and not self.is_up:
             self._queue.put_nowait(self._why)
         return whole
 
+    def _seen(self, message: ExecutionsMessage) -> Snapshot:
+        """What a snapshot covers; before anything of it is taken in."""
+        fills = [event for event in message.data if event.exec_type == "trade"]
+        heard_ns = self._heard_ns
+        reaches = heard_ns is not None and any(
+            event.timestamp < heard_ns - MARGIN_NS
+            or (event.timestamp <= heard_ns and self.ledger.counted(event))
+            for event in fills
+        )
+        return Snapshot(
+            frozenset(event.order_id for event in message.data if event.exec_type != "trade"), reaches
+        )
+
     def _up(self, reason: str) -> None:
-        if self._standing() and not self._wanted.is_set() and not self.is_up:
+        if self._standing() and not self._missed and not self.is_up:
             self.is_up = True
             self._why = "connected"
             self.first_up.set()

@@ -1,19 +1,19 @@
 """What the private line did not tell, read by REST: after every (re)connect and every gap.
 
-First what stands and what has ended, then the fills; each goes into the ledger, which reports what is new. REST
-may lag behind the line, so the answer says whether everything adds up now; if not, ask again a little later.
+A new line begins with a snapshot of the open orders and the last fifty fills. Where those reach back to something
+that is known, they close the gap by themselves, and REST is asked only what became of orders that are gone; else
+it is asked for everything. All goes into the ledger, which reports what is new. REST may lag behind the line, so
+the answer says whether everything adds up now; if not, ask again a little later.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from gal_friday_adapters.kraken.executions_ledger import ExecutionsLedger
 from gal_friday_adapters.kraken.rest import KrakenRest
-from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, Nanoseconds
 from gal_friday_core.times import SECOND_NS
 
-FEW = 3
-"""Unheard-of orders that are asked for one by one; more are looked up in the list of ended ones."""
 ROUNDS = 3
 """How often orders are looked up that other orders led to."""
 MARGIN_NS = 2 * SECOND_NS
@@ -24,6 +24,14 @@ LATE_NS = 30 * SECOND_NS
 Deliver = Callable[[list[ExecutionReport]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`orders`: exchange ids of all that were open. `reaches`: whether its fills include one that was known."""
+
+    orders: frozenset[str]
+    reaches: bool
+
+
 class Backfill:
     """`deliver` takes the reports in order."""
 
@@ -32,17 +40,23 @@ class Backfill:
         self._ledger = ledger
         self._deliver = deliver
 
-    async def run(self, heard_ns: Nanoseconds | None, now_ns: Nanoseconds) -> bool:
+    async def run(self, snapshot: Snapshot | None, heard_ns: Nanoseconds | None, now_ns: Nanoseconds) -> bool:
         """Whether everything is known now. `heard_ns`: until when the line told everything, None at the start.
 
         Raises ExchangeError where REST does not answer.
         """
-        await self._standing()
+        listed = await self._listed() if snapshot is None else snapshot.orders
+        await self._query(
+            [
+                record.exchange_order_id
+                for record in self._ledger.open()
+                if not record.ended and record.exchange_order_id not in listed
+            ]
+        )
         await self._unheard(now_ns)
-        starts = [start for start in (self._ledger.since(), heard_ns) if start is not None]
-        if starts:
-            for fill in await self._rest.fills(min(starts) - MARGIN_NS):
-                self._deliver(self._ledger.fill(fill))
+        await self._query(self._ledger.incomplete())
+        if snapshot is None or not snapshot.reaches or self._ledger.since() is not None:
+            await self._fills(heard_ns)
         for _ in range(ROUNDS):
             unknown = [*self._ledger.incomplete(), *self._ledger.parents()]
             if not unknown:
@@ -50,18 +64,22 @@ class Backfill:
             await self._query(unknown)
         return not self._ledger.unresolved()
 
-    async def _standing(self) -> None:
-        """Open orders; and what was open and is not among them any more."""
+    async def look_up(self, order_ids: Sequence[str]) -> None:
+        """What became of orders that are not as they seemed. Raises ExchangeError."""
+        await self._query(order_ids)
+
+    async def _listed(self) -> frozenset[str]:
+        """Open orders, asked of REST."""
         found = await self._rest.open_orders()
         for facts in found:
             self._deliver(self._ledger.facts(facts))
-        listed = {facts.exchange_order_id for facts in found}
-        gone = [
-            record.exchange_order_id
-            for record in self._ledger.open()
-            if not record.ended and record.exchange_order_id not in listed
-        ]
-        await self._query(gone)
+        return frozenset(facts.exchange_order_id for facts in found)
+
+    async def _fills(self, heard_ns: Nanoseconds | None) -> None:
+        starts = [start for start in (self._ledger.since(), heard_ns) if start is not None]
+        if starts:
+            for fill in await self._rest.fills(min(starts) - MARGIN_NS):
+                self._deliver(self._ledger.fill(fill))
 
     async def _query(self, order_ids: Sequence[str]) -> None:
         if order_ids:
@@ -69,26 +87,14 @@ class Backfill:
                 self._deliver(self._ledger.facts(facts))
 
     async def _unheard(self, now_ns: Nanoseconds) -> None:
-        """Orders that were sent and of which nobody has heard: ended already, never arrived, or still to come."""
+        """Orders that were sent and are not open: ended already, still to come, or never to arrive."""
         unheard = self._ledger.unheard()
-        if len(unheard) <= FEW:
-            for order in unheard:
-                await self._find(order, now_ns)
+        if not unheard:
             return
         oldest = min(order.created_at for order in unheard)
         for facts in await self._rest.closed_orders(oldest - MARGIN_NS):
             if self._ledger.is_ours(facts):
                 self._deliver(self._ledger.facts(facts))
         for order in self._ledger.unheard():
-            self._give_up(order, now_ns)
-
-    async def _find(self, order: Order, now_ns: Nanoseconds) -> None:
-        facts = await self._rest.find(order.client_order_id)
-        if facts is not None:
-            self._deliver(self._ledger.facts(facts))
-        else:
-            self._give_up(order, now_ns)
-
-    def _give_up(self, order: Order, now_ns: Nanoseconds) -> None:
-        if (order.deadline or order.created_at) + LATE_NS < now_ns:
-            self._ledger.forget(order.client_order_id)
+            if (order.deadline or order.created_at) + LATE_NS < now_ns:
+                self._ledger.forget(order.client_order_id)

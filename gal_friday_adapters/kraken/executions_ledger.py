@@ -67,7 +67,7 @@ class ExecutionsLedger:
             record.reason = event.reason or record.reason
             filled = event.cum_qty
             known = filled if filled is not None else record.told
-            record.move(words.order_status(event.order_status, known), filled, event.timestamp)
+            record.move(words.order_status(event.order_status, known), filled, int(event.timestamp))
         return self._reports(record)
 
     def facts(self, facts: OrderFacts) -> list[ExecutionReport]:
@@ -99,8 +99,17 @@ class ExecutionsLedger:
         ]
 
     def incomplete(self) -> list[str]:
-        """Exchange ids of orders of which too little is known."""
-        return [record.exchange_order_id for record in self._live.values() if not record.complete]
+        """Exchange ids of orders of which too little is known, such as since when fills of it may be missing."""
+        return [
+            record.exchange_order_id
+            for record in self._live.values()
+            if not record.complete or (record.short and not record.opened_at)
+        ]
+
+    def counted(self, event: Execution) -> bool:
+        """Whether a fill has been reported before."""
+        record = self._records.get(event.order_id)
+        return record is not None and event.exec_id in record.fills
 
     def resting_entries(self) -> bool:
         """Whether an order may stand on the book, or be on its way there, that would open a position."""
@@ -130,9 +139,8 @@ class ExecutionsLedger:
         ]
 
     def since(self) -> Nanoseconds | None:
-        """The time from which fills may be missing: when the oldest order that is not settled was opened."""
-        opened = [record.opened_at or record.timestamp for record in self.open()]
-        opened += [order.created_at for order in self.unheard()]
+        """The time from which fills may be missing: when the oldest order was opened of which some are."""
+        opened = [record.opened_at for record in self._live.values() if record.short and record.opened_at]
         return min(opened, default=None)
 
     # Names
@@ -141,10 +149,9 @@ class ExecutionsLedger:
         """How to name one of the reported orders to the exchange."""
         if client_order_id.startswith(EXTERNAL):
             return OrderName(client_order_id.removeprefix(EXTERNAL))
-        known = self._by_client.get(client_order_id)
-        if known is None and CHILD in client_order_id:
+        if CHILD in client_order_id:
             return OrderName(client_order_id.rpartition(CHILD)[2])
-        return OrderName(known, client_order_id)
+        return OrderName(self._by_client.get(client_order_id), client_order_id)
 
     def record(self, client_order_id: str) -> OrderRecord | None:
         """What is known of an order by its reported client id."""
@@ -251,8 +258,8 @@ def _merge(record: OrderRecord, event: Execution) -> None:
     if event.triggers is not None:
         record.trigger_price = _trigger(event.triggers)
     if event.exec_type in {"pending_new", "amended"}:
-        record.touched_at = event.timestamp
-        record.opened_at = record.opened_at or event.timestamp
+        record.touched_at = int(event.timestamp)
+        record.opened_at = record.opened_at or int(event.timestamp)
     if event.cum_qty is not None:
         record.told = max(record.told, event.cum_qty)
 
@@ -283,7 +290,7 @@ def _fill(record: OrderRecord, event: Execution) -> FillFacts:
         price=event.last_price,
         fee=sum((fee.qty for fee in event.fees), ZERO),
         fee_asset=assets.pop() if assets else record.pair.partition("/")[2],
-        timestamp=event.timestamp,
+        timestamp=int(event.timestamp),
         client_order_id=record.client_order_id,
         maker=None if event.liquidity_ind is None else event.liquidity_ind == "m",
     )

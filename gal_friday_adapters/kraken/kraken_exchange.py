@@ -256,8 +256,8 @@ class KrakenExchange:
         except ExchangeError as error:
             if record is not None and record.pair is not None:
                 self._limited(error, record.pair)
-            if error.code == GONE:
-                self.stream.stands()  # it ended, and nobody told us: read what became of it
+            if record is not None and error.code == GONE:
+                self.stream.doubt(record.exchange_order_id)  # it ended, and nobody told us
             raise
 
     async def _cancel(self, name: OrderName, line: PrivateLine | None, what: str) -> None:
