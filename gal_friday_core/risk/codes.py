@@ -19,8 +19,6 @@ CODES: dict[str, str] = {
     "NOT_WARM": "The engine is still warming up.",
     "CLOCK_OFFSET": "This clock and the exchange's differ too much.",
     "STORAGE_DOWN": "The journal cannot be written.",
-    "LOOP_LAG": "The engine answers too late.",
-    "MEMORY": "The engine holds too much memory.",
     "DISK_FULL": "The disk is full: nothing can be journalled.",
     "LOOP_LAG": "The engine answers later than monitoring.loop_lag_s.",
     "MEMORY": "The engine holds more memory than monitoring.max_memory_mb.",
