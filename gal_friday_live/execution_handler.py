@@ -6,7 +6,9 @@ told to everybody, each fill once. An order whose fate nobody knows blocks its p
 """
 
 import logging
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from gal_friday_core.blotter import Anomaly, Blotter, OrderRecord
@@ -32,7 +34,7 @@ from gal_friday_live.intents import Provenance, UnknownProvenance
 from gal_friday_live.report_queue import ReportQueue
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
-from gal_friday_live.unknown_orders import UnknownOrders
+from gal_friday_live.unknown_orders import EVERY_S, UnknownOrders
 
 SOURCE = "ExecutionHandler"
 ORDER_DEADLINE_S = 5.0
@@ -71,6 +73,8 @@ class ExecutionHandler:
         blotter: Blotter | None = None,
         provenance: Provenance | None = None,
         order_deadline_s: float = ORDER_DEADLINE_S,
+        ask_every_s: float = EVERY_S,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         del config
         self._bus = event_bus
@@ -91,7 +95,7 @@ class ExecutionHandler:
         self.blotter = blotter if blotter is not None else Blotter()
         self.unknown = UnknownOrders(
             exchange=exchange, blotter=self.blotter, gate=self._gate, tasks=tasks, clock=clock,
-            absorb=self.absorb, cancel=self.cancel, deadline_s=order_deadline_s,
+            absorb=self.absorb, cancel=self.cancel, deadline_s=order_deadline_s, every_s=ask_every_s, timer=timer,
         )  # fmt: skip
         self.orders = 0
         self.reports = 0

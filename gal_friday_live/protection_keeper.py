@@ -55,6 +55,8 @@ GRACE_S = 2.0
 """How long after a fill a stop that the venue attaches may take to be reported."""
 PAUSE_S = 5.0
 """After a target was tried and not wholly taken, the next try waits: each costs the venue's rate limit."""
+STEPS = 8
+"""At one look; whatever is left is done at the next."""
 LONGEST_PAUSE_S = 60.0
 """Between two tries to place protection that the venue refuses; they double from one second."""
 
@@ -159,9 +161,10 @@ class ProtectionKeeper:
             return
         self._tending.add(pair)
         try:
-            while (desk := self._desk(pair)) is not None:
-                action = decide(desk)
-                if action is None or not self._act(pair, desk, action):
+            for _ in range(STEPS):
+                desk = self._desk(pair)
+                action = decide(desk) if desk is not None else None
+                if desk is None or action is None or not self._act(pair, desk, action):
                     break
         finally:
             self._tending.discard(pair)
@@ -247,7 +250,7 @@ class ProtectionKeeper:
         if isinstance(action, TakeTarget):
             self._begin(pair, Swap("TARGET"), action.limit)
         elif isinstance(action, Cancel):
-            self._cancel(pair, action.client_order_ids)
+            return self._cancel(pair, action.client_order_ids)
         elif isinstance(action, SendFreed):
             self._send_freed(pair, desk, action.quantity)
         elif pair in self._unverified:
@@ -273,12 +276,17 @@ class ProtectionKeeper:
             return False
         return True
 
-    def _cancel(self, pair: str, client_order_ids: tuple[str, ...]) -> None:
+    def _cancel(self, pair: str, client_order_ids: tuple[str, ...]) -> bool:
         swap = self._swaps.get(pair)
+        if swap is None:  # nothing else remembers what was asked
+            if self._pauses.holds(pair, "joined"):
+                return False
+            self._pauses.begin(pair, "joined", max(self._grace_s, 1.0))
         for key in client_order_ids:
             if swap is not None:
                 swap.asked.add(key)
             self._tasks.start_now(self._execution.cancel(key), f"cancel {key}")
+        return True
 
     def _begin(self, pair: str, swap: Swap, limit: Decimal | None) -> None:
         self._swaps[pair] = swap
@@ -303,6 +311,7 @@ class ProtectionKeeper:
         finally:
             if not swap.durable:
                 self._swaps.pop(pair, None)
+                self._pauses.begin(pair, "target", PAUSE_S)
                 if swap.order is not None:
                     self._execution.refuse(swap.order, "ERROR", "PLAN_NOT_JOURNALLED")
         self.tend(pair)

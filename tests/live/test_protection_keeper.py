@@ -1,0 +1,248 @@
+"""Stop and target as one, on a venue where both cannot rest: no moment unprotected, no sale twice."""
+
+from decimal import Decimal
+
+import pytest
+
+from gal_friday_core.errors import StorageError
+from tests.live.protected import Setting
+from tests.live.scripted_exchange import PAIR, stop_for
+
+
+def purposes(client):
+    return [one.order.purpose for one in client.blotter.records()]
+
+
+async def test_an_entry_is_protected_by_the_stop_that_the_venue_attaches_and_by_no_other():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    assert setting.venue.base == setting.venue.open_stops() == 1
+    assert purposes(client) == ["ENTRY", "STOP"]
+    assert client.keeper.placed == {}
+    assert client.keeper.unprotected() == ()
+
+
+async def test_a_venue_that_attaches_nothing_gets_a_stop_of_ours():
+    setting = Setting()
+    client = await setting.client(attached_stop=False)
+    setting.venue.place = place_without_stop(setting.venue)
+    await client.approve()
+    assert setting.venue.open_stops() == 1
+    assert client.keeper.placed == {"STOP": 1}
+    placed = next(one.order for one in client.blotter.records() if one.order.purpose == "STOP")
+    assert (placed.trigger_price, placed.parent) == (
+        90,
+        client.blotter.get(placed.parent).order.client_order_id,
+    )
+
+
+def place_without_stop(venue):
+    from msgspec.structs import replace
+
+    place = type(venue).place
+    return lambda order, parent=None: place(venue, replace(order, stop_price=None), parent)
+
+
+async def test_the_target_is_sold_once_every_stop_has_let_go():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    await client.market(110)
+    assert setting.venue.base == 0
+    assert setting.venue.open_stops() == 0
+    assert purposes(client) == ["ENTRY", "STOP", "TARGET"]
+    plan = [entry.record for entry in setting.journal.entries if entry.kind == "PROTECTION"]
+    assert [(one["swap"], len(one["standing"])) for one in plan] == [("TARGET", 1)]
+
+
+async def test_below_the_target_nothing_moves():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    await client.market("109.9")
+    assert client.keeper.swaps == 0
+    assert setting.venue.open_stops() == 1
+
+
+async def test_what_the_target_did_not_take_gets_its_stop_back():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    setting.venue.liquidity = Decimal("0.4")
+    await client.market(110)
+    assert setting.venue.base == Decimal("0.6") == setting.venue.open_stops()
+    assert client.keeper.placed == {"TARGET": 1, "STOP": 1}
+
+
+async def test_a_target_that_missed_is_tried_again_only_after_a_pause():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    setting.venue.liquidity = Decimal("0.4")
+    await client.market(110)
+    await client.market(111)
+    assert client.keeper.swaps == 1
+    await client.later(6)
+    assert client.keeper.swaps == 2
+    assert setting.venue.base == Decimal("0.2") == setting.venue.open_stops()
+
+
+async def test_an_exit_goes_once_the_stops_have_let_go():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    await client.approve("s2", "SELL")
+    assert setting.venue.base == 0 == setting.venue.open_stops()
+    assert purposes(client) == ["ENTRY", "STOP", "EXIT"]
+    assert client.execution.refused == {}
+
+
+async def test_an_exit_of_a_part_leaves_the_rest_protected():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    await client.approve("s2", "SELL", "0.3")
+    assert setting.venue.base == Decimal("0.7") == setting.venue.open_stops()
+
+
+async def test_an_exit_of_an_entry_that_still_fills_ends_the_entry_first():
+    setting = Setting(liquidity=Decimal("0.5"))
+    client = await setting.client()
+    await client.approve()
+    setting.venue.liquidity = None
+    await client.approve("s2", "SELL", "0.5")
+    assert setting.venue.base == 0
+    assert client.blotter.entries() == []
+
+
+async def test_an_exit_that_the_stop_overtook_is_ended_by_name():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    setting.venue.trade(89)  # nobody has told the client yet
+    await client.approve("s2", "SELL")
+    assert setting.venue.base == 0
+    (told,) = [one for one in client.reports if one.signal_id == "s2"]
+    assert (told.order_status, told.error_message) == ("CANCELED", "POSITION_CLOSED")
+    assert client.problems == []
+
+
+async def test_a_stop_that_somebody_cancelled_is_placed_again():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    stop = next(one for one in setting.venue.orders.values() if one.parent)
+    setting.venue.end(stop, "CANCELED", "cancel all after")  # the dead man's switch takes stops too
+    await client.quiet()
+    assert setting.venue.open_stops() == 1
+    assert client.keeper.placed == {"STOP": 1}
+
+
+async def test_below_the_stop_what_is_bare_is_sold_at_market():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    setting.venue.price = Decimal(89)
+    stop = next(one for one in setting.venue.orders.values() if one.parent)
+    setting.venue.end(stop, "CANCELED")
+    await client.quiet()
+    assert setting.venue.base == 0
+    assert client.keeper.placed == {"EXIT": 1}
+
+
+async def test_a_stop_that_nobody_told_of_is_found_before_another_is_placed():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    stop = next(one for one in setting.venue.orders.values() if one.parent)
+    before = client.blotter.get(stop.name)
+    setting.venue.end(stop, "CANCELED")  # the venue replaces it, and only its open orders show the new one
+    again = setting.venue.place(stop_for(stop.parent.order, Decimal(1), 0), parent=stop.parent)
+    client.exchange.inbox = type(client.exchange.inbox)([client.exchange.inbox[0]])
+    client.keeper._unverified.add(PAIR)
+    await client.quiet()
+    assert not before.is_open
+    assert client.keeper.placed == {}
+    assert client.blotter.get(again.name).is_open
+
+
+async def test_protection_that_the_venue_refuses_blocks_the_pair_and_is_tried_again():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    stop = next(one for one in setting.venue.orders.values() if one.parent)
+    client.exchange.script.extend(["refused", "refused"])
+    setting.venue.end(stop, "CANCELED")
+    await client.quiet()
+    assert client.gate.why(PAIR)[0] == "UNPROTECTED"
+    assert client.keeper.unprotected() == (PAIR,)
+    assert client.triggers == ["UNPROTECTED"]
+    await client.later(2)
+    assert setting.venue.open_stops() == 0
+    await client.later(3)
+    assert setting.venue.open_stops() == 1
+    assert client.gate.why(PAIR) is None
+    assert client.keeper.unprotected() == ()
+
+
+@pytest.mark.parametrize("amends", [True, False])
+async def test_a_fill_too_small_for_a_stop_of_its_own_joins_another(amends):
+    setting = Setting(liquidity=Decimal("0.995"))
+    client = await setting.client(amends=amends)
+    await client.approve()
+    entry = next(one for one in setting.venue.orders.values() if one.order.side == "BUY")
+    small = entry.order
+    entry.order = small.__class__(
+        **{**{n: getattr(small, n) for n in small.__struct_fields__}, "stop_price": None}
+    )
+    setting.venue.fill(entry, entry.left)
+    await client.quiet()
+    assert setting.venue.base == 1 == setting.venue.open_stops()
+
+
+async def test_a_halt_ends_entries_and_keeps_the_stop():
+    setting = Setting(liquidity=Decimal("0.5"))
+    client = await setting.client()
+    await client.approve()
+    setting.halted = True
+    await client.bus.publish(
+        "SYSTEM_STATE_CHANGE",
+        {"new_state": "HALTED", "reason": "MANUAL_HALT_COMMAND", "halt_action": "CANCEL_ENTRIES"},
+    )
+    await client.quiet()
+    assert client.blotter.entries() == []
+    assert setting.venue.base == Decimal("0.5") == setting.venue.open_stops()
+
+
+async def test_without_a_durable_plan_the_stop_stays():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+
+    async def full(kind, key, ts_ns, record):
+        raise StorageError("no space left")
+
+    client.journal.append = full
+    setting.venue.trade(110)
+    client.keeper.watch.on_book(PAIR, client.book(PAIR), 0, b"")
+    assert setting.venue.open_stops() == 1
+    assert client.keeper.swaps == 0
+
+
+async def test_a_cancel_without_an_answer_is_asked_about_and_the_swap_goes_on():
+    setting = Setting()
+    client = await setting.client(script=["", "lost response"])
+    await client.approve()
+    await client.market(110)
+    assert setting.venue.base == 0
+    assert client.exchange.asked > 0 or client.keeper.placed == {"TARGET": 1}
+
+
+async def test_a_cancel_that_never_arrived_is_asked_for_again():
+    setting = Setting()
+    client = await setting.client(script=["", "lost request"])
+    await client.approve()
+    await client.market(110)
+    assert setting.venue.base == 0
+    assert client.exchange.asked > 0
