@@ -55,6 +55,11 @@ class MarketConfig(Section):
 class ExchangeConfig(Section):
     """Where orders are sent, and how. A dead man's switch cancels protective stops with everything else."""
 
+    account: str = Field(
+        "main",
+        pattern=r"^[\w.-]{1,64}$",
+        description="Your name for the account: halts and orders are kept under it",
+    )
     rest_url: str = Field("https://api.kraken.com", pattern="^https?://", description="Kraken's REST")
     private_websocket_url: str = Field(
         "wss://ws-auth.kraken.com/v2", pattern="^wss?://", description="Kraken's private websocket"

@@ -1,11 +1,13 @@
 """The engine: eight services around one bus, started and stopped in order."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
-from gal_friday_core.ports import Clock
+from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
+from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.execution_handler import ExecutionHandler
@@ -13,13 +15,19 @@ from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.order_recovery import recover_orders, take_up
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import PredictionService
+from gal_friday_live.protection_keeper import ProtectionKeeper
 from gal_friday_live.provenance import SignalProvenance
+from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
+
+TEND_EVERY_S = 15.0
+"""Between two looks at all protection."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,21 +50,37 @@ class Engine:
     ingestor: DataIngestor
     gate: TradingGate
     provenance: SignalProvenance
+    exchange: Exchange
+    protection: ProtectionKeeper
+    reconciliation: ReconciliationService | None
+    account_line: AccountLine
 
     async def start(self) -> None:
-        """Bring every service up, the ones that others depend on first.
+        """Bring every service up, the ones that others depend on first: what earlier runs left is known before the
+        exchange speaks, the account is compared before anything is traded, the market comes last.
 
         Of those that hear the same bar, the portfolio is told first, then risk, strategy and features.
         """
         await self.monitoring.start()
+        await self.portfolio.restore()
+        recovered = await recover_orders(
+            self.journal, blotter=self.execution.blotter, brackets=self.protection.brackets
+        )
+        take_up(recovered, self.execution, self.exchange)
         await self.portfolio.start()
         await self.risk.start()
         await self.provenance.start()
         await self.execution.start()
+        await self.protection.start()
+        self.exchange.on_line(self.account_line.on_line)
+        await self.exchange.start()
         await self.strategy.start()
         await self.prediction.start()
         await self.features.start()
         await self.ingestor.start()
+        if self.reconciliation is not None:
+            await self.reconciliation.start()
+            self.tasks.background(self._tend(), "protection")
         await self.tasks.settle()
 
     async def run(self) -> None:
@@ -65,16 +89,29 @@ class Engine:
         await self.tasks.settle()
 
     async def stop(self) -> None:
-        """No new bars, work in flight to its end, journal to disk. Protection stays where it is."""
+        """No new signals, waiting entries cancelled, work in flight to its end, journal to disk. Protection stays
+        where it is.
+        """
         await self.ingestor.stop()
+        self.execution.cancel_entries()
         await self.tasks.stop()
         for service in (
-            self.features, self.prediction, self.strategy, self.execution, self.provenance, self.risk,
+            self.features, self.prediction, self.strategy, self.protection, self.execution, self.provenance,
+            self.risk,
         ):  # fmt: skip
             await service.stop()
+        if self.reconciliation is not None:
+            await self.reconciliation.stop()
+        await self.exchange.stop()
         await self.portfolio.stop()
         await self.monitoring.stop()
         await self.journal.flush()
+
+    async def _tend(self) -> None:
+        """Look at every position's protection, whether or not somebody told of a change."""
+        while True:
+            self.protection.check()
+            await asyncio.sleep(TEND_EVERY_S)
 
     def snapshot(self) -> dict[str, Any]:
         """What one screen shows; cheap enough for every refresh."""

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gal_friday_adapters import paths
+from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
-from gal_friday_adapters.postgres.lease import RETAKEN, AccountLease
+from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.cli_service import CLIService
@@ -25,9 +26,9 @@ from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import Stage, opened
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.wiring import Ports, build
 
-HEALTH_EVERY_S = 1.0
 BEAT_S = 0.2
 """How often the engine looks whether it is to end, and tells the service manager that it lives."""
 
@@ -156,10 +157,15 @@ async def _assembled(
                 series=stage.series, instruments=stage.instruments, clock=stage.clock, feed=stage.feed,
                 models=models, journal=journal, exchange=stage.exchange, history=stage.history,
                 historical=stage.historical, override=override, simulated=stage.simulated,
-                health_every_s=HEALTH_EVERY_S, code_version=code_version(),
+                surroundings=Surroundings(
+                    folder=paths.data_dir(stage.manager.config), database=database,
+                    lease_held=lambda: lease.held, exchange_time_ns=stage.exchange_time_ns,
+                    halt_page=HaltPage(paths.halt_page(session, stage.manager.config)),
+                ),
+                health_every_s=stage.manager.config.monitoring.every_s, code_version=code_version(),
             ),
         )  # fmt: skip
-        lease.on_change(lambda what: _on_lease(engine, what))
+        lease.on_change(engine.monitoring.on_lease)
         await journal.append(
             "RUN", run_id, stage.clock.now_ns(),
             {
@@ -186,11 +192,3 @@ async def _override(request: LiveRequest, models: ModelRegistry) -> ModelOverrid
         reason=request.override_reason or "",
         entry_threshold=predictor.entry_threshold if threshold is None else threshold,
     )
-
-
-def _on_lease(engine: Engine, what: str) -> None:
-    """Without the lease nothing new is entered; what another engine did meanwhile asks for a new start."""
-    if what == RETAKEN:
-        engine.gate.clear("LEASE_LOST")
-    else:
-        engine.gate.block("LEASE_LOST", what)

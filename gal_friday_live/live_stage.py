@@ -1,17 +1,27 @@
 """What each mode of `live` plays on: a market, an account, a clock. The rest of the engine is the same."""
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from gal_friday_adapters.history.exchange import ingest_exchange
+from gal_friday_adapters.kraken.books import load
+from gal_friday_adapters.kraken.connect import kraken_exchange
+from gal_friday_adapters.kraken.key_check import require_trading_key
+from gal_friday_adapters.kraken.kraken_exchange import KrakenExchange
+from gal_friday_adapters.kraken.rest import KrakenRest
+from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.lake import CandleLake
-from gal_friday_adapters.paths import lake_dir
+from gal_friday_adapters.paths import data_dir, lake_dir
+from gal_friday_adapters.simulated_kraken import demo
 from gal_friday_adapters.simulated_kraken.about import ask_about, require_loopback, scaled_time
 from gal_friday_core.candles import Candles, Series
+from gal_friday_core.errors import ConfigError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Clock, Exchange, Feed
 from gal_friday_live.clock import SystemClock
@@ -25,13 +35,14 @@ from gal_friday_live.websocket_connection_manager import WebSocketConnectionMana
 
 PAPER_ACCOUNT = "paper"
 DEMO_ACCOUNT = "demo"
+NONCE_FILE = "kraken-nonce"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """`venue` and `account` name whose orders these are: together with the mode they are the session.
 
-    `exchange` None is the paper exchange. `is_over` says that a recorded market has ended. `simulated` means
+    `exchange` None is the paper exchange, which starts with `paper.initial_cash`. `is_over` says that a recorded market has ended. `simulated` means
     that no real money can be moved.
     """
 
@@ -45,6 +56,7 @@ class Stage:
     history: Mapping[Series, Candles]
     historical: HistoricalDataService | None = None
     exchange: Exchange | None = None
+    exchange_time_ns: Callable[[], Awaitable[int]] | None = None
     simulated: bool = True
     is_over: Callable[[], bool] = field(default=lambda: False)
 
@@ -57,6 +69,9 @@ async def opened(manager: ConfigurationManager, request: LiveRequest) -> AsyncIt
             yield stage
     elif request.venue is not None:
         async with _at_venue(manager, request.venue) as stage:
+            yield stage
+    elif request.mode == "live":
+        async with _real(manager) as stage:
             yield stage
     else:
         yield await _public(manager)
@@ -82,11 +97,41 @@ async def _public(manager: ConfigurationManager) -> Stage:
 
 
 @asynccontextmanager
+async def _real(manager: ConfigurationManager) -> AsyncIterator[Stage]:
+    """Kraken itself, with a key that may trade and may not take money away."""
+    keys = manager.get_api_keys()
+    if not keys:
+        raise ConfigError(
+            "live trading needs exchange keys: set KRAKEN_API_KEY and KRAKEN_API_SECRET, or their _FILE variants"
+        )
+    config, clock = manager.config, SystemClock()
+    folder = data_dir(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    credentials = Credentials(keys["key"].get_secret_value(), keys["secret"].get_secret_value())
+    exchange = kraken_exchange(
+        config.exchange, credentials, clock, real_money=True, nonce_file=folder / NONCE_FILE
+    )
+    try:
+        await require_trading_key(exchange.rest, config.market.pairs[0])
+        historical = HistoricalDataService(manager, lake=CandleLake(lake_dir(config)), clock=clock)
+        yield await _on_kraken(
+            manager,
+            exchange,
+            clock,
+            historical,
+            venue=config.market.exchange,
+            account=config.exchange.account,
+        )
+    finally:
+        await exchange.rest.close()
+
+
+@asynccontextmanager
 async def _embedded(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Stage]:
     """A simulated Kraken of our own over a recorded market, met over real sockets."""
     simulation = Simulation(
         session=request.session, candles=request.candles, speed=request.speed or 1.0, faults=request.faults,
-        seed=request.seed,
+        seed=request.seed, funds=_paper_funds(manager),
     )  # fmt: skip
     venue = simulated_server(simulation)
     known = {}
@@ -108,25 +153,68 @@ async def _at_venue(
     known: Mapping[str, Candles] | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[Stage]:
-    """A simulated Kraken at an address: its market, its time, and the demo account."""
+    """A simulated Kraken at an address: its market, its time, and the demo account, over the wire like the real one."""
     address = require_loopback(url)
     about = await ask_about(address)
     clock = scaled_time(about) or SystemClock()
+    answers = paced(manager, address, 1.0).config.exchange  # an answer takes as long as ever
     manager = paced(manager, address, about.time.speed if about.time is not None else 1.0)
-    series = wanted_series(manager)
+    exchange = kraken_exchange(answers, Credentials(demo.KEY, demo.SECRET), clock, real_money=False)
     with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder:
         # A simulated market's candles must never reach the lake that models are trained on.
         download = partial(ingest_exchange, url=address, deep=False, pause_s=0.0)
-        historical = HistoricalDataService(
-            manager, lake=_lake(Path(folder), series, known or {}), clock=clock, download=download
-        )
-        history = {item: await historical.history(item) for item in series}
-        yield Stage(
-            venue=about.venue_id, account=DEMO_ACCOUNT, manager=manager, clock=clock, series=series,
-            feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
-            instruments=[instrument_of(past) for past in history.values()], history=history,
-            historical=historical, is_over=is_over,
-        )  # fmt: skip
+        lake = _lake(Path(folder), wanted_series(manager), known or {})
+        historical = HistoricalDataService(manager, lake=lake, clock=clock, download=download)
+        try:
+            yield await _on_kraken(
+                manager,
+                exchange,
+                clock,
+                historical,
+                venue=about.venue_id,
+                account=DEMO_ACCOUNT,
+                is_over=is_over,
+            )
+        finally:
+            await exchange.rest.close()
+
+
+async def _on_kraken(
+    manager: ConfigurationManager,
+    exchange: KrakenExchange,
+    clock: Clock,
+    historical: HistoricalDataService,
+    *,
+    venue: str,
+    account: str,
+    is_over: Callable[[], bool] | None = None,
+) -> Stage:
+    """The same for the real exchange and a simulated one: only addresses, keys and time differ."""
+    series = wanted_series(manager)
+    await asyncio.to_thread(load)  # a cold compiler must not hold up a line that is already open
+    return Stage(
+        venue=venue, account=account, manager=manager, clock=clock, series=series, exchange=exchange,
+        feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
+        instruments=await _listed(exchange.rest, series),
+        history={item: await historical.history(item) for item in series}, historical=historical,
+        exchange_time_ns=exchange.rest.server_time_ns, simulated=is_over is not None,
+        is_over=is_over or (lambda: False),
+    )  # fmt: skip
+
+
+async def _listed(rest: KrakenRest, series: Sequence[Series]) -> list[Instrument]:
+    """The pairs' precisions and minimums as the exchange tells them."""
+    listed = await rest.instruments()
+    unknown = [item.pair for item in series if item.pair not in listed]
+    if unknown:
+        raise ConfigError(f"market.pairs: the exchange does not list {', '.join(unknown)}")
+    return [listed[item.pair] for item in series]
+
+
+def _paper_funds(manager: ConfigurationManager) -> dict[str, Decimal]:
+    """Paper cash in every quote currency that is traded."""
+    cash = manager.config.paper.initial_cash
+    return {item.quote: cash for item in wanted_series(manager)}
 
 
 def _lake(folder: Path, series: Sequence[Series], known: Mapping[str, Candles]) -> CandleLake:

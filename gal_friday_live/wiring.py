@@ -8,9 +8,10 @@ from gal_friday_core import __version__
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.ports import Clock, Exchange, Feed, Ids, Models
+from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.data_ingestor import DataIngestor
@@ -22,13 +23,18 @@ from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.ids import random_ids
 from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import ModelOverride, PredictionService
+from gal_friday_live.protection_keeper import ProtectionKeeper
 from gal_friday_live.provenance import SignalProvenance
+from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.safeguards import Recovery
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
+from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
@@ -39,6 +45,7 @@ class Ports:
 
     `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
+    With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist.
     """
 
     series: Sequence[Series]
@@ -54,6 +61,7 @@ class Ports:
     override: ModelOverride | None = None
     simulated: bool = False
     code_version: str = __version__
+    surroundings: Surroundings | None = None
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
 
@@ -65,37 +73,49 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     refused would trade on anything but the simulated exchange.
     """
     quote = _quote(ports.series)
-    clock, ids = ports.clock, ports.ids
+    pairs = [item.pair for item in ports.series]
+    clock, ids, around = ports.clock, ports.ids, ports.surroundings
     exchange = ports.exchange or paper_exchange(config, ports.instruments, quote, clock)
     if ports.override is not None and not (ports.simulated or isinstance(exchange, PaperExchange)):
         raise ConfigError(
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
         )
-    tasks, gate = TaskSupervisor(), TradingGate()
+
+    def book(pair: str) -> Book | None:
+        return ingestor.book(pair, clock.now_ns())
+
+    def market_fault(pair: str) -> str:
+        return ingestor.fault(pair, clock.now_ns())
+
+    tasks, gate, account_line = TaskSupervisor(), TradingGate(), AccountLine()
     bus = PubSubManager(clock, ids, records=records_of(ports.journal), spawn=tasks.start)
     writer = JournalWriter(ports.journal, tasks)
-    halt = HaltCoordinator(clock, ids, writer)
+    halt = HaltCoordinator(clock, ids, writer, page=None if around is None else around.halt_page)
     reservations = Reservations()
+    prices = MarketPriceService(config, clock=clock) if around is not None else None
+    offset = around.offset(clock) if around is not None else None
     monitoring = MonitoringService(
         config, bus, halt=halt, clock=clock, journal=ports.journal, tasks=tasks,
         health_every_s=ports.health_every_s, gate=gate, writer=writer,
+        probes=() if around is None else around.probes(
+            market_fault=lambda: "" if ingestor.connected else "not connected",
+            account_fault=account_line.fault, offset=offset,
+        ),
     )  # fmt: skip
     bus.on_failure(monitoring.on_handler_failure)
     tasks.on_failure(monitoring.on_task_failure)
     portfolio = PortfolioManager(
         config, bus, quote=quote, clock=clock, exchange=exchange, writer=writer, reservations=reservations,
-        on_bar=ports.on_bar, pairs=[item.pair for item in ports.series], journal=ports.journal,
-    )  # fmt: skip
-    risk = RiskManager(
-        config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
-        journal=ports.journal, reservations=reservations,
-        market_fault=lambda pair: ingestor.fault(pair, clock.now_ns()),
-        book=lambda pair: ingestor.book(pair, clock.now_ns()), gate=gate,
-        trading_state=lambda: monitoring.trading_state,
+        on_bar=ports.on_bar, pairs=pairs, journal=ports.journal, prices=prices,
     )  # fmt: skip
     prediction = PredictionService(
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
+    )  # fmt: skip
+    risk = RiskManager(
+        config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
+        journal=ports.journal, reservations=reservations, market_fault=market_fault, book=book, gate=gate,
+        models=prediction, trading_state=lambda: monitoring.trading_state,
     )  # fmt: skip
     provenance = SignalProvenance(
         bus, models=prediction, code_version=ports.code_version, config_hash=fingerprint(config.config)
@@ -103,6 +123,17 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
         is_halted=halt.is_halted, gate=gate, provenance=provenance,
+        order_deadline_s=config.config.exchange.order_deadline_s,
+    )  # fmt: skip
+    protection = ProtectionKeeper(
+        bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,
+        instruments=ports.instruments, book=book, gate=gate, clock=clock, ids=ids, tasks=tasks,
+    )  # fmt: skip
+    account_line.add(monitoring.on_line)
+    account_line.add(lambda up, _: protection.check() if up else None)
+    reconciliation = None if around is None else ReconciliationService(
+        config, portfolio, event_bus=bus, exchange=exchange, orders=execution, gate=gate, journal=ports.journal,
+        writer=writer, clock=clock, tasks=tasks,
     )  # fmt: skip
     strategy = StrategyArbitrator(
         config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio, models=prediction,
@@ -112,13 +143,26 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks
     )
     known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
-    ingestor = DataIngestor(
-        config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known, sinks=features.sinks
+    watching = (
+        *((protection.watch,) if protection.active else ()),
+        *((prices,) if prices is not None else ()),
     )
+    ingestor = DataIngestor(
+        config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known,
+        sinks=(*features.sinks, *watching),
+    )  # fmt: skip
+    if around is not None and reconciliation is not None:
+        Recovery(
+            pairs=pairs, reconcile=reconciliation.check, account_fault=account_line.fault,
+            market_fault=market_fault, unknown=lambda: execution.unknown.open,
+            unprotected=protection.unprotected, lease_held=around.lease_held, journal=ports.journal, clock=clock,
+            ids=ids, folder=around.folder, settings=config.config.monitoring, offset=offset,
+        ).fill(halt.checklist)  # fmt: skip
     return Engine(
         series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt, gate=gate,
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
-        prediction=prediction, features=features, ingestor=ingestor, provenance=provenance,
+        prediction=prediction, features=features, ingestor=ingestor, provenance=provenance, exchange=exchange,
+        protection=protection, reconciliation=reconciliation, account_line=account_line,
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ class PrivateKeeper:
     async def run(self) -> None:
         """Until `close`. Raises ExchangeError where no line ever stood, or the exchange refuses the key."""
         while not self._closing:
+            self._changed.clear()  # the end of the last line is no news any more: the pause must be one
             await self._rest(self._retries.pause_s())
             if not self._closing:
                 await self._hold()

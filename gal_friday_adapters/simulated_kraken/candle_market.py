@@ -43,7 +43,9 @@ def candle_market(
     way = CandlePath(candles, start_ns)
     opening = Decimal(repr(way.at(start_ns)[0])).quantize(listing.tick_size)
     listing = replace(listing, start_price=opening)
-    market = GeneratedMarket(listing, seed, path=way)
+    # As much money in the book as at the price that the listing's sizes were made for.
+    scale = float(_listed(candles, path).start_price / opening)
+    market = GeneratedMarket(listing, seed, path=way, size_scale=scale)
     return CandleMarket(listing, market, way.history, start_ns, way.end_ns)
 
 

@@ -57,10 +57,11 @@ def simulated_kraken(
     markets: Mapping[str, OutsideMarket] | None = None,
     now: Callable[[], int] = time.time_ns,
     scaled: ScaledTime | None = None,
+    funds: Mapping[str, Decimal] | None = None,
 ) -> SimulatedKraken:
     """A server that is ready to start, with key `demo` and a funded account; by default over generated markets.
 
-    `scaled` is its time instead of `now`; clients of this machine learn it at `/simulation`. Raises
+    `funds` are the account's, of `FUNDS` what is listed if left out. `scaled` is its time instead of `now`; clients of this machine learn it at `/simulation`. Raises
     ConfigError for faults that do not exist.
     """
     now = scaled.now_ns if scaled is not None else now
@@ -68,7 +69,8 @@ def simulated_kraken(
     outside = dict(markets) if markets is not None else generated(listings, seed)
     venue = Venue(seed=seed, start_ns=now(), listings=listings, markets=outside)
     listed = {asset.name for listing in listings for asset in (listing.base, listing.quote)}
-    venue.open_account(KEY, {name: funds for name, funds in FUNDS.items() if name in listed}, tier=tier)
+    given = FUNDS if funds is None else funds
+    venue.open_account(KEY, {name: amount for name, amount in given.items() if name in listed}, tier=tier)
     histories = {symbol: market.history() for symbol, market in outside.items()}
     past = {symbol: minutes for symbol, minutes in histories.items() if minutes is not None}
     exchange = Exchange(venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past)

@@ -70,7 +70,7 @@ class GeneratedMarket:
     `path` they trade around that instead, such as recorded candles.
 
     `orders_a_second` on average, more when the value moves; `orders_a_side` is what the book holds in
-    equilibrium. Makers quote at exponential distances from the value, takers come at random, and whoever
+    equilibrium, `size_scale` makes each larger. Makers quote at exponential distances from the value, takers come at random, and whoever
     sees a quote on the wrong side of the value takes it. What it does depends on seed, start and what
     clients did, never on how time was cut.
     """
@@ -84,6 +84,7 @@ class GeneratedMarket:
         orders_a_side: int = 250,
         history_minutes: int = 720,
         path: ValuePath | None = None,
+        size_scale: float = 1.0,
     ) -> None:
         self._listing = listing
         self._seed = seed
@@ -95,6 +96,7 @@ class GeneratedMarket:
         self._placed = 0
         self._due_ns = 0
         self._path = path
+        self._typical = float(listing.quantity_min) * TYPICAL_SIZE * size_scale
 
     def open(self, floor: Floor, now_ns: int) -> None:
         """Draw the history and place the opening book."""
@@ -183,8 +185,7 @@ class GeneratedMarket:
         return max(floor_to(exact, tick) if side == "buy" else ceil_to(exact, tick), tick)
 
     def _size(self) -> Decimal:
-        typical = float(self._listing.quantity_min) * TYPICAL_SIZE
-        drawn = typical * float(self._random.lognormal(0.0, SIZE_SPREAD))
+        drawn = self._typical * float(self._random.lognormal(0.0, SIZE_SPREAD))
         return max(floor_to(Decimal(repr(drawn)), self._listing.lot), self._listing.lot)
 
 
