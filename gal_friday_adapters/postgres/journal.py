@@ -7,7 +7,7 @@ soon after, and counted when they must be dropped. What a session wrote, `read` 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -35,6 +35,9 @@ LINES_PAGE: Final = 5_000
 
 PATIENCE_S: Final = 5.0
 """What is not durable after so long counts as not written, though it may still be."""
+
+BATCH_PATIENCE: Final = 4
+"""A batch of notes may take so many times as long. Written late, it is not written twice."""
 
 STALE_FENCE: Final = "GF001"
 """The SQLSTATE with which the database refuses the append of a former holder of the lease."""
@@ -123,7 +126,7 @@ class PostgresJournal:
         self._clock = clock
         self._fence = fence
         self._patience_s = patience_s
-        self._appending: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._notes: deque[Note] = deque()
         self._full = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -168,16 +171,23 @@ class PostgresJournal:
             "record": _jsonb(record),
             "fence": None if self._fence is None else self._fence(),
         }
-        # Cancelling a statement waits for the server too, so one that hangs is left to itself instead.
-        task = asyncio.create_task(self._append(values), name=f"append {kind}")
-        self._appending.add(task)
+        await self._within(self._patience_s, self._append(values), f"{kind} {key}")
+
+    async def _within(self, patience_s: float, write: Coroutine[Any, Any, None], what: str) -> None:
+        """Cancelling a statement waits for the server too, so one that hangs is left to itself instead."""
+        task = asyncio.create_task(write, name=f"write {what}")
+        self._under_way.add(task)
         task.add_done_callback(self._ended)
-        done, _ = await asyncio.wait((task,), timeout=self._patience_s)
+        done, _ = await asyncio.wait((task,), timeout=patience_s)
         if not done:
             raise StorageError(
-                f"the database did not make {kind} {key} durable in {self._patience_s:g} s: it hangs, or its disk does"
+                f"the database did not make {what} durable in {patience_s:g} s: it hangs, or its disk does"
             )
         task.result()
+
+    async def _append_many(self, values: Mapping[str, Any]) -> None:
+        async with self._database.autocommit() as connection:
+            await connection.execute(_APPEND_MANY, values)
 
     async def _append(self, values: Mapping[str, Any]) -> None:
         try:
@@ -193,9 +203,9 @@ class PostgresJournal:
             raise
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._appending.discard(task)
+        self._under_way.discard(task)
         if not task.cancelled():
-            task.exception()  # told by `append`, where it still waited
+            task.exception()  # told to whoever still waited
 
     def note(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
         """Queue a record for the next batch; a full queue drops and counts it. Needs a running event loop."""
@@ -302,8 +312,8 @@ class PostgresJournal:
             "times": [note.ts_ns for note in batch],
             "records": [note.record for note in batch],
         }
-        async with self._database.connection() as connection:
-            await connection.execute(_APPEND_MANY, values)
+        patience_s = self._patience_s * BATCH_PATIENCE
+        await self._within(patience_s, self._append_many(values), f"{len(batch)} notes")
         for _ in batch:
             self._notes.popleft()
         self.written += len(batch)

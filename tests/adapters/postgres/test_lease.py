@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
+import psutil
 import pytest
 
 from gal_friday_adapters.postgres.connect import connect
@@ -234,33 +235,40 @@ def test_an_engine_that_was_superseded_knows_it_and_never_takes_the_lease_again(
     assert asyncio.run(run()) == (True, False, 2)
 
 
-def test_a_journal_that_hangs_is_an_error_within_its_patience(database_url):
+def test_a_journal_that_hangs_is_an_error_within_its_patience_and_nothing_is_written_twice(
+    database_url, postgres
+):
     async def run():
         async with lease(database_url) as held, journal(database_url, held, patience_s=0.3) as written:
             await written.append("ORDER_INTENT", "o-1", 1, {})
-            backends = stopped(database_url)
-            try:
+            with stopped(postgres):
                 with pytest.raises(StorageError, match=r"did not make ORDER_INTENT o-2 durable in 0\.3 s"):
                     await written.append("ORDER_INTENT", "o-2", 2, {})
-            finally:
-                for pid in backends:
-                    os.kill(pid, signal.SIGCONT)
+                written.note("PREDICTION", "p-1", 3, {})
+                with pytest.raises(StorageError, match=r"did not make 1 notes durable in 1\.2 s"):
+                    await written.flush()
             await written.append("ORDER_INTENT", "o-3", 3, {})
+            await written.flush()
 
     asyncio.run(run())
-    assert keys(database_url)[0] == "o-1"
-    assert set(keys(database_url)) >= {"o-1", "o-3"}
+    found = keys(database_url)
+    assert len(found) == len(set(found))
+    assert found[0] == "o-1"
+    assert set(found) >= {"o-1", "o-3", "p-1"}
 
 
-def stopped(url):
-    """Stop every other backend of this database."""
-    with connect(url) as connection:
-        rows = connection.execute(
-            "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        ).fetchall()
-    for (pid,) in rows:
-        os.kill(pid, signal.SIGSTOP)
-    return [pid for (pid,) in rows]
+@contextmanager
+def stopped(server):
+    """The whole server stands still: it accepts connections and answers nothing."""
+    postmaster = psutil.Process(int((server.data_dir / "cluster" / "postmaster.pid").read_text().split()[0]))
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_nobody_answers_is_one_line(tmp_path):
