@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from gal_friday_core.account import FillFacts, OrderFacts
 from gal_friday_core.money import ZERO
 from gal_friday_core.orders import Order
@@ -26,6 +28,13 @@ def own_report(
         limit_price=order.limit_price,
         stop_price=order.trigger_price,
         error_message=reason,
+    )
+
+
+def without_fill(report: ExecutionReport) -> ExecutionReport:
+    """The state alone, where the fill that it came with was told before."""
+    return replace(
+        report, execution_id=None, last_quantity=None, last_price=None, commission=None, commission_asset=None
     )
 
 

@@ -15,7 +15,7 @@ from gal_friday_core.blotter import Anomaly, Blotter, OrderRecord
 from gal_friday_core.errors import ExchangeError, OutcomeUnknownError, StorageError
 from gal_friday_core.events import Event
 from gal_friday_core.order_machine import OrderEvent
-from gal_friday_core.order_reports import own_report
+from gal_friday_core.order_reports import own_report, without_fill
 from gal_friday_core.orders import Amendment, Order, Purpose
 from gal_friday_core.payloads import (
     ExecutionReport,
@@ -25,6 +25,7 @@ from gal_friday_core.payloads import (
     TradeSignalApproved,
 )
 from gal_friday_core.ports import Clock, Exchange, Ids, Journal
+from gal_friday_core.risk.codes import Rejected, told
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live import intents
 from gal_friday_live.bus import PubSubManager
@@ -75,6 +76,7 @@ class ExecutionHandler:
         order_deadline_s: float = ORDER_DEADLINE_S,
         ask_every_s: float = EVERY_S,
         timer: Callable[[], float] = time.monotonic,
+        checks: Callable[[Order], Rejected | None] = lambda _: None,
     ) -> None:
         del config
         self._bus = event_bus
@@ -87,6 +89,7 @@ class ExecutionHandler:
         self._gate = gate if gate is not None else TradingGate()
         self._provenance = provenance or UnknownProvenance()
         self.deadline_ns = int(order_deadline_s * SECOND_NS)
+        self._checks = checks
         self._queue = ReportQueue(journal, tasks, self._deliver)
         self._in_hand: set[str] = set()  # between the blotter and the exchange
         self._exits: Exits | None = None
@@ -137,7 +140,8 @@ class ExecutionHandler:
         """
         self.blotter.add(order)
         self._in_hand.add(order.client_order_id)
-        expires_at = order.created_at + self.deadline_ns if expires_at is None else expires_at
+        if expires_at is None:
+            expires_at = order.deadline or order.created_at + self.deadline_ns
         self._tasks.start_now(self._place(order, expires_at), f"place {order.client_order_id}")
 
     def refuse(self, order: Order, status: OrderStatus, code: str, why: str | None = None) -> None:
@@ -264,12 +268,15 @@ class ExecutionHandler:
             return "CANCELED", "CANCELED_BEFORE_SENT", None
         if self._clock.now_ns() > expires_at:
             return "EXPIRED", "STALE_SIGNAL", None
-        if order.reduce_only:  # let out of a halted or blocked engine: refusing it would keep the risk
-            return None
-        if self._is_halted():
-            return "REJECTED", "HALTED", None
-        blocked = self._gate.why(order.trading_pair)
-        return ("REJECTED", *blocked) if blocked is not None else None
+        # An order that only reduces is let out of a halted or blocked engine: refusing it would keep the risk.
+        if not order.reduce_only:
+            if self._is_halted():
+                return "REJECTED", "HALTED", None
+            blocked = self._gate.why(order.trading_pair)
+            if blocked is not None:
+                return "REJECTED", *blocked
+        denied = self._checks(order)
+        return None if denied is None else ("REJECTED", denied.code, told(denied))
 
     def _lost(self, order: Order, error: Exception) -> None:
         """Block the pair before anything else happens, then say so and find out."""
@@ -285,12 +292,14 @@ class ExecutionHandler:
 
     async def _deliver(self, report: ExecutionReport) -> None:
         """A journalled report: into the blotter, then to everybody, unless it was known."""
-        record, news, _, anomaly = self.blotter.apply(report)
+        record, news, fill, anomaly = self.blotter.apply(report)
         if anomaly is not None:
             self._wonder(record, anomaly)
         if not news:
             self.repeated += 1
             return
+        if not fill and report.execution_id is not None:  # a fill that was told, with a state that was not
+            report = without_fill(report)
         await self._publish_execution_report(report)
         self.unknown.heard(record)
 

@@ -39,6 +39,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import Amendment, Order, Purpose, TimeInForce
 from gal_friday_core.payloads import ExecutionReport, OrderType, PotentialHaltTrigger
 from gal_friday_core.ports import Book, Clock, Exchange, Ids, Journal
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live.attached_stops import attached_stops
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.execution_handler import ExecutionHandler
@@ -55,6 +56,8 @@ GRACE_S = 2.0
 """How long after a fill a stop that the venue attaches may take to be reported."""
 PAUSE_S = 5.0
 """After a target was tried and not wholly taken, the next try waits: each costs the venue's rate limit."""
+DEADLINE_NS = 2 * SECOND_NS
+"""Shorter than an entry's: what is not known to have arrived keeps its successor waiting."""
 STEPS = 8
 """At one look; whatever is left is done at the next."""
 LONGEST_PAUSE_S = 60.0
@@ -205,7 +208,7 @@ class ProtectionKeeper:
         if order.purpose == "TARGET":
             if record.filled < record.quantity:
                 self._pauses.begin(pair, "target", PAUSE_S)
-        elif record.status in ("REJECTED", "ERROR", "EXPIRED"):
+        elif record.status in ("REJECTED", "ERROR"):
             self._refusals[pair] += 1
             self._pauses.begin(pair, "refused", min(2.0 ** (self._refusals[pair] - 1), LONGEST_PAUSE_S))
 
@@ -345,16 +348,15 @@ class ProtectionKeeper:
         time_in_force: TimeInForce = "GTC",
     ) -> None:
         now = self._clock.now_ns()
-        self._sequence += 1
         order = Order(
-            client_order_id=self._ids.derived(purpose, bracket.entry, str(now), str(self._sequence)),
+            client_order_id=self._fresh_id(purpose, bracket.entry, now),
             signal_id=bracket.signal_id,
             trading_pair=bracket.pair,
             side="SELL",
             order_type=order_type,
             quantity=quantity,
             created_at=now,
-            deadline=now + self._execution.deadline_ns,
+            deadline=now + DEADLINE_NS,
             limit_price=limit_price,
             trigger_price=trigger_price,
             reduce_only=True,
@@ -364,6 +366,14 @@ class ProtectionKeeper:
         )
         self.placed[purpose] += 1
         self._execution.place(order)
+
+    def _fresh_id(self, purpose: Purpose, entry: str, now: int) -> str:
+        """An id that no order has, those of earlier runs included."""
+        while True:
+            self._sequence += 1
+            fresh = self._ids.derived(purpose, entry, str(now), str(self._sequence))
+            if fresh not in self._blotter:
+                return fresh
 
     async def _grow(self, pair: str, action: GrowStop) -> None:
         """The new quantity arrives as a report; should it not, the next look tries again."""

@@ -37,7 +37,7 @@ Cancel = Callable[[str], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Question:
-    """Since when an order is asked about, on a timer that no change of the wall clock moves."""
+    """Since when an order is asked about, by the timer, and how often in a row it was absent."""
 
     since: float
     cancelling: bool
@@ -74,6 +74,7 @@ class UnknownOrders:
         self._absorb = absorb
         self._cancel = cancel
         self._certain_after_s = deadline_s + margin_s
+        self._margin_ns = int(margin_s * SECOND_NS)
         self._reads = reads
         self._every_s = every_s
         self._timer = timer
@@ -153,18 +154,26 @@ class UnknownOrders:
     async def _absent(self, record: OrderRecord, question: _Question) -> None:
         """Conclude only what is certain."""
         question.absent += 1
-        waited = self._timer() - question.since
-        if question.absent < self._reads or waited < self._certain_after_s or record.exchange_order_id:
+        if question.absent < self._reads or not self._is_over(record, question) or record.exchange_order_id:
             return  # an order that the venue acknowledged cannot have failed to arrive
         await self._take_fills(record, None)
         if record.filled:
             return
         order = record.order
-        why = f"{NEVER_ARRIVED}: absent {question.absent} times, {waited:.0f} s after it was lost"
         now = self._clock.now_ns()
+        why = f"{NEVER_ARRIVED}: absent {question.absent} times, {(now - order.created_at) / SECOND_NS:.0f} s after it was made"
         self.absent += 1
         await self._absorb(own_report(order, self._exchange.name, "EXPIRED", now, why))
         self._settle(record)
+
+    def _is_over(self, record: OrderRecord, question: _Question) -> bool:
+        """Whether the venue would refuse the order if it arrived now. Its deadline is in the venue's time, which ours
+        may differ from by the margin at most: a larger offset keeps entries back anyway.
+        """
+        deadline = record.order.deadline
+        if deadline is not None:
+            return self._clock.now_ns() > deadline + self._margin_ns
+        return self._timer() - question.since > self._certain_after_s
 
     async def _take_fills(self, record: OrderRecord, exchange_order_id: str | None) -> None:
         """Fills of the order that no report has told."""

@@ -131,18 +131,22 @@ class Client:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def approve(self, key="s1", side="BUY", quantity="1", stop="90", target="110", **changes):
+    async def approve(self, *given, **changes):
+        """Publish an approved signal, and wait until everything that follows from it has happened."""
+        await self.approve_later(*given, **changes)
+        await self.quiet()
+
+    async def approve_later(self, key="s1", side="BUY", quantity="1", stop="90", target="110"):
         now = self.clock.now_ns()
         buys = side == "BUY"
-        given = {
-            "signal_id": key, "trading_pair": PAIR, "exchange": "scripted", "side": side, "order_type": "MARKET",
-            "quantity": Decimal(quantity), "risk_parameters": {}, "reference_price": self.venue.price,
-            "data_timestamp": now, "expires_at": now + 30 * SECOND_NS,
-            "sl_price": Decimal(stop) if buys and stop else None,
-            "tp_price": Decimal(target) if buys and target else None,
-        }  # fmt: skip
-        await self.bus.publish("TRADE_SIGNAL_APPROVED", TradeSignalApproved(**{**given, **changes}))
-        await self.quiet()
+        signal = TradeSignalApproved(
+            signal_id=key, trading_pair=PAIR, exchange="scripted", side=side, order_type="MARKET",
+            quantity=Decimal(quantity), risk_parameters={}, reference_price=self.venue.price,
+            data_timestamp=now, expires_at=now + 30 * SECOND_NS,
+            sl_price=Decimal(stop) if buys and stop else None,
+            tp_price=Decimal(target) if buys and target else None,
+        )  # fmt: skip
+        await self.bus.publish("TRADE_SIGNAL_APPROVED", signal)
 
     async def market(self, price):
         """The price moves, and the book tells of it."""
