@@ -12,6 +12,7 @@ from gal_friday_core.portfolio import Position
 from gal_friday_core.ports import Clock
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.codes import Rejected
+from gal_friday_core.risk.desk import TradingState
 from gal_friday_core.risk.orders import Account, deny
 
 
@@ -32,6 +33,7 @@ class OrderChecks:
         position: Callable[[str], Position],
         cash: Callable[[], Decimal],
         order_types: Callable[[], frozenset[OrderType]],
+        trading: Callable[[], TradingState] = lambda: "ACTIVE",
     ) -> None:
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self._reservations = reservations
@@ -41,9 +43,16 @@ class OrderChecks:
         self._position = position
         self._cash = cash
         self._order_types = order_types
+        self._trading = trading
 
     def why(self, order: Order) -> Rejected | None:
-        """Why the order may not be sent now, or None. Its own reservation is not held against it."""
+        """Why the order may not be sent now, or None. Its own reservation is not held against it.
+
+        Protection and liquidation pass: whoever keeps a position safe answers for them, and a venue's refusal of
+        one is dealt with there.
+        """
+        if order.purpose not in ("ENTRY", "EXIT"):
+            return None
         instrument = self._instruments.get(order.trading_pair)
         if instrument is None:
             return Rejected(
@@ -71,5 +80,6 @@ class OrderChecks:
             price=price,
             max_order_value=limits.max_order_value,
             min_order_value=limits.min_order_value,
+            trading=self._trading(),
         )
         return deny(order, account)

@@ -25,6 +25,7 @@ from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.order_checks import OrderChecks
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import ModelOverride, PredictionService
@@ -120,10 +121,15 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     provenance = SignalProvenance(
         bus, models=prediction, code_version=ports.code_version, config_hash=fingerprint(config.config)
     )
+    checks = OrderChecks(
+        instruments=ports.instruments, reservations=reservations, clock=clock, costs=config.config.costs,
+        limits=lambda: risk.limits, position=portfolio.position, cash=lambda: portfolio.funds.cash,
+        order_types=lambda: exchange.capabilities.order_types, trading=lambda: monitoring.trading_state,
+    )  # fmt: skip
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
         is_halted=halt.is_halted, gate=gate, provenance=provenance,
-        order_deadline_s=config.config.exchange.order_deadline_s,
+        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why,
     )  # fmt: skip
     protection = ProtectionKeeper(
         bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,
@@ -149,7 +155,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )
     ingestor = DataIngestor(
         config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known,
-        sinks=(*features.sinks, *watching),
+        sinks=(*features.sinks, *watching), settles=isinstance(exchange, PaperExchange),
     )  # fmt: skip
     if around is not None and reconciliation is not None:
         Recovery(

@@ -99,6 +99,15 @@ def refuse(code: str, limit: Decimal, value: Decimal, **more: str) -> Rejected:
     return Rejected(code, {"limit": _plain(limit), "value": _plain(value), "over": _plain(over), **more})
 
 
+def told(refusal: Rejected) -> str:
+    """The numbers of a refusal in one line.
+
+    >>> told(refuse("BELOW_MINIMUM", Decimal(5), Decimal("4.5")))
+    'limit 5, value 4.5, over 0.5'
+    """
+    return ", ".join(f"{name} {value}" for name, value in refusal.details.items())
+
+
 def _plain(number: Decimal) -> str:
     return f"{number.normalize():f}"
 
