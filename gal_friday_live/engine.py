@@ -1,10 +1,13 @@
 """The engine: eight services around one bus, started and stopped in order."""
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
+from gal_friday_core.errors import GalFridayError
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
 from gal_friday_live.account_line import AccountLine
@@ -28,6 +31,10 @@ from gal_friday_live.trading_gate import TradingGate
 
 TEND_EVERY_S = 15.0
 """Between two looks at all protection."""
+STOP_WITHIN_S = 20.0
+"""Each step of stopping."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +75,7 @@ class Engine:
         )
         take_up(recovered, self.execution, self.exchange)
         await self.portfolio.start()
+        self.risk.adopt(self.execution.blotter.open())
         await self.risk.start()
         await self.provenance.start()
         await self.execution.start()
@@ -90,22 +98,30 @@ class Engine:
 
     async def stop(self) -> None:
         """No new signals, waiting entries cancelled, work in flight to its end, journal to disk. Protection stays
-        where it is.
+        where it is. A step that hangs or fails holds up none of the others; the first failure is raised at the end.
         """
-        await self.ingestor.stop()
+        failures = []
+        for step in self._endings():
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await step()
+            except TimeoutError:
+                log.warning("stopping goes on without %s, which hangs", step.__qualname__)
+            except GalFridayError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _endings(self) -> tuple[Callable[[], Awaitable[None]], ...]:
+        reconciliation = (self.reconciliation.stop,) if self.reconciliation is not None else ()
+        return (
+            self.ingestor.stop, self._cancel_entries, self.tasks.stop, self.features.stop, self.prediction.stop,
+            self.strategy.stop, self.protection.stop, self.execution.stop, self.provenance.stop, self.risk.stop,
+            *reconciliation, self.exchange.stop, self.portfolio.stop, self.monitoring.stop, self.journal.flush,
+        )  # fmt: skip
+
+    async def _cancel_entries(self) -> None:
         self.execution.cancel_entries()
-        await self.tasks.stop()
-        for service in (
-            self.features, self.prediction, self.strategy, self.protection, self.execution, self.provenance,
-            self.risk,
-        ):  # fmt: skip
-            await service.stop()
-        if self.reconciliation is not None:
-            await self.reconciliation.stop()
-        await self.exchange.stop()
-        await self.portfolio.stop()
-        await self.monitoring.stop()
-        await self.journal.flush()
 
     async def _tend(self) -> None:
         """Look at every position's protection, whether or not somebody told of a change."""

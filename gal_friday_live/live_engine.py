@@ -24,11 +24,13 @@ from gal_friday_live.explanation import explain
 from gal_friday_live.ids import derived
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import Stage, opened
+from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.wiring import Ports, build
 
+MEASURE_EVERY_S = 10.0
 BEAT_S = 0.2
 """How often the engine looks whether it is to end, and tells the service manager that it lives."""
 
@@ -48,6 +50,7 @@ class LiveEngine:
     stage: Stage
     request: LiveRequest
     database: Database
+    logger: LoggerService
     session: str
     run_id: str
     stopping: asyncio.Event
@@ -62,6 +65,7 @@ class LiveEngine:
             "halt_reason": engine.halt.reason,
             "blocks": engine.gate.blocks(),
             "connected": engine.ingestor.connected,
+            "line_losses": engine.account_line.losses,
             "open_orders": len(engine.execution.blotter.open()),
             "session": self.session,
             "run": self.run_id,
@@ -101,14 +105,18 @@ async def run_live(
     ):
         engine = live.engine
         async with ControlSocket(control_path(paths.data_dir(manager.config)), _service(live).answer) as door:
-            await engine.start()
             try:
+                await live.logger.start()
+                await engine.start()
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
                 await _until_over(live)
             finally:
                 systemd.notify("STOPPING=1")
-                await engine.stop()
+                try:
+                    await engine.stop()
+                finally:
+                    await live.logger.stop()
         return {"event": "ended", "mode": request.mode, "session": live.session, **engine.summary()}
 
 
@@ -121,17 +129,38 @@ async def _until_over(live: LiveEngine) -> None:
     loop = asyncio.get_running_loop()
     seconds = live.request.seconds
     until = None if seconds is None else loop.time() + seconds
+    measured = loop.time()
     running = asyncio.ensure_future(live.engine.run())
     try:
         while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
             if until is not None and loop.time() >= until:
                 break
             systemd.notify("WATCHDOG=1")
+            if loop.time() >= measured + MEASURE_EVERY_S:
+                measured = loop.time()
+                _measure(live)
             await asyncio.wait({running}, timeout=BEAT_S)
         await live.engine.ingestor.stop()
         await running
     finally:
         running.cancel()
+
+
+def _measure(live: LiveEngine) -> None:
+    """One point of the account for the time series."""
+    state = live.engine.portfolio.state()
+    fields = {
+        "equity": float(state.total_equity),
+        "cash": float(state.cash),
+        "realized_pnl": float(state.realized_pnl),
+        "unrealized_pnl": float(state.unrealized_pnl),
+        "exposure": float(state.total_exposure),
+        "total_drawdown": float(state.total_drawdown),
+        "open_orders": float(len(live.engine.execution.blotter.open())),
+    }
+    live.logger.log_timeseries(
+        "portfolio_metrics", {"mode": live.request.mode, "session": live.session}, fields
+    )
 
 
 @asynccontextmanager
@@ -177,7 +206,9 @@ async def _assembled(
         )  # fmt: skip
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            stopping=stop,
+            stopping=stop, logger=LoggerService(
+                stage.manager, engine.bus, clock=stage.clock, run=run_id, database_url=database_url
+            ),
         )  # fmt: skip
 
 

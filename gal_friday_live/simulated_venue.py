@@ -17,6 +17,9 @@ from gal_friday_core.venue.limits import Tier
 from gal_friday_core.venue.listings import DEMO_LISTINGS, Listing
 from gal_friday_core.venue.markets import OutsideMarket
 
+CASH = {asset: Decimal(10_000) for asset in ("USD", "EUR", "USDT")}
+"""An account without coins: what an engine finds that has bought nothing yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:

@@ -55,6 +55,10 @@ def serve(
     speed: Annotated[
         float, typer.Option(min=0.01, max=1000, help="Seconds of the market that pass in one of yours.")
     ] = 1.0,
+    cash_only: Annotated[
+        bool,
+        typer.Option("--cash-only", help="The account holds 10,000 of each quote currency, and no coins."),
+    ] = False,
     seconds: Annotated[
         float | None, typer.Option(min=0, help="End by itself after so long; without it, on Ctrl-C.")
     ] = None,
@@ -64,10 +68,18 @@ def serve(
 
     Key `demo`, secret the base64 of `demo-secret`. Third-party clients need only other URLs.
     """
-    from gal_friday_live.simulated_venue import Simulation, simulated_server
+    from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
 
     server = simulated_server(
-        Simulation(session=session, candles=candles, speed=speed, faults=faults, seed=seed, tier=tier),
+        Simulation(
+            session=session,
+            candles=candles,
+            speed=speed,
+            faults=faults,
+            seed=seed,
+            tier=tier,
+            funds=CASH if cash_only else None,
+        ),
         port=port,
     ).server
     asyncio.run(_serve(server, seconds, as_json=as_json))

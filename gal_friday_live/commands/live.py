@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from gal_friday_live.commands.common import ConfigOption, JsonOption, console, l
 if TYPE_CHECKING:
     from gal_friday_live.configuration import ConfigurationManager
     from gal_friday_live.live_request import LiveRequest, Mode
+
+INTERRUPTED = 130
+USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+"""Of click, or of the copy of it inside Typer."""
 
 
 def live(
@@ -94,6 +98,9 @@ def live(
     manager = load_config(config)
     request.check(manager.config)
     result = asyncio.run(_trade(manager, request, as_json=json))
+    if result is None:
+        console.print("Stopped before the engine was up.")
+        raise typer.Exit(INTERRUPTED)
     if json:
         print_json(result)
     else:
@@ -104,15 +111,13 @@ def live(
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
     """The options of `gal-friday live` by name. Raises ConfigError for what it does not know."""
-    import click
-
     from gal_friday_live.cli import app
 
-    command = cast("click.Group", typer.main.get_command(app)).commands["live"]
+    program: Any = typer.main.get_command(app)
     given = list(arguments[1:] if arguments[:1] == ["live"] else arguments)
     try:
-        return dict(command.make_context("live", given).params)
-    except click.ClickException as error:
+        return dict(program.commands["live"].make_context("live", given).params)
+    except USAGE_ERROR as error:
         raise ConfigError(error.format_message()) from None
 
 
@@ -125,18 +130,38 @@ def _mode(word: str) -> "Mode":
     raise ConfigError(f"--mode {word}: use {', '.join(MODES)}")
 
 
-async def _trade(manager: "ConfigurationManager", request: "LiveRequest", *, as_json: bool) -> dict[str, Any]:
+async def _trade(
+    manager: "ConfigurationManager", request: "LiveRequest", *, as_json: bool
+) -> dict[str, Any] | None:
+    """The summary; None where it was asked to end before it could begin."""
     from gal_friday_live.commands.storage import running_url
     from gal_friday_live.live_engine import run_live
 
-    stop = asyncio.Event()
+    stop, ready = asyncio.Event(), asyncio.Event()
+
+    def tell(state: Mapping[str, Any]) -> None:
+        ready.set()
+        (print_json if as_json else _announce)(state)
+
+    async def run() -> dict[str, Any]:
+        async with running_url(manager.config) as url:
+            return await run_live(manager, request, database_url=url, stop=stop, announce=tell)
+
+    running = asyncio.create_task(run())
+
+    def end() -> None:
+        """In order; at once where nothing has begun, or who asked asks again."""
+        if not ready.is_set() or stop.is_set():
+            running.cancel()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running_url(manager.config) as url:
-        return await run_live(
-            manager, request, database_url=url, stop=stop, announce=print_json if as_json else _announce
-        )
+        loop.add_signal_handler(number, end)
+    try:
+        return await running
+    except asyncio.CancelledError:
+        return None
 
 
 def _announce(ready: Mapping[str, Any]) -> None:
