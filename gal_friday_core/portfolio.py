@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from gal_friday_core.account import Flow
 from gal_friday_core.drawdown import Peaks
 from gal_friday_core.errors import ContractError
@@ -38,8 +40,7 @@ __all__ = [
 _SHOWN = Decimal("0.0001")
 
 
-@dataclass(frozen=True, slots=True)
-class PositionState:
+class PositionState(msgspec.Struct, frozen=True):
     """One open position as the risk check sees it; money in quote currency."""
 
     base_asset: str
@@ -52,8 +53,7 @@ class PositionState:
     opened_at: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortfolioState:
+class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
     """The portfolio at one instant. Exposure and drawdowns are fractions of equity and of the peak."""
 
     timestamp_ns: int
