@@ -4,8 +4,8 @@ import asyncio
 
 from gal_friday_adapters.kraken.dead_man_switch import RETRY_S, DeadManSwitch, SwitchRule
 from gal_friday_core.errors import ExchangeError
-from tests.adapters.kraken.test_kraken_exchange_faults import faults, line_is, until
-from tests.adapters.kraken.trading import order, trading
+from tests.adapters.kraken.test_kraken_exchange_faults import faults, line_is
+from tests.adapters.kraken.trading import order, trading, until
 from tests.adapters.simulated_kraken.running import KEY
 
 

@@ -9,7 +9,7 @@ from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.orders import Amendment, is_terminal
 from gal_friday_core.times import HOUR_NS, SECOND_NS
 from gal_friday_core.venue.requests import AddOrder, CancelOrder, Conditional
-from tests.adapters.kraken.trading import PAIR, Told, client, order, served, trading
+from tests.adapters.kraken.trading import PAIR, Told, client, order, served, trading, until
 from tests.adapters.simulated_kraken.running import KEY
 
 
@@ -165,6 +165,18 @@ async def test_a_refused_order_says_why_and_leaves_nothing_behind():
             assert await exchange.find(placed.client_order_id) is None
         assert kraken.exchange.orders(KEY) == []
         assert told.reports == []
+
+
+async def test_everybody_who_asked_hears_of_the_line():
+    async with trading() as (kraken, exchange, told):
+        first, second = [], []
+        exchange.on_line(lambda up, _: first.append(up))
+        exchange.on_line(lambda up, _: second.append(up))
+        kraken.exchange.faults.set("disconnect", 1)
+        await until(lambda: first == second == [False])
+        kraken.exchange.faults.set("disconnect", 0)
+        await until(lambda: first == second == [False, True])
+        assert [up for up, _ in told.lines] == [True, False, True]
 
 
 async def test_an_order_goes_out_once():

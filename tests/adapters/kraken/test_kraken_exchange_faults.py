@@ -7,7 +7,7 @@ import pytest
 
 from gal_friday_core.errors import ExchangeError, OutcomeUnknownError
 from gal_friday_core.orders import is_terminal
-from tests.adapters.kraken.trading import order, trading
+from tests.adapters.kraken.trading import order, trading, until
 from tests.adapters.simulated_kraken.running import KEY
 
 
@@ -19,13 +19,6 @@ def faults(kraken, **rates):
 async def line_is(told, up, count):
     """That many changes of the line in that direction have been told."""
     await until(lambda: sum(line[0] is up for line in told.lines) >= count)
-
-
-async def until(holds):
-    """Look until it holds."""
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - what is looked at belongs to the exchange, which tells nobody
-            await asyncio.sleep(0.01)
 
 
 def counted_once(kraken, told):

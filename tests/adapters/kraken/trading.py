@@ -64,6 +64,13 @@ class Told:
         ]
 
 
+async def until(holds):
+    """Look until it holds."""
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - what is looked at belongs to the exchange, which tells nobody
+            await asyncio.sleep(0.01)
+
+
 _numbers = itertools.count(1)
 
 
