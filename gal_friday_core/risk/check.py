@@ -136,8 +136,11 @@ def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal) -> Cap:
     if affordable < tightest[0]:
         tightest = (affordable, Room("INSUFFICIENT_FUNDS", cash, cash), price)
     if desk.quote is not None and signal.entry_type == "MARKET":
-        offered = from_float(desk.quote.depth(desk.limits.max_slippage) * desk.limits.max_depth_share)
-        if offered < tightest[0]:
+        depth = desk.quote.depth(desk.limits.max_slippage) * desk.limits.max_depth_share
+        if depth < float(
+            tightest[0]
+        ):  # the exact number costs more than all the rest, and is rarely asked for
+            offered = from_float(depth)
             return offered, Room("INSUFFICIENT_DEPTH", offered, offered), _ALL
     return tightest
 
