@@ -66,53 +66,58 @@ class PortfolioRestorer:
     def __init__(self, portfolio: Portfolio) -> None:
         self.portfolio = portfolio
         self.entries = 0
-        self._last: Mapping[str, Any] | None = None
+        self._newest: Mapping[str, Any] | None = None
+        self._account: Mapping[str, Any] | None = None
+        self._pairs: dict[str, Mapping[str, Any]] = {}
+        self._marks: dict[str, tuple[int, str]] = {}
 
     def take(self, kind: str, key: str, record: Mapping[str, Any]) -> None:
-        """Entries of other kinds are left alone."""
+        """Entries of other kinds are left alone. Amounts are read in `finish` only, from the last of each pair."""
         if kind not in KINDS:
             return
         self.entries += 1
-        portfolio = self.portfolio
-        newest = self._last is None or _age(record) >= _age(self._last)
+        newest = self._newest is None or _age(record) >= _age(self._newest)
         if kind == EQUITY:
             for pair, (price, ts_ns) in record["marks"].items():
                 self._mark(pair, price, ts_ns, newest=newest)
         else:
-            (portfolio.executions if kind == FILL else portfolio.flows).add(key)
-            self._account(record)
+            (self.portfolio.executions if kind == FILL else self.portfolio.flows).add(key)
+            self._account, pair = record, record["pair"]
+            if pair is not None:
+                self._pairs[pair] = record
+                self._mark(pair, record["mark_price"], record["mark_ns"], newest=True)
         if newest:
-            self._last = record
+            self._newest = record
 
     def finish(self) -> None:
         """Value what was taken in."""
-        if self._last is not None:
-            self.portfolio.peaks = Peaks.from_record(self._last["peaks"])
-            self.portfolio.now_ns = int(self._last["now_ns"])
-            self.portfolio.revision = int(self._last["revision"])
-        self.portfolio.revalue()
+        portfolio, newest = self.portfolio, self._newest
+        if self._account is not None:
+            portfolio.cash = Decimal(self._account["cash"])
+            portfolio.deposits = Decimal(self._account["deposits"])
+        portfolio.positions |= {pair: _position(record) for pair, record in self._pairs.items()}
+        portfolio.marks |= {pair: Mark(Decimal(price), ts_ns) for pair, (ts_ns, price) in self._marks.items()}
+        if newest is not None:
+            portfolio.peaks = Peaks.from_record(newest["peaks"])
+            portfolio.now_ns = int(newest["now_ns"])
+            portfolio.revision = int(newest["revision"])
+        portfolio.revalue()
 
-    def _mark(self, pair: str, price: str, ts_ns: int, *, newest: bool = True) -> None:
+    def _mark(self, pair: str, price: str, ts_ns: int, *, newest: bool) -> None:
         """Of two marks of one instant, the one of the newer books."""
-        known = self.portfolio.marks.get(pair)
-        if known is None or ts_ns + newest > known.ts_ns:
-            self.portfolio.marks[pair] = Mark(Decimal(price), int(ts_ns))
+        known = self._marks.get(pair)
+        if known is None or ts_ns + newest > known[0]:
+            self._marks[pair] = (ts_ns, price)
 
-    def _account(self, record: Mapping[str, Any]) -> None:
-        portfolio = self.portfolio
-        portfolio.cash = Decimal(record["cash"])
-        portfolio.deposits = Decimal(record["deposits"])
-        pair = record["pair"]
-        if pair is None:
-            return
-        portfolio.positions[pair] = Position(
-            quantity=Decimal(record["position_quantity"]),
-            cost=Decimal(record["position_cost"]),
-            realized=Decimal(record["position_realized"]),
-            fees=Decimal(record["position_fees"]),
-            opened_at=record["opened_at"],
-        )
-        self._mark(pair, record["mark_price"], record["mark_ns"])
+
+def _position(record: Mapping[str, Any]) -> Position:
+    return Position(
+        quantity=Decimal(record["position_quantity"]),
+        cost=Decimal(record["position_cost"]),
+        realized=Decimal(record["position_realized"]),
+        fees=Decimal(record["position_fees"]),
+        opened_at=record["opened_at"],
+    )
 
 
 def _age(record: Mapping[str, Any]) -> tuple[int, int]:
