@@ -112,6 +112,8 @@ class ExecutionHandler:
             self._bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
             self._bus.subscribe("SYSTEM_STATE_CHANGE", self._on_state),
         ]
+        if self._is_halted():  # the halt may have ended the run before its cancels were sent
+            self.cancel_entries()
 
     async def stop(self) -> None:
         """Orders stay where they are, protection above all: `cancel_entries` is for who wants none left."""

@@ -39,4 +39,7 @@ class UnknownProvenance:
 
 def intent_of(order: Order, known: Mapping[str, str | None]) -> dict[str, Any]:
     """The record under the key `order.client_order_id`."""
-    return {**msgspec.structs.asdict(order), **_NOTHING, **known}
+    record = msgspec.structs.asdict(order)
+    record.update(_NOTHING)
+    record.update(known)
+    return record
