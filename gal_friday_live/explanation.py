@@ -10,6 +10,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.order_records import OrderRecords, Row
 from gal_friday_core.blotter import EXTERNAL
 from gal_friday_core.errors import RegistryError
+from gal_friday_core.features.registry import FEATURE_SETS
 from gal_friday_core.times import to_iso
 from gal_friday_live.intents import PROVENANCE
 
@@ -62,7 +63,7 @@ async def _chain(records: OrderRecords, order: str, intent: Row) -> dict[str, An
         "signal_id": sent["signal_id"] or cause["signal_id"],
         "model_id": model_id,
         "sha256": known["artifact_sha256"] or (model["artifact"] if model else None),
-        "features": prediction.get("features"),
+        "features": _in_order(prediction.get("features"), prediction.get("schema_hash")),
         "feature_schema_hash": known["feature_schema_hash"] or prediction.get("schema_hash"),
         "data_version": model["data_version"] if model else known["data_version"],
         "code_version": known["code_version"] or intent["code_version"],
@@ -109,6 +110,16 @@ async def _prediction(
         "target": told.get("target"),
         "made_for": to_iso(moment) if isinstance(moment, int) else moment,
     }
+
+
+def _in_order(features: Mapping[str, float] | None, schema_hash: str | None) -> dict[str, float] | None:
+    """The vector in its schema's order, which the database does not keep."""
+    if features is None:
+        return None
+    for schema in FEATURE_SETS:
+        if schema.hash == schema_hash:
+            return {name: features[name] for name in schema.names}
+    return dict(features)
 
 
 def _model(row: Row) -> dict[str, Any]:

@@ -1,0 +1,202 @@
+"""`live` from end to end in this process: an embedded exchange over real sockets, PostgreSQL, the operator's door."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_core.config import Config
+from gal_friday_core.errors import ConfigError, ExchangeError, LeaseError, RegistryError
+from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_live.code_version import code_version
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.control_socket import ask, control_path
+from gal_friday_live.explanation import explain
+from gal_friday_live.live_engine import run_live
+from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
+from tests.live.processes_world import candle_file
+from tests.live.seeded import seed_model
+
+SPEED = 60
+PATIENCE_S = 90
+
+
+@pytest.fixture
+def manager(tmp_path):
+    return ConfigurationManager.from_config(
+        Config.model_validate({"storage": {"data_dir": tmp_path / "data"}})
+    )
+
+
+class Running:
+    """An engine that runs beside the test."""
+
+    def __init__(self, manager, request, database_url):
+        self.path = control_path(manager.config.storage.data_dir)
+        self.stop, self.ready, self.told = asyncio.Event(), asyncio.Event(), {}
+        self.task = asyncio.create_task(
+            run_live(manager, request, database_url=database_url, stop=self.stop, announce=self._hear)
+        )
+
+    def _hear(self, told):
+        self.told = told
+        self.ready.set()
+
+    async def up(self):
+        waiting = asyncio.create_task(self.ready.wait())
+        await asyncio.wait({waiting, self.task}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self.task.done():
+            self.task.result()
+        assert self.ready.is_set()
+
+    async def ask(self, command, **details):
+        return await ask(self.path, command, **details)
+
+    async def until(self, holds):
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds(status := await self.ask("status")):  # noqa: ASYNC110 - asked through the door
+                await asyncio.sleep(0.05)
+        return status
+
+    async def end(self):
+        self.stop.set()
+        return await self.task
+
+
+@asynccontextmanager
+async def running(manager, request, database_url):
+    engine = Running(manager, request, database_url)
+    try:
+        await engine.up()
+        yield engine
+    finally:
+        if not engine.task.done():
+            engine.stop.set()
+            await asyncio.wait({engine.task}, timeout=PATIENCE_S)
+
+
+@asynccontextmanager
+async def serving(tmp_path):
+    """A simulated exchange at a port, which outlives engines."""
+    simulation = Simulation(candles=candle_file(tmp_path), speed=SPEED, funds=CASH)
+    async with simulated_server(simulation).server as server:
+        yield server
+
+
+async def test_an_engine_trades_answers_halts_and_starts_halted_again(manager, database_url, tmp_path):
+    model_id = await seed_model(database_url, manager.config.storage.data_dir)
+    async with serving(tmp_path) as server:
+        request = LiveRequest(venue=server.url)
+        async with running(manager, request, database_url) as engine:
+            assert engine.told["event"] == "ready"
+            assert engine.told["model"] == model_id
+            status = await engine.until(lambda status: status["orders"] >= 3 and status["fills"] >= 3)
+            assert status["code_version"] == code_version()
+            orders = (await engine.ask("orders", all=True))["orders"]
+            halted = await engine.ask("halt", reason="enough for today", who="ada")
+            assert (halted["halted"], halted["halt_reason"]) == (True, "MANUAL by ada: enough for today")
+            summary = await engine.end()
+        assert summary["halted"]
+        assert {order["purpose"] for order in orders} >= {"ENTRY", "STOP"}
+        await everything_is_explained(database_url, orders, model_id)
+        async with running(manager, request, database_url) as again:
+            assert again.told["halted"]
+            assert again.told["session"] == summary["session"]
+            with pytest.raises(ConfigError, match="REASON_MISSING"):
+                await again.ask("resume", reason=" ", who="ada")
+            await again.until(lambda status: status["connected"] and not status["blocks"])
+            resumed = await again.ask("resume", reason="a good night's sleep", who="ada")
+            assert resumed["trading"] == "ACTIVE"
+            known = {order["client_order_id"] for order in (await again.ask("orders", all=True))["orders"]}
+            assert {order["client_order_id"] for order in orders} <= known
+            booked = await again.ask("positions")
+            equity = Decimal((await again.ask("status"))["equity"].split()[0])
+    assert Decimal(booked["cash"]) <= Decimal(10_000)
+    assert abs(equity - Decimal(summary["final_equity"])) < Decimal(
+        100
+    )  # the market moves on, nothing was lost
+
+
+async def everything_is_explained(database_url, orders, model_id):
+    """Entry, stop and exit lead to the same prediction, model, data and code, with no engine running."""
+    entry = next(order for order in orders if order["purpose"] == "ENTRY" and order["status"] == "FILLED")
+    children = [order for order in orders if order["client_order_id"].startswith(entry["client_order_id"])]
+    exits = [order for order in orders if order["purpose"] == "EXIT"]
+    async with Database(database_url) as database:
+        story = await explain(database, entry["client_order_id"])
+        for order in (*children[1:2], *exits[:1]):
+            other = await explain(database, order["client_order_id"])
+            assert other["model_id"] == model_id
+            assert other["sha256"] == story["sha256"]
+            assert other["features"].keys() == story["features"].keys()
+        by_exchange = await explain(database, entry["exchange_order_id"])
+        with pytest.raises(RegistryError, match="no order 4711 in the journal"):
+            await explain(database, "4711")
+    assert by_exchange["client_order_id"] == entry["client_order_id"]
+    assert story["signal_id"] == entry["signal_id"]
+    assert story["model_id"] == model_id
+    assert len(story["sha256"]) == 64
+    assert tuple(story["features"]) == CANDLES_V1.names
+    assert story["feature_schema_hash"] == CANDLES_V1.hash
+    assert (
+        story["data_version"] == story["model"]["data_version"] == "unknown"
+    )  # this model was trained on noise
+    assert story["code_version"] == code_version()
+    assert story["order"]["artifact_sha256"] == story["model"]["sha256"] == story["sha256"]
+    assert story["signal"]["verdict"] == "APPROVED"
+    assert 0 <= story["prediction"]["probability"] <= 1
+    assert story["missing"] == []
+    assert [report["order_status"] for report in story["reports"]][-1] == "FILLED"
+
+
+async def test_a_second_engine_on_the_account_is_refused_by_the_lease(manager, database_url, tmp_path):
+    await seed_model(database_url, manager.config.storage.data_dir)
+    elsewhere = ConfigurationManager.from_config(
+        Config.model_validate({"storage": {"data_dir": tmp_path / "elsewhere"}})
+    )
+    async with serving(tmp_path) as server:
+        request = LiveRequest(venue=server.url)
+        async with running(manager, request, database_url) as engine:
+            second = Running(elsewhere, request, database_url)
+            with pytest.raises(LeaseError, match="another engine trades this account"):
+                await second.up()
+            assert not (await engine.ask("status"))["halted"]
+
+
+async def test_an_embedded_market_ends_with_its_candles_or_the_time_asked_for(
+    manager, database_url, tmp_path
+):
+    model_id = await seed_model(database_url, manager.config.storage.data_dir, promote=False)
+    request = LiveRequest(
+        candles=candle_file(tmp_path), speed=SPEED, faults="reject=0.5", seconds=4, model=model_id,
+        override_reason="to see the whole path",
+    )  # fmt: skip
+    async with running(manager, request, database_url) as engine:
+        summary = await engine.task
+    assert summary["bars"] > 0
+    assert summary["override"] == "to see the whole path"
+    assert Decimal(summary["final_equity"]) <= Decimal(10_000) + 100
+
+
+async def test_what_is_no_simulated_venue_is_refused_in_one_line(manager, database_url):
+    for url, error, told in (
+        ("https://api.kraken.com", ConfigError, "a simulated venue is at http://127"),
+        ("http://192.168.1.2:80", ConfigError, "a simulated venue is at http://127"),
+        ("http://127.0.0.1:1", ExchangeError, "nothing answers at .*exchange serve"),
+    ):
+        with pytest.raises(error, match=told):
+            await run_live(manager, LiveRequest(venue=url), database_url=database_url, stop=asyncio.Event())
+
+
+async def test_real_money_without_keys_is_one_clear_line(tmp_path, database_url):
+    config = Config.model_validate({"mode": "live", "storage": {"data_dir": tmp_path}})
+    request = LiveRequest(mode="live", real_money=True)
+    request.check(config)
+    with pytest.raises(ConfigError, match="needs exchange keys: set KRAKEN_API_KEY"):
+        await run_live(
+            ConfigurationManager.from_config(config), request, database_url=database_url, stop=asyncio.Event()
+        )
