@@ -33,7 +33,9 @@ class DataIngestor:
 
     `books` holds the order book of each pair whose book is verified, and of no other. `sinks` hear every
     call first, at once and from the event loop. `after` says for a series when its last known bar opened:
-    only later ones are new. Books and trades become events only where somebody subscribes to them.
+    only later ones are new. Books and trades become events only where somebody subscribes to them. With
+    `settles` a bar is over only when every task it started is; without, an order that waits for a distant
+    exchange's answer holds up no market data.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class DataIngestor:
         tasks: TaskSupervisor,
         after: Mapping[Series, int] | None = None,
         sinks: Sequence[MarketSink] = (),
+        settles: bool = True,
     ) -> None:
+        self._settles = settles
         self._max_age_ns = int(config.config.market.max_book_age_s * SECOND_NS)
         self._venue = config.config.market.exchange
         self._bus = event_bus
@@ -232,10 +236,10 @@ class DataIngestor:
             return
         tasks = self._tasks
         await self._exchange.on_candle(candle)
-        if tasks.working:
+        if self._settles and tasks.working:
             await tasks.settle()
         await self._publish_market_data(candle)
-        if tasks.working:
+        if self._settles and tasks.working:
             await tasks.settle()
 
     async def _publish_market_data(self, candle: MarketDataOHLCV) -> None:
