@@ -161,7 +161,7 @@ def build(booster, features):
         client_id=ClientId("KRAKEN"), venue=VENUE, oms_type=OmsType.NETTING, account_type=AccountType.CASH,
         base_currency=None, msgbus=bus, cache=cache, clock=clock,
     )  # fmt: skip
-    sender._set_account_id(ACCOUNT)
+    sender._set_account_id(ACCOUNT)  # noqa: SLF001 - adapters do
     execution.register_client(sender)
     portfolio.update_account(funded())
     strategy = Trader(booster, features)
