@@ -83,6 +83,8 @@ class AccountStream:
                 self.deliver(self.ledger.hear(event))
             except ContractError as error:
                 self.on_gap(str(error))
+            if event.ratecount is not None and (pair := self.ledger.pair(event.order_id)) is not None:
+                self._counters.heard(pair, event.ratecount, int(self._timer() * SECOND_NS))
 
     def on_balances(self, message: BalancesMessage) -> None:
         if message.type == "snapshot":

@@ -106,6 +106,11 @@ class ExecutionsLedger:
             if not record.complete or (record.short and not record.opened_at)
         ]
 
+    def pair(self, exchange_order_id: str) -> str | None:
+        """The pair of an order, where it is known."""
+        record = self._records.get(exchange_order_id)
+        return None if record is None else record.pair
+
     def counted(self, event: Execution) -> bool:
         """Whether a fill has been reported before."""
         record = self._records.get(event.order_id)

@@ -98,6 +98,7 @@ class Execution(_Amounts, frozen=True):
     fees: tuple[Fee, ...] = ()
     fee_ccy_pref: str | None = None
     triggers: Triggers | None = None
+    ratecount: Decimal | None = None
     amended: bool | None = None
     liquidated: bool | None = None
     reason: str | None = None
@@ -108,7 +109,7 @@ class Execution(_Amounts, frozen=True):
     def unsigned(self) -> tuple[Decimal | None, ...]:
         return (
             *(self.order_qty, self.cash_order_qty, self.cum_qty, self.cum_cost, self.avg_price),
-            *(self.display_qty, self.cost),
+            *(self.display_qty, self.cost, self.ratecount),
         )
 
     def positive(self) -> tuple[Decimal | None, ...]:

@@ -146,6 +146,18 @@ async def test_orders_of_somebody_else_are_told_as_external_and_can_be_cancelled
         assert (end.order_status, end.quantity_filled) == ("CANCELED", Decimal("0.5"))
 
 
+async def test_what_somebody_else_asks_of_the_engine_counts_against_our_limit_too():
+    async with trading() as (kraken, exchange, told):
+        for price in range(20):
+            foreign = AddOrder(
+                symbol=PAIR, side="buy", order_type="limit", order_qty=Decimal("0.01"),
+                limit_price=Decimal(29000 + price),
+            )  # fmt: skip
+            kraken.exchange.trade(KEY, foreign, "rest")
+        await told.until(lambda report: report.limit_price == 29019)
+        assert exchange.counters.read(PAIR, time.monotonic_ns()) > 15
+
+
 REFUSED = [
     ({"kind": "MARKET", "quantity": "9"}, "INSUFFICIENT_FUNDS"),
     ({"limit_price": "29000.0", "quantity": "0.00000001"}, "ORDER_MINIMUM"),
