@@ -15,7 +15,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
-from tests.live.world import SERIES, files
+from tests.live.world import SERIES, files, market
 
 OFTEN = {"threshold": 0.01, "horizon": 2}
 """Enters on whatever it says, and leaves after two bars: an order or two a minute of the market."""
@@ -31,6 +31,16 @@ async def seed_model(database_url, data_dir, *, promote=True, series=SERIES, **m
         if promote:
             await registry.promote_model(model_id, "production")
     return model_id
+
+
+def candle_file(folder):
+    """Six thousand minutes in Kraken's own format."""
+    candles = market()
+    path = folder / "XBTUSD_1.csv"
+    columns = (candles.ts // 10**9, candles.open, candles.high, candles.low, candles.close, candles.volume)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    path.write_text("".join(f"{','.join(map(str, row))},7\n" for row in rows))
+    return path
 
 
 def main(folder: Path, *, promote: bool) -> None:

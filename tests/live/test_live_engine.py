@@ -17,8 +17,7 @@ from gal_friday_live.explanation import explain
 from gal_friday_live.live_engine import run_live
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
-from tests.live.processes_world import candle_file
-from tests.live.seeded import seed_model
+from tests.live.seeded import candle_file, seed_model
 
 SPEED = 60
 PATIENCE_S = 90

@@ -1,4 +1,4 @@
-"""The interfaces of the specification: classes with their public methods, as far as they exist here."""
+"""The interfaces of the specification, read from its file: every class of the engine, with every public method."""
 
 import inspect
 import json
@@ -8,14 +8,17 @@ import pytest
 
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.bus import EnhancedEventBus, PubSubManager
+from gal_friday_live.cli_service import CLIService
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.feature_engine import FeatureEngine
+from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import PredictionService
+from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
@@ -23,29 +26,38 @@ from gal_friday_live.websocket_connection_manager import WebSocketConnectionMana
 INTERFACES = json.loads(Path(__file__).with_name("contract.json").read_text(encoding="utf-8"))["interfaces"]
 BUILT = {
     "BacktestingEngine": BacktestingEngine,
+    "CLIService": CLIService,
     "ConfigurationManager": ConfigurationManager,
     "DataIngestor": DataIngestor,
     "EnhancedEventBus": PubSubManager,
     "ExecutionHandler": ExecutionHandler,
     "FeatureEngine": FeatureEngine,
+    "LoggerService": LoggerService,
     "ModelRegistry": ModelRegistry,
     "MonitoringService": MonitoringService,
     "PortfolioManager": PortfolioManager,
     "PredictionService": PredictionService,
+    "ReconciliationService": ReconciliationService,
     "RiskManager": RiskManager,
     "StrategyArbitrator": StrategyArbitrator,
     "WebSocketConnectionManager": WebSocketConnectionManager,
 }
+LATER = {"DashboardService", "ExperimentManager", "PerformanceOptimizer", "RetrainingPipeline"}
+"""Not of the trading path: learning while it runs, and the dashboard, are built on it."""
+
 POSITIONAL = {
     "BacktestingEngine": ["config"],
+    "CLIService": ["config", "monitoring_service", "main_app_controller"],
     "ConfigurationManager": ["config_path"],
     "DataIngestor": ["config", "event_bus"],
     "ExecutionHandler": ["config", "event_bus"],
     "FeatureEngine": ["config", "event_bus"],
+    "LoggerService": ["config", "event_bus"],
     "ModelRegistry": ["config", "database"],
     "MonitoringService": ["config", "event_bus"],
     "PortfolioManager": ["config", "event_bus"],
     "PredictionService": ["config", "event_bus", "process_pool_executor"],
+    "ReconciliationService": ["config", "portfolio_manager"],
     "RiskManager": ["config", "event_bus", "portfolio_manager"],
     "StrategyArbitrator": ["config", "event_bus"],
     "WebSocketConnectionManager": ["config"],
@@ -58,7 +70,18 @@ SYNCHRONOUS = {
     "get",
     "subscribe",
     "unsubscribe",
+    "log",
+    "log_timeseries",
+    "parse_args",
+    "handle_command",
 }
+
+
+def test_every_class_of_the_engine_exists():
+    assert BUILT.keys() | LATER == INTERFACES.keys()
+    assert not BUILT.keys() & LATER
+    for name, built in BUILT.items():
+        assert built.__name__ in (name, "PubSubManager")
 
 
 @pytest.mark.parametrize("name", sorted(BUILT))
