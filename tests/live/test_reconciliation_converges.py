@@ -103,6 +103,8 @@ async def quiet(our):
     assert our.service.clean, our.service.last
     assert (await our.reconcile()).status == "CLEAN"
     assert our.books_agree()
+    kinds = {entry.record["kind"] for entry in our.journal.entries if entry.kind == "CASH_FLOW"}
+    assert "ADJUSTMENT" not in kinds  # everything was explained, to the last digit
     booked = [entry.key for entry in our.journal.entries if entry.kind == "FILL"]
     assert sorted(booked) == sorted(trade.execution_id for trade in our.account.trades)
     standing = {n for n, facts in our.account.orders.items() if not is_terminal(facts.status)}
