@@ -23,10 +23,11 @@ from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.explanation import explain
 from gal_friday_live.ids import derived
 from gal_friday_live.live_request import LiveRequest
-from gal_friday_live.live_stage import Stage, opened
+from gal_friday_live.live_stage import opened
 from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.wiring import Ports, build
 
@@ -186,12 +187,9 @@ async def _assembled(
                 series=stage.series, instruments=stage.instruments, clock=stage.clock, feed=stage.feed,
                 models=models, journal=journal, exchange=stage.exchange, history=stage.history,
                 historical=stage.historical, override=override, simulated=stage.simulated,
-                surroundings=Surroundings(
-                    folder=paths.data_dir(stage.manager.config), database=database,
-                    lease_held=lambda: lease.held, exchange_time_ns=stage.exchange_time_ns,
-                    halt_page=HaltPage(paths.halt_page(session, stage.manager.config)),
-                ),
-                health_every_s=stage.manager.config.monitoring.every_s, code_version=code_version(),
+                surroundings=_surroundings(stage, database, lease, session) if stage.watched else None,
+                health_every_s=stage.manager.config.monitoring.every_s if stage.watched else None,
+                code_version=code_version(),
             ),
         )  # fmt: skip
         lease.on_change(engine.monitoring.on_lease)
@@ -210,6 +208,14 @@ async def _assembled(
                 stage.manager, engine.bus, clock=stage.clock, run=run_id, database_url=database_url
             ),
         )  # fmt: skip
+
+
+def _surroundings(stage: Stage, database: Database, lease: AccountLease, session: str) -> Surroundings:
+    config = stage.manager.config
+    return Surroundings(
+        folder=paths.data_dir(config), database=database, lease_held=lambda: lease.held,
+        exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(paths.halt_page(session, config)),
+    )  # fmt: skip
 
 
 async def _override(request: LiveRequest, models: ModelRegistry) -> ModelOverride | None:

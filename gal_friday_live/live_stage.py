@@ -2,9 +2,8 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -23,42 +22,20 @@ from gal_friday_adapters.simulated_kraken.about import ask_about, require_loopba
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.ports import Clock, Exchange, Feed
+from gal_friday_core.ports import Clock
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.pace import paced
 from gal_friday_live.replay_data import instrument_of
+from gal_friday_live.replay_stage import replayed
 from gal_friday_live.simulated_venue import Simulation, simulated_server
+from gal_friday_live.stage import PAPER_ACCOUNT, Stage, wanted_series
 from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
 
-PAPER_ACCOUNT = "paper"
 DEMO_ACCOUNT = "demo"
 NONCE_FILE = "kraken-nonce"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """`venue` and `account` name whose orders these are: together with the mode they are the session.
-
-    `exchange` None is the paper exchange, which starts with `paper.initial_cash`. `is_over` says that a recorded market has ended. `simulated` means
-    that no real money can be moved.
-    """
-
-    venue: str
-    account: str
-    manager: ConfigurationManager
-    clock: Clock
-    feed: Feed
-    series: Sequence[Series]
-    instruments: Sequence[Instrument]
-    history: Mapping[Series, Candles]
-    historical: HistoricalDataService | None = None
-    exchange: Exchange | None = None
-    exchange_time_ns: Callable[[], Awaitable[int]] | None = None
-    simulated: bool = True
-    is_over: Callable[[], bool] = field(default=lambda: False)
 
 
 @asynccontextmanager
@@ -70,17 +47,13 @@ async def opened(manager: ConfigurationManager, request: LiveRequest) -> AsyncIt
     elif request.venue is not None:
         async with _at_venue(manager, request.venue) as stage:
             yield stage
+    elif request.mode == "replay":
+        yield replayed(manager, request)
     elif request.mode == "live":
         async with _real(manager) as stage:
             yield stage
     else:
         yield await _public(manager)
-
-
-def wanted_series(manager: ConfigurationManager) -> tuple[Series, ...]:
-    """Every configured pair at the configured interval."""
-    market = manager.config.market
-    return tuple(Series(market.exchange, pair, market.interval) for pair in market.pairs)
 
 
 async def _public(manager: ConfigurationManager) -> Stage:

@@ -36,7 +36,7 @@ def candle_market(
 
     Raises DataError for a file that is damaged, ambiguous, or of a pair that the venue does not list.
     """
-    candles = _read(path, pair)
+    candles = read_candles(path, pair)
     listing = _listed(candles, path)
     if start_ns is None:
         start_ns = int(candles.ts[min(REACH, len(candles) // 2)])
@@ -49,7 +49,8 @@ def candle_market(
     return CandleMarket(listing, market, way.history, start_ns, way.end_ns)
 
 
-def _read(path: Path, pair: str | None) -> Candles:
+def read_candles(path: Path, pair: str | None = None) -> Candles:
+    """The candles of one file, checked. Raises DataError where it holds none, several series, or damage."""
     found = list(sources([path], Overrides(pair=pair) if pair else Overrides()))
     for item in found:
         if isinstance(item, LeftOut) and item.refused:

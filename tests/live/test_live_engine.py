@@ -8,7 +8,7 @@ import pytest
 
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.config import Config
-from gal_friday_core.errors import ConfigError, ExchangeError, LeaseError, RegistryError
+from gal_friday_core.errors import ConfigError, DataError, ExchangeError, LeaseError, RegistryError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
@@ -17,6 +17,7 @@ from gal_friday_live.explanation import explain
 from gal_friday_live.live_engine import run_live
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
+from tests.adapters.sessions.captures import book_session, save
 from tests.live.seeded import candle_file, seed_model
 
 SPEED = 60
@@ -179,6 +180,29 @@ async def test_an_embedded_market_ends_with_its_candles_or_the_time_asked_for(
     assert summary["bars"] > 0
     assert summary["override"] == "to see the whole path"
     assert Decimal(summary["final_equity"]) <= Decimal(10_000) + 100
+
+
+async def test_two_replays_of_a_market_trade_alike(manager, database_url, tmp_path):
+    await seed_model(database_url, manager.config.storage.data_dir)
+    request = LiveRequest(mode="replay", candles=candle_file(tmp_path))
+    told = []
+    for _ in range(2):
+        summary = await run_live(manager, request, database_url=database_url, stop=asyncio.Event())
+        assert summary["orders"] > 0
+        told.append({name: value for name, value in summary.items() if name != "session"})
+    assert told[0] == told[1]
+
+
+async def test_a_session_of_other_pairs_cannot_be_replayed(manager, database_url, shared_data, tmp_path):
+    save(book_session(shared_data), tmp_path / "session.jsonl")
+    config = Config.model_validate(
+        {"storage": {"data_dir": tmp_path / "data"}, "market": {"pairs": ["DOGE/USD"]}}
+    )
+    request = LiveRequest(mode="replay", session=tmp_path / "session.jsonl")
+    with pytest.raises(DataError, match=r"holds .*; market\.pairs asks for DOGE/USD"):
+        await run_live(
+            ConfigurationManager.from_config(config), request, database_url=database_url, stop=asyncio.Event()
+        )
 
 
 async def test_what_is_no_simulated_venue_is_refused_in_one_line(manager, database_url):
