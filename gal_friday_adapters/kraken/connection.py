@@ -4,6 +4,7 @@ The library answers protocol pings; whether a silent line is dead is the listene
 """
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ from gal_friday_core.ports import Connection, Listener
 LONGEST_MESSAGE = 8 * 1024 * 1024
 """Bytes; the largest real message, the list of all instruments, is a third of a megabyte."""
 
+
+# It tells of every connection at INFO, in its own words; who opens one says so in ours.
+logging.getLogger("picows").setLevel(logging.WARNING)
 
 _TEXT, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 
