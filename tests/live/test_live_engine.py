@@ -8,7 +8,14 @@ import pytest
 
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.config import Config
-from gal_friday_core.errors import ConfigError, DataError, ExchangeError, LeaseError, RegistryError
+from gal_friday_core.errors import (
+    ConfigError,
+    DataError,
+    ExchangeError,
+    LeaseError,
+    RegistryError,
+    SchemaMismatchError,
+)
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
@@ -200,6 +207,18 @@ async def test_a_session_of_other_pairs_cannot_be_replayed(manager, database_url
     )
     request = LiveRequest(mode="replay", session=tmp_path / "session.jsonl")
     with pytest.raises(DataError, match=r"holds .*; market\.pairs asks for DOGE/USD"):
+        await run_live(
+            ConfigurationManager.from_config(config), request, database_url=database_url, stop=asyncio.Event()
+        )
+
+
+async def test_a_model_of_other_features_keeps_the_engine_from_starting(database_url, tmp_path):
+    config = Config.model_validate(
+        {"storage": {"data_dir": tmp_path / "data"}, "features": {"sets": ["book-v1"]}}
+    )
+    await seed_model(database_url, tmp_path / "data")
+    request = LiveRequest(mode="replay", candles=candle_file(tmp_path))
+    with pytest.raises(SchemaMismatchError):
         await run_live(
             ConfigurationManager.from_config(config), request, database_url=database_url, stop=asyncio.Event()
         )
