@@ -19,6 +19,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.labels import RULE
 from gal_friday_core.validation import ValidationReport
+from gal_friday_live.code_version import code_version
 
 LABELS = "labels"
 ALL_MONTHS = "all"
@@ -70,7 +71,7 @@ def candidate_model(
     from gal_friday_core.training import train_on
 
     data = assemble_series(lake, tables, Series.parse(context.partition_key), settings.config)
-    candidate = train_on(data, settings.config, progress, code_version=__version__)
+    candidate = train_on(data, settings.config, progress, code_version=code_version())
     stored = artifacts.put(candidate.files)
     return dg.MaterializeResult(
         metadata=model_metadata(stored, candidate.metadata), data_version=dg.DataVersion(stored)
