@@ -1,7 +1,7 @@
 """Which model, data, code and configuration stand behind a signal: what every order's intent names."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from gal_friday_core.events import Event
@@ -22,25 +22,35 @@ class ModelConditions(Protocol):
 class SignalProvenance:
     """Hears signals being proposed, and answers for each. An exit is told under the model whose entry it ends.
 
-    `code_version` and `config_hash` are those of this run.
+    `code_version` and `config_hash` are those of this run. `keep` is called for each approved signal: whoever
+    explains an order must find its signal and prediction in the journal, also where the engine is killed next.
     """
 
     def __init__(
-        self, event_bus: PubSubManager, *, models: ModelConditions, code_version: str, config_hash: str
+        self,
+        event_bus: PubSubManager,
+        *,
+        models: ModelConditions,
+        code_version: str,
+        config_hash: str,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         self._bus = event_bus
         self._models = models
+        self._keep = keep
         self._run: dict[str, str | None] = {"code_version": code_version, "config_hash": config_hash}
         self._signals: OrderedDict[str, Facts] = OrderedDict()
         self._entries: dict[str, Facts] = {}
-        self._subscription: str | None = None
+        self._subscriptions: list[str] = []
 
     async def start(self) -> None:
-        self._subscription = self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self._on_proposed)
+        self._subscriptions = [self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self._on_proposed)]
+        if self._keep is not None:
+            self._subscriptions.append(self._bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved))
 
     async def stop(self) -> None:
-        if self._subscription is not None:
-            self._bus.unsubscribe(self._subscription)
+        for subscription in self._subscriptions:
+            self._bus.unsubscribe(subscription)
 
     def of(self, signal_id: str) -> Facts:
         """What is known of it; of a signal of an earlier run, only what this run is."""
@@ -57,6 +67,10 @@ class SignalProvenance:
         self._signals[signal.signal_id] = facts
         if len(self._signals) > REMEMBERED:
             self._signals.popitem(last=False)
+
+    def _on_approved(self, event: Event) -> None:
+        if self._keep is not None and not event.replayed:
+            self._keep()
 
     def _of_model(self, model_id: str) -> Facts:
         predictor = self._models.model(model_id).predictor

@@ -1,12 +1,14 @@
 """All wiring on one page: `build(config, ports)` makes an engine; a mode is nothing but a choice of ports."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from gal_friday_core import __version__
 from gal_friday_core.candles import Candles, Series
-from gal_friday_core.errors import ConfigError
+from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
@@ -119,7 +121,11 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         models=prediction, trading_state=lambda: monitoring.trading_state,
     )  # fmt: skip
     provenance = SignalProvenance(
-        bus, models=prediction, code_version=ports.code_version, config_hash=fingerprint(config.config)
+        bus,
+        models=prediction,
+        code_version=ports.code_version,
+        config_hash=fingerprint(config.config),
+        keep=None if around is None else partial(_keep_notes, ports.journal, tasks),
     )
     checks = OrderChecks(
         instruments=ports.instruments, reservations=reservations, clock=clock, costs=config.config.costs,
@@ -170,6 +176,16 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         prediction=prediction, features=features, ingestor=ingestor, provenance=provenance, exchange=exchange,
         protection=protection, reconciliation=reconciliation, account_line=account_line,
     )  # fmt: skip
+
+
+def _keep_notes(journal: SessionJournal, tasks: TaskSupervisor) -> None:
+    """Write what is noted now, and not with the next batch. A database that is down has its own consequences."""
+
+    async def write() -> None:
+        with suppress(StorageError):
+            await journal.flush()
+
+    tasks.start(write(), "notes of an approved signal")
 
 
 def paper_exchange(
