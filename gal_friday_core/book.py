@@ -114,7 +114,7 @@ class OrderBook:
     @property
     def verified(self) -> bool:
         """Whether the last message left a book whose checksum was right."""
-        return bool(self._state[VERIFIED])
+        return bool(self._state.item(VERIFIED))
 
     @property
     def timestamp_ns(self) -> int | None:
@@ -168,8 +168,8 @@ class OrderBook:
 
     def _column(self, number: int, start_at: int, count_at: int) -> NDArray[np.int64]:
         state = self._state
-        begin = HEADER + number * int(state[book_layout.ROOM]) + int(state[start_at])
-        return state[begin : begin + int(state[count_at])]
+        begin = HEADER + number * state.item(book_layout.ROOM) + state.item(start_at)
+        return state[begin : begin + state.item(count_at)]
 
     def _put(self, levels: Sequence[Level], at: int, most: int) -> bool:
         """Levels into the message's room; whether the pair's decimals can say them."""

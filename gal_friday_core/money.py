@@ -23,6 +23,10 @@ EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, Divi
 """Wide enough that no product or sum of real amounts is ever rounded by accident."""
 
 
+UNITS = tuple(Decimal(1).scaleb(-places) for places in range(20))
+"""What one is worth of what is counted in whole numbers with so many decimal places."""
+
+
 def from_float(number: float) -> Decimal:
     """The shortest decimal that reads back as this float64, plain notation aside.
 

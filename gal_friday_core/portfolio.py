@@ -24,7 +24,7 @@ from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO, ratio, round_cash, value_of
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.positions import Position
-from gal_friday_core.times import to_iso
+from gal_friday_core.times import DAY_NS, to_iso
 
 __all__ = [
     "Applied",
@@ -160,6 +160,7 @@ class Portfolio:
     flows: set[str] = field(default_factory=set, init=False)
     revision: int = field(default=0, init=False)
     _equity: Decimal = field(default=ZERO, init=False)
+    _state: PortfolioState | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
         self.cash = self.deposits = self._equity = round_cash(self.cash)
@@ -234,14 +235,14 @@ class Portfolio:
         value = value_of(quantity, self.marks[pair].price)
         self.positions[pair] = self.positions.get(pair, Position()).after(quantity, value, ZERO, ts_ns)
         self.deposits += value
-        self._equity = self._valued()
+        self._equity, self._state = self._valued(), None
         self.peaks.scale(before, self._equity)
         return value
 
     def _deposited(self, amount: Decimal) -> None:
         before = self._equity
         self.deposits += amount
-        self._equity = before + amount
+        self._equity, self._state = before + amount, None
         self.peaks.scale(before, self._equity)
 
     @property
@@ -262,11 +263,20 @@ class Portfolio:
 
     def revalue(self) -> None:
         """Take in marks, positions and cash that were set from outside, as a restore does."""
-        self._equity = self._valued()
+        self._equity, self._state = self._valued(), None
 
     def state(self, now_ns: int) -> PortfolioState:
-        """The portfolio as of now; changes nothing."""
+        """The portfolio as of now; changes nothing.
+
+        Until something is booked or marked, or the day turns, only the time of the last one told is another.
+        """
         now_ns = max(now_ns, self.now_ns)
+        told = self._state
+        if told is None or now_ns // DAY_NS != told.timestamp_ns // DAY_NS:
+            told = self._state = self._told(now_ns)
+        return told if told.timestamp_ns == now_ns else msgspec.structs.replace(told, timestamp_ns=now_ns)
+
+    def _told(self, now_ns: int) -> PortfolioState:
         equity = self.equity
         positions = {pair: self._position(pair) for pair in self.positions if self.positions[pair].quantity}
         drawdown = self.peaks.drawdowns(now_ns, equity)
@@ -288,6 +298,7 @@ class Portfolio:
 
     def _observe(self, ts_ns: int) -> None:
         before, equity = self._equity, self._valued()
+        self._state = None
         self.now_ns = max(self.now_ns, ts_ns)
         if equity == before:
             return  # the common bar, on which nothing is held: a period may turn, but is carried in later

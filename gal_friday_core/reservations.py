@@ -32,10 +32,14 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def cash(self) -> Decimal:
         """What the account must be able to pay: nothing for a sell."""
-        return self.value + fee_of(self.value, self.fee_rate) if self.side == "BUY" else ZERO
+        return _cash(self, self.value)
 
 
-class _Held(msgspec.Struct, frozen=True):
+def _cash(reservation: Reservation, value: Decimal) -> Decimal:
+    return value + fee_of(value, reservation.fee_rate) if reservation.side == "BUY" else ZERO
+
+
+class Held(msgspec.Struct, frozen=True):
     """A reservation with what it adds to the sums."""
 
     reservation: Reservation
@@ -52,7 +56,7 @@ class Reservations:
     """
 
     def __init__(self, open_orders: Iterable[Reservation] = (), *, fee_rate: Decimal = ZERO) -> None:
-        self._by_signal: dict[str, _Held] = {}
+        self._by_signal: dict[str, Held] = {}
         self.fee_rate = fee_rate
         self._buying: dict[str, Decimal] = defaultdict(lambda: ZERO)
         self._selling: dict[str, Decimal] = defaultdict(lambda: ZERO)
@@ -67,16 +71,16 @@ class Reservations:
     def __len__(self) -> int:
         return len(self._by_signal)
 
-    def of(self, signal_id: str) -> Reservation | None:
+    def of(self, signal_id: str) -> Held | None:
         """What the signal still holds."""
-        held = self._by_signal.get(signal_id)
-        return None if held is None else held.reservation
+        return self._by_signal.get(signal_id)
 
     def reserve(self, reservation: Reservation) -> None:
         """Raises ContractError where the signal holds a reservation already."""
         if reservation.signal_id in self._by_signal:
             raise ContractError(f"signal {reservation.signal_id} is reserved already: approve it once")
-        held = _Held(reservation, reservation.value, reservation.cash)
+        value = reservation.value
+        held = Held(reservation, value, _cash(reservation, value))
         self._by_signal[reservation.signal_id] = held
         self._count(held, 1)
 
@@ -166,7 +170,7 @@ class Reservations:
         if len(self._ended) > ENDED_EXTERNALS:
             del self._ended[next(iter(self._ended))]
 
-    def _count(self, held: _Held, sign: int) -> None:
+    def _count(self, held: Held, sign: int) -> None:
         reservation = held.reservation
         if reservation.side == "BUY":
             self._buying[reservation.trading_pair] += sign * held.value

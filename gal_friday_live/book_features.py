@@ -15,6 +15,7 @@ from gal_friday_core.book import scaled
 from gal_friday_core.candles import Series
 from gal_friday_core.features.book_drivers import BookStream
 from gal_friday_core.features.book_set import BOOK_V1
+from gal_friday_core.money import UNITS
 from gal_friday_core.payloads import MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.ports import Book
 
@@ -141,4 +142,6 @@ class BookFeatures:
 
 def mid_price(book: Book) -> Decimal:
     """Half way between the best bid and the best ask, exactly. The book has both."""
-    return (Decimal(int(book.bid_prices[0]) + int(book.ask_prices[0])) / 2).scaleb(-book.price_decimals)
+    whole, half = divmod(book.bid_prices.item(0) + book.ask_prices.item(0), 2)
+    places = book.price_decimals
+    return Decimal(10 * whole + 5) * UNITS[places + 1] if half else whole * UNITS[places]

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from gal_friday_adapters.history.exchange import ingest_exchange
+from gal_friday_adapters.history.recent import ingest_recent
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, ExchangeError
@@ -37,7 +37,7 @@ class HistoricalDataService:
         *,
         lake: CandleLake,
         clock: Clock,
-        download: Download | None = ingest_exchange,
+        download: Download | None = ingest_recent,
     ) -> None:
         market = config.config.market
         self._series = tuple(Series(market.exchange, pair, market.interval) for pair in market.pairs)

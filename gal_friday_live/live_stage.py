@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from gal_friday_adapters.history.exchange import ingest_exchange
+from gal_friday_adapters.history.recent import ingest_recent
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.connect import kraken_exchange
 from gal_friday_adapters.kraken.key_check import require_trading_key
@@ -135,7 +135,7 @@ async def _at_venue(
     exchange = kraken_exchange(answers, Credentials(demo.KEY, demo.SECRET), clock, real_money=False)
     with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder:
         # A simulated market's candles must never reach the lake that models are trained on.
-        download = partial(ingest_exchange, url=address, deep=False, pause_s=0.0)
+        download = partial(ingest_recent, url=address, deep=False)
         lake = _lake(Path(folder), wanted_series(manager), known or {})
         historical = HistoricalDataService(manager, lake=lake, clock=clock, download=download)
         try:

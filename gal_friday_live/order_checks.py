@@ -63,9 +63,9 @@ class OrderChecks:
         position = self._position(order.trading_pair)
         selling, reserved = reservations.selling(order.trading_pair), reservations.cash()
         price = order.stop_price or ZERO
-        if own is not None and own.side == order.side:
-            price = own.price
-            selling -= own.quantity if own.side == "SELL" else ZERO
+        if own is not None and own.reservation.side == order.side:
+            price = own.reservation.price
+            selling -= own.reservation.quantity if order.side == "SELL" else ZERO
             reserved -= own.cash
         elif order.side == "SELL":
             price = position.average_entry_price

@@ -46,8 +46,13 @@ class FeatureSchema:
         """sha256 over name, revision and every column's definition."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each column stands."""
+        return {name: place for place, name in enumerate(self.names)}
+
     def index(self, name: str) -> int:
-        return self.names.index(name)
+        return self.places[name]
 
     def __len__(self) -> int:
         return len(self.features)
@@ -61,7 +66,7 @@ class FeatureVector:
     values: NDArray[np.float64]
 
     def __getitem__(self, name: str) -> float:
-        return float(self.values[self.schema.index(name)])
+        return self.values.item(self.schema.places[name])
 
     def __iter__(self) -> Iterator[tuple[str, float]]:
         return zip(self.schema.names, self.values.tolist(), strict=True)

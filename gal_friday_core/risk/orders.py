@@ -71,8 +71,7 @@ def deny(order: Order, account: Account) -> Rejected | None:
         _identity(order, account)
         or _form(order, account.instrument)
         or _time(order, account.now_ns)
-        or _venue(order, account)
-        or (_buy(order, account) if order.side == "BUY" else _sell(order, account))
+        or _affordable(order, account, _value(order, account))
     )
 
 
@@ -97,7 +96,10 @@ def deny_list(orders: Sequence[Order], account: Account) -> dict[str, Rejected]:
 
 def cost_of(order: Order, account: Account) -> Decimal:
     """What a buy takes from the account, its fee included."""
-    value = _value(order, account)
+    return _with_fee(_value(order, account), account)
+
+
+def _with_fee(value: Decimal, account: Account) -> Decimal:
     return value + fee_of(value, account.fee_rate)
 
 
@@ -154,24 +156,40 @@ def _time(order: Order, now_ns: int) -> Rejected | None:
     return None
 
 
-def _venue(order: Order, account: Account) -> Rejected | None:
+def _affordable(order: Order, account: Account, value: Decimal) -> Rejected | None:
+    """What the venue takes and the account can bear, of an order worth `value`."""
+    refusal = _venue(order, account, value)
+    if refusal is not None:
+        return refusal
+    return _buy(order, account, value) if order.side == "BUY" else _sell(order, account)
+
+
+def _venue(order: Order, account: Account, value: Decimal) -> Rejected | None:
     if order.order_type not in account.order_types:
         return Rejected(
             "UNSUPPORTED_ORDER_TYPE",
             {"limit": ", ".join(sorted(account.order_types)), "value": order.order_type},
         )
-    status = account.instrument.status
-    takes = {"online": True, "limit_only": order.order_type in _RESTS, "post_only": order.post_only}
-    if not (takes.get(status, False) or (status == "reduce_only" and order.side == "SELL")):
-        return Rejected("PAIR_NOT_ONLINE", {"limit": "online", "value": status})
-    value = _value(order, account)
-    least = account.instrument.min_cost
+    instrument = account.instrument
+    if not (instrument.online or _takes(instrument.status, order)):
+        return Rejected("PAIR_NOT_ONLINE", {"limit": "online", "value": instrument.status})
+    least = instrument.min_cost
     if order.side == "BUY":
         least = max(least, account.min_order_value)
     return refuse("BELOW_MINIMUM", least, value) if value < least else None
 
 
-def _buy(order: Order, account: Account) -> Rejected | None:
+def _takes(status: str, order: Order) -> bool:
+    """Whether a pair that is not quite online takes this order."""
+    takes = {
+        "limit_only": order.order_type in _RESTS,
+        "post_only": order.post_only,
+        "reduce_only": order.side == "SELL",
+    }
+    return takes.get(status, False)
+
+
+def _buy(order: Order, account: Account, value: Decimal) -> Rejected | None:
     """Whether anything may be added now, protected, and paid for."""
     if account.trading != "ACTIVE":
         return Rejected(account.trading, {"limit": "ACTIVE", "value": account.trading})
@@ -179,7 +197,7 @@ def _buy(order: Order, account: Account) -> Rejected | None:
         return Rejected(account.block[0], {"value": account.block[1]})
     if order.reduce_only or order.purpose in _PROTECTS:
         return Rejected("REDUCE_ONLY_WOULD_INCREASE", {"limit": "SELL", "value": "BUY"})
-    return _unprotected(order, account) or _unpaid(order, account)
+    return _unprotected(order, account) or _unpaid(account, value)
 
 
 def _unprotected(order: Order, account: Account) -> Rejected | None:
@@ -192,8 +210,8 @@ def _unprotected(order: Order, account: Account) -> Rejected | None:
     return None
 
 
-def _unpaid(order: Order, account: Account) -> Rejected | None:
-    cost, value, most = cost_of(order, account), _value(order, account), account.max_order_value
+def _unpaid(account: Account, value: Decimal) -> Rejected | None:
+    cost, most = _with_fee(value, account), account.max_order_value
     if cost - account.free > CENT:  # value and fee are each rounded to the cent that is booked
         return refuse("INSUFFICIENT_FUNDS", account.free, cost)
     if most is not None and value - most > CENT:

@@ -6,6 +6,7 @@ from typing import Self
 
 import msgspec
 
+from gal_friday_core.money import UNITS
 from gal_friday_core.ports import Book
 
 
@@ -34,7 +35,7 @@ class Quote(msgspec.Struct, frozen=True):
             return None
         unit = 10.0**-book.price_decimals
         return cls(
-            bid * unit, asks[0] * unit, Decimal(asks[0]).scaleb(-book.price_decimals),
+            bid * unit, asks[0] * unit, asks[0] * UNITS[book.price_decimals],
             asks, book.ask_quantities.tolist(), unit, 10.0**-book.qty_decimals,
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ VOLATILITY = "volatility_60"
 
 def volatility_of(features: FeatureVector | None) -> float:
     """The standard deviation of one bar's log return; NaN where the feature set has none."""
-    if features is None or VOLATILITY not in features.schema.names:
+    if features is None or VOLATILITY not in features.schema.places:
         return math.nan
     return features[VOLATILITY]
 
