@@ -5,7 +5,9 @@ so that the lake holds one form. Its last row is the bar still open: never store
 """
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,8 +33,7 @@ Trades = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
 def fetch(client: Any, download: Download, *, deep: bool) -> None:
     """Fill the download: the recent bars first, then, with `deep`, the older ones from trades."""
     client.parse_json = parse_json
-    candles, reach, committed = _recent(client, download)
-    download.keep(candles, (reach, committed))
+    reach = recent(partial(ask, client.public_get_ohlc), download)
     older = download.missing(until=reach)
     if not older:
         return
@@ -67,12 +68,21 @@ def pair_name(series: Series) -> str:
     return own.get(series.base, series.base) + own.get(series.quote, series.quote)
 
 
-def _recent(client: Any, download: Download) -> tuple[Candles, int, int]:
+def recent(get: Callable[[dict[str, Any]], Any], download: Download) -> int:
+    """Store the bars that OHLC offers; when the first of them opened. `get` takes the query, and gives the answer
+    as `parse_json` reads it. Raises ExchangeError for an answer that is not Kraken's.
+    """
+    candles, reach, committed = _recent(get, download)
+    download.keep(candles, (reach, committed))
+    return reach
+
+
+def _recent(get: Callable[[dict[str, Any]], Any], download: Download) -> tuple[Candles, int, int]:
     """(bars with trades, open time of the first row offered, end of the last committed bar)."""
     series = download.series
     since = (download.missing()[0][0] - series.interval_ns) // SECOND_NS
     query = {"pair": pair_name(series), "interval": series.interval_ns // MINUTE_NS, "since": since}
-    rows, last = _result(ask(client.public_get_ohlc, query), "OHLC")
+    rows, last = _result(get(query), "OHLC")
     try:
         table = np.array([[float(value) for value in row] for row in rows], np.float64).reshape(-1, 8)
         ts = np.array([int(row[0]) for row in rows], np.int64) * SECOND_NS
