@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from gal_friday_live.control_socket import ask, control_path  # noqa: E402 - the path comes first
 from tests.live import seeded  # noqa: E402
 
-FAULTS = "disconnect=0.0001,checksum=0.0001,half_open=0.00002,lost_response=0.03,reject=0.02,rate_limit=0.005,delay=0.001"
+FAULTS = "disconnect=0.0005,half_open=0.00005,checksum=0.0005,lost_response=0.03,reject=0.02,rate_limit=0.005,delay=0.001"
 EVERY_S = 2.0
 MEGABYTE = 1_000_000
 
