@@ -225,7 +225,7 @@ class PubSubManager:
             event_type=event_type,
             timestamp=self._clock.now_ns(),
             source_module=source,
-            payload=decode(event_type, payload),
+            payload=payload if type(payload) is PAYLOADS.get(event_type) else decode(event_type, payload),
             priority=PRIORITY[event_type] if priority is None else priority,
             correlation_id=correlation_id,
         )

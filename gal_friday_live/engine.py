@@ -25,6 +25,7 @@ from gal_friday_live.protection_keeper import ProtectionKeeper
 from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
@@ -57,6 +58,7 @@ class Engine:
     ingestor: DataIngestor
     gate: TradingGate
     provenance: SignalProvenance
+    notes: SignalNotes
     exchange: Exchange
     protection: ProtectionKeeper
     reconciliation: ReconciliationService | None
@@ -79,6 +81,7 @@ class Engine:
         await self.risk.start()
         await self.provenance.start()
         await self.execution.start()
+        await self.notes.start()
         await self.protection.start()
         self.exchange.on_line(self.account_line.on_line)
         await self.exchange.start()
@@ -116,8 +119,9 @@ class Engine:
         reconciliation = (self.reconciliation.stop,) if self.reconciliation is not None else ()
         return (
             self.ingestor.stop, self._cancel_entries, self.tasks.stop, self.features.stop, self.prediction.stop,
-            self.strategy.stop, self.protection.stop, self.execution.stop, self.provenance.stop, self.risk.stop,
-            *reconciliation, self.exchange.stop, self.portfolio.stop, self.monitoring.stop, self.journal.flush,
+            self.strategy.stop, self.protection.stop, self.execution.stop, self.notes.stop, self.provenance.stop,
+            self.risk.stop, *reconciliation, self.exchange.stop, self.portfolio.stop, self.monitoring.stop,
+            self.journal.flush,
         )  # fmt: skip
 
     async def _cancel_entries(self) -> None:

@@ -41,6 +41,7 @@ class SignalProvenance:
         self._run: dict[str, str | None] = {"code_version": code_version, "config_hash": config_hash}
         self._signals: OrderedDict[str, Facts] = OrderedDict()
         self._entries: dict[str, Facts] = {}
+        self._of_models: dict[str, Facts] = {}
         self._subscriptions: list[str] = []
 
     async def start(self) -> None:
@@ -62,7 +63,7 @@ class SignalProvenance:
         cause = signal.triggering_prediction
         facts = self._entries.get(signal.trading_pair, self._run)
         if cause is not None:
-            facts = self._of_model(cause.model_id)
+            facts = self._of_models.get(cause.model_id) or self._of_model(cause.model_id)
             self._entries[signal.trading_pair] = facts
         self._signals[signal.signal_id] = facts
         if len(self._signals) > REMEMBERED:
@@ -74,10 +75,11 @@ class SignalProvenance:
 
     def _of_model(self, model_id: str) -> Facts:
         predictor = self._models.model(model_id).predictor
-        return {
+        facts = self._of_models[model_id] = {
             **self._run,
             "model_id": model_id,
             "artifact_sha256": predictor.artifact_sha256,
             "data_version": predictor.data_version,
             "feature_schema_hash": predictor.schema_hash,
         }
+        return facts

@@ -32,7 +32,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import IsHalted
 from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.portfolio_manager import PortfolioManager
-from gal_friday_live.signal_record import signal_record
+from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import ModelConditions
 from gal_friday_live.trading_gate import TradingGate
 
@@ -63,6 +63,7 @@ class RiskManager:
         gate: TradingGate | None = None,
         models: ModelConditions | None = None,
         trading_state: Callable[[], TradingState] = lambda: "ACTIVE",
+        notes: SignalNotes | None = None,
     ) -> None:
         self._costs = config.config.costs
         self._bus = event_bus
@@ -78,6 +79,7 @@ class RiskManager:
         self._gate = gate if gate is not None else TradingGate()
         self._models = models
         self._trading_state = trading_state
+        self._notes = notes
         self._take_limits(config.config)
         self._bar_ns = interval_ns(config.config.market.interval)
         self._correlations = Correlations(self._instruments, self._limits.correlation_half_life_bars)
@@ -147,8 +149,8 @@ class RiskManager:
             self._reservations.reserve(verdict.reservation)
             self._count(signal, verdict, now_ns)
             self._approve(signal, verdict)
-        record = signal_record(signal, verdict)
-        self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
+        if self._notes is not None:
+            self._notes.judged(signal, verdict)
 
     def _judge(self, signal: TradeSignalProposed, now_ns: int) -> Approved | Rejected:
         pair, buying = signal.trading_pair, signal.side == "BUY"

@@ -2,8 +2,50 @@
 
 from typing import Any
 
-from gal_friday_core.payloads import PredictionGenerated, TradeSignalProposed
+from gal_friday_core.events import Event
+from gal_friday_core.payloads import (
+    PredictionGenerated,
+    TradeSignalApproved,
+    TradeSignalProposed,
+    TradeSignalRejected,
+)
+from gal_friday_core.ports import Journal
 from gal_friday_core.risk.codes import Approved, Rejected
+from gal_friday_live.bus import PubSubManager
+
+
+class SignalNotes:
+    """Notes each signal once its verdict was told: started after whoever sends orders, it holds none of them up."""
+
+    def __init__(self, event_bus: PubSubManager, journal: Journal) -> None:
+        self._bus = event_bus
+        self._journal = journal
+        self._judged: dict[str, tuple[TradeSignalProposed, Approved | Rejected]] = {}
+        self._subscriptions: list[str] = []
+
+    async def start(self) -> None:
+        self._subscriptions = [
+            self._bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_told),
+            self._bus.subscribe("TRADE_SIGNAL_REJECTED", self._on_told),
+        ]
+
+    async def stop(self) -> None:
+        for subscription in self._subscriptions:
+            self._bus.unsubscribe(subscription)
+
+    def judged(self, signal: TradeSignalProposed, verdict: Approved | Rejected) -> None:
+        """A verdict whose event is on its way; of a signal that is judged again meanwhile, the first."""
+        self._judged.setdefault(signal.signal_id, (signal, verdict))
+
+    def _on_told(self, event: Event) -> None:
+        told = event.payload
+        assert isinstance(told, TradeSignalApproved | TradeSignalRejected)
+        judged = self._judged.pop(told.signal_id, None)
+        if judged is not None:
+            signal, verdict = judged
+            self._journal.note(
+                "SIGNAL", signal.signal_id, signal.data_timestamp, signal_record(signal, verdict)
+            )
 
 
 def signal_record(signal: TradeSignalProposed, verdict: Approved | Rejected) -> dict[str, Any]:

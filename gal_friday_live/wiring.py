@@ -36,6 +36,7 @@ from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.safeguards import Recovery
+from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.tasks import TaskSupervisor
@@ -115,10 +116,11 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
     )  # fmt: skip
+    notes = SignalNotes(bus, ports.journal)
     risk = RiskManager(
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
         journal=ports.journal, reservations=reservations, market_fault=market_fault, book=book, gate=gate,
-        models=prediction, trading_state=lambda: monitoring.trading_state,
+        models=prediction, trading_state=lambda: monitoring.trading_state, notes=notes,
     )  # fmt: skip
     provenance = SignalProvenance(
         bus,
@@ -173,7 +175,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     return Engine(
         series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt, gate=gate,
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
-        prediction=prediction, features=features, ingestor=ingestor, provenance=provenance, exchange=exchange,
+        prediction=prediction, features=features, ingestor=ingestor, provenance=provenance, notes=notes, exchange=exchange,
         protection=protection, reconciliation=reconciliation, account_line=account_line,
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.ids import SequentialIds
 from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.trading_gate import TradingGate
 from tests.core.risk.desks import Levels
 from tests.core.trading import PAIR, fill, signal
@@ -58,17 +59,19 @@ class Desk:
         self.journal = journal or MemoryJournal()
         self.reservations = Reservations()
         self.said = []
+        self.notes = SignalNotes(self.bus, self.journal)
         self.risk = RiskManager(
             config or manager(), self.bus, self.books,
             instruments=[Instrument(PAIR, price_tick=Decimal("0.01"), lot=Decimal("0.001"))],
             clock=self.clock, is_halted=lambda: False, journal=self.journal, gate=self.gate,
-            reservations=self.reservations, **ports,
+            reservations=self.reservations, notes=self.notes, **ports,
         )  # fmt: skip
 
     async def started(self):
         for kind in ("TRADE_SIGNAL_APPROVED", "TRADE_SIGNAL_REJECTED"):
             self.bus.subscribe(kind, lambda event: self.said.append(event.payload))
         await self.risk.start()
+        await self.notes.start()
         return self
 
     async def judge(self, *args, **changes):
@@ -230,6 +233,8 @@ def changed(report, **changes):
 async def test_the_journal_keeps_what_the_signal_rested_on():
     desk = await Desk().started()
     await desk.bus.publish("TRADE_SIGNAL_PROPOSED", predicted(signal("a", expires_at=LATER)))
+    again = predicted(signal("a", expires_at=LATER))  # refused, and noted once
+    await desk.bus.publish("TRADE_SIGNAL_PROPOSED", again)
     (entry,) = [entry async for entry in desk.journal.read(kind="SIGNAL")]
     prediction = entry.record["prediction"]
     assert (entry.key, entry.record["verdict"], entry.record["model_id"]) == ("a", "APPROVED", "m@v1")
