@@ -35,7 +35,9 @@ class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One fill. `execution_id` is the exchange's trade id; `fee` is charged in `fee_asset`."""
+    """One fill. `execution_id` is the exchange's trade id; `fee` is charged in `fee_asset`; `cost` is the value that
+    the exchange booked in quote currency, where it says.
+    """
 
     execution_id: str
     exchange_order_id: str
@@ -49,6 +51,7 @@ class FillFacts(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: Nanoseconds
     client_order_id: str | None = None
     maker: bool | None = None
+    cost: Decimal | None = None
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,8 @@ def flows_of(report: ExecutionReport, assets: Iterable[str]) -> list[Flow]:
         )
     base, _, quote = report.trading_pair.partition("/")
     sign = 1 if report.side == "BUY" else -1
-    changes: dict[str, Decimal] = {base: sign * quantity, quote: -sign * value_of(quantity, price)}
+    cost = value_of(quantity, price) if report.last_cost is None else report.last_cost
+    changes: dict[str, Decimal] = {base: sign * quantity, quote: -sign * cost}
     if report.commission and report.commission_asset:
         changes[report.commission_asset] = changes.get(report.commission_asset, ZERO) - report.commission
     counted = set(assets)

@@ -34,8 +34,9 @@ def own_report(
 def without_fill(report: ExecutionReport) -> ExecutionReport:
     """The state alone, where the fill that it came with was told before."""
     return replace(
-        report, execution_id=None, last_quantity=None, last_price=None, commission=None, commission_asset=None
-    )
+        report, execution_id=None, last_quantity=None, last_price=None, last_cost=None, commission=None,
+        commission_asset=None,
+    )  # fmt: skip
 
 
 def report_of_facts(order: Order, facts: OrderFacts, exchange: str) -> ExecutionReport:
@@ -82,4 +83,5 @@ def report_of_fill(
         execution_id=fill.execution_id,
         last_quantity=fill.quantity,
         last_price=fill.price,
+        last_cost=fill.cost,
     )

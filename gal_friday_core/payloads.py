@@ -145,7 +145,8 @@ class ExecutionReport(Payload, frozen=True):
     """State of one order. `execution_id`, `last_quantity`, `last_price` and `commission` say the last fill.
 
     `commission` is of this fill alone, in `commission_asset`; quantities in base units, cumulative
-    unless named `last_`.
+    unless named `last_`. `last_cost` is the value that the exchange booked for the fill, in quote currency;
+    where it does not say, the product of quantity and price.
     """
 
     signal_id: str
@@ -168,6 +169,7 @@ class ExecutionReport(Payload, frozen=True):
     execution_id: str | None = None
     last_quantity: Decimal | None = None
     last_price: Decimal | None = None
+    last_cost: Decimal | None = None
 
 
 class LogEntry(Payload, frozen=True):

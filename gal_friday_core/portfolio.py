@@ -342,7 +342,8 @@ def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
             f"{report.commission_asset}: this portfolio counts in {quote}"
         )
     sign = 1 if report.side == "BUY" else -1
-    value = value_of(sign * quantity, price)
+    cost = report.last_cost
+    value = value_of(sign * quantity, price) if cost is None else round_cash(sign * cost)
     if not fee or report.commission_asset == quote:
         return _Fill(sign * quantity, value, round_cash(fee), price)
     if fee >= quantity:

@@ -298,4 +298,5 @@ def _fill(record: OrderRecord, event: Execution) -> FillFacts:
         timestamp=int(event.timestamp),
         client_order_id=record.client_order_id,
         maker=None if event.liquidity_ind is None else event.liquidity_ind == "m",
+        cost=event.cost,
     )

@@ -157,4 +157,5 @@ class OrderRecord:
             execution_id=None if fill is None else fill.execution_id,
             last_quantity=None if fill is None else fill.quantity,
             last_price=None if fill is None else fill.price,
+            last_cost=None if fill is None else fill.cost,
         )

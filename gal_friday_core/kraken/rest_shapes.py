@@ -307,6 +307,7 @@ def fill_facts(trade_id: str, shape: FillShape, names: PairNames) -> FillFacts:
         timestamp=nanoseconds(shape.time),
         client_order_id=shape.cl_ord_id,
         maker=shape.maker,
+        cost=shape.cost,
     )
 
 

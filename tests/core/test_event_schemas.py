@@ -62,7 +62,7 @@ EXAMPLES = {
         quantity_ordered=Decimal(2), quantity_filled=Decimal(1), timestamp_exchange=NOW, exchange_order_id="O",
         average_fill_price=Decimal(5), limit_price=Decimal(5), stop_price=Decimal(4), commission=Decimal("0.013"),
         commission_asset="USD", error_message="none", execution_id="T", last_quantity=Decimal(1),
-        last_price=Decimal(5),
+        last_price=Decimal(5), last_cost=Decimal(5),
     ),
     "LOG_ENTRY": payloads.LogEntry(level="INFO", message="x", context={"trading_pair": "BTC/USD"}),
     "SYSTEM_STATE_CHANGE": payloads.SystemStateChange(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 
 from gal_friday_core.account import Flow
 from gal_friday_core.config import CostsConfig
@@ -50,6 +51,14 @@ def test_partial_sale_keeps_the_average(portfolio):
     portfolio.apply(fill("b", "SELL", "1", "130", ts=MONDAY + 5))
     state = portfolio.state(MONDAY + 6)
     assert (state.realized_pnl, state.positions[PAIR].average_entry_price) == (30, 100)
+
+
+def test_a_fill_costs_what_the_exchange_booked_for_it(portfolio):
+    bought = replace(fill("a", "BUY", "0.03", "100.333", "0.01", ts=MONDAY), last_cost=Decimal("3.01"))
+    sold = replace(fill("b", "SELL", "0.03", "100.333", "0.01", ts=MONDAY + 1), last_cost=Decimal("3.00"))
+    assert portfolio.apply(bought).cash_change == Decimal("-3.02")
+    assert portfolio.apply(sold).cash_change == Decimal("2.99")
+    assert portfolio.cash == Decimal("999.97")
 
 
 def test_fill_is_booked_once(portfolio):
