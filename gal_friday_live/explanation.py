@@ -17,6 +17,9 @@ from gal_friday_live.intents import PROVENANCE
 EXCHANGE_MADE = ("-SL", "-TP")
 """How the id of an order goes on that the exchange made for an entry of ours."""
 
+TIMES = frozenset({"created_at", "expires_at", "deadline", "timestamp_exchange"})
+"""Fields of journal records that hold nanoseconds."""
+
 
 async def explain(database: Database, order: str) -> dict[str, Any]:
     """The chain behind an order, by our id or the exchange's; JSON-able.
@@ -71,7 +74,7 @@ async def _chain(records: OrderRecords, order: str, intent: Row) -> dict[str, An
         "session": session,
         "mode": intent["mode"],
         "sent_at": to_iso(intent["ts_ns"]),
-        "order": sent,
+        "order": _dated(sent),
         "reports": [_at(row) for row in reports],
         "fills": [_at(row) for row in fills],
         "entry": cause["client_order_id"] if cause["client_order_id"] != order else None,
@@ -151,4 +154,12 @@ def _missing(signal: Row | None, model: Row | None, prediction: Mapping[str, Any
 
 
 def _at(row: Row) -> dict[str, Any]:
-    return {"at": to_iso(row["ts_ns"]), "key": row["key"], **row["record"]}
+    return {"at": to_iso(row["ts_ns"]), "key": row["key"], **_dated(row["record"])}
+
+
+def _dated(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with its times as everybody reads them."""
+    return {
+        name: to_iso(value) if name in TIMES and isinstance(value, int) else value
+        for name, value in record.items()
+    }

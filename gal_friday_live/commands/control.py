@@ -2,7 +2,9 @@
 
 import asyncio
 import getpass
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,8 @@ Shown = Mapping[str, Any]
 
 WIDE = 240
 """Columns, where the output is no terminal: ids must stay whole."""
+
+_QUOTIENT = re.compile(r"-?\d+\.\d{13,}")
 
 WhoOption = Annotated[
     str | None,
@@ -172,4 +176,9 @@ def _text(value: Any) -> str:
         return ", ".join(f"{name} {inner}" for name, inner in value.items()) or "none"
     if isinstance(value, list | tuple):
         return "; ".join(map(_text, value)) or "none"
-    return "" if value is None else str(value)
+    return "" if value is None else _short(str(value))
+
+
+def _short(text: str) -> str:
+    """A quotient with all its digits says less than a dozen of them; --json has them all."""
+    return f"{Decimal(text):.12g}" if _QUOTIENT.fullmatch(text) else text

@@ -155,6 +155,7 @@ async def everything_is_explained(database_url, orders, model_id):
     assert story["code_version"] == code_version()
     assert story["order"]["artifact_sha256"] == story["model"]["sha256"] == story["sha256"]
     assert story["signal"]["verdict"] == "APPROVED"
+    assert story["order"]["created_at"][:19] == story["sent_at"][:19], "times are ISO 8601 at the door"
     assert 0 <= story["prediction"]["probability"] <= 1
     assert story["missing"] == []
     assert [report["order_status"] for report in story["reports"]][-1] == "FILLED"
