@@ -24,6 +24,9 @@ MOMENTS = {
     "fill_reported": "the report of the fill is durable, and is not booked",
     "booked": "fill, position and cash are durable as one record",
     "stop_seen": "the stop that came with the entry arrived, and is not journalled",
+    "planned": "the plan to sell at the target is durable, and every stop still stands",
+    "unprotected": "the first stop's end is durable, and nothing was sold",
+    "selling": "the bytes of the sale at the target were handed to the line, and no answer was read",
     "halted": "the halt is durable, and nobody was told",
 }
 
@@ -45,17 +48,6 @@ def after_append(wanted: Callable[[str, dict], bool]) -> None:
     PostgresJournal.append = mortal
 
 
-def before_append(kind_wanted: str) -> None:
-    append = PostgresJournal.append
-
-    async def mortal(self, kind, key, ts_ns, record):
-        if kind == kind_wanted:
-            stand_still()
-        await append(self, kind, key, ts_ns, record)
-
-    PostgresJournal.append = mortal
-
-
 def at_report(wanted: Callable[[object], bool]) -> None:
     """Stand still where a report of the exchange arrives."""
     put = ReportQueue.put
@@ -68,13 +60,13 @@ def at_report(wanted: Callable[[object], bool]) -> None:
     ReportQueue.put = mortal
 
 
-def at_sending() -> None:
-    """Stand still where the entry's bytes are with the line: nothing is awaited before that."""
+def at_sending(purpose: str) -> None:
+    """Stand still where the order's bytes are with the line: nothing is awaited before that."""
     submit = KrakenExchange.submit
 
     async def mortal(self, order):
         sending = submit(self, order)
-        if order.purpose == "ENTRY":
+        if order.purpose == purpose:
             sending.send(None)
             stand_still()
         await sending
@@ -90,7 +82,7 @@ ARM = {
     "intent": lambda: after_append(
         lambda kind, record: kind == "ORDER_INTENT" and record["purpose"] == "ENTRY"
     ),
-    "sent": at_sending,
+    "sent": lambda: at_sending("ENTRY"),
     "answered": lambda: at_report(is_entry),
     "acknowledged": lambda: after_append(
         lambda kind, record: (
@@ -105,6 +97,15 @@ ARM = {
     ),
     "booked": lambda: after_append(lambda kind, record: kind == "FILL"),
     "stop_seen": lambda: at_report(lambda report: "-SL" in report.client_order_id),
+    "planned": lambda: after_append(lambda kind, record: kind == "PROTECTION"),
+    "unprotected": lambda: after_append(
+        lambda kind, record: (
+            kind == "EXECUTION_REPORT"
+            and "-SL" in record["client_order_id"]
+            and record["order_status"] == "CANCELED"
+        )
+    ),
+    "selling": lambda: at_sending("TARGET"),
     "halted": lambda: after_append(
         lambda kind, record: kind == "SYSTEM_STATE" and record["state"] == "HALTED"
     ),

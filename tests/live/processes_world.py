@@ -12,7 +12,10 @@ import time
 import urllib.parse
 import urllib.request
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.paths import artifacts_dir
@@ -20,6 +23,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_core import artifact
 from gal_friday_core.config import Config, StorageConfig
 from gal_friday_core.errors import GalFridayError
+from gal_friday_core.features.drivers import REACH
 from gal_friday_core.kraken.signing import sign
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ask, control_path
@@ -32,15 +36,17 @@ GIVE_UP_S = 90.0
 LOOK_EVERY_S = 0.1
 SPEED = 20
 """Seconds of the market in one of ours: a bar closes every three seconds."""
+RISE = 0.001
+"""Of the price in a bar: what is bought near its target reaches it soon."""
 
 
-def wait_for(what, look):
+def wait_for(what, look, every_s=LOOK_EVERY_S):
     """The first true answer of `look`, asked again and again."""
     deadline = time.monotonic() + GIVE_UP_S
     while not (found := look()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not after {GIVE_UP_S:g} s")
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(every_s)
     return found
 
 
@@ -123,16 +129,25 @@ class Account:
         self._url, self._key, self._secret = url, key, secret
 
     def call(self, method, **fields):
+        """The result, once the account's rate limit, which the engine shares, lets it through."""
+
+        def look():
+            told = self._told(method, fields)
+            if told["error"] == ["EAPI:Rate limit exceeded"]:
+                return None
+            assert not told["error"], f"{method}: {told['error']}"
+            return [told["result"]]
+
+        return wait_for(method, look, every_s=0.5)[0]
+
+    def _told(self, method, fields):
         path = f"/0/private/{method}"
         fields = {"nonce": str(time.time_ns()), **fields}
         body = urllib.parse.urlencode(fields).encode()
         headers = {"API-Key": self._key, "API-Sign": sign(path, fields["nonce"], body, self._secret)}
         request = urllib.request.Request(self._url + path, data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            told = json.load(answer)
-        if told["error"]:
-            raise AssertionError(f"{method}: {told['error']}")
-        return told["result"]
+            return json.load(answer)
 
     def balance(self, asset):
         return Decimal(self.call("Balance").get(asset, "0"))
@@ -154,10 +169,14 @@ class Account:
 
 
 def candle_file(folder):
-    """Six thousand minutes in Kraken's own format."""
+    """Six thousand minutes in Kraken's own format; from where the market begins, prices rise by RISE a bar."""
     candles = world.market()
     path = folder / "XBTUSD_1.csv"
-    columns = (candles.ts // 10**9, candles.open, candles.high, candles.low, candles.close, candles.volume)
+    rises = np.exp(np.maximum(np.arange(len(candles)) - REACH, 0) * RISE)
+    prices = (
+        (column * rises).round(1) for column in (candles.open, candles.high, candles.low, candles.close)
+    )
+    columns = (candles.ts // 10**9, *prices, candles.volume)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     path.write_text("".join(f"{','.join(map(str, row))},7\n" for row in rows))
     return path
@@ -187,23 +206,29 @@ def serve(folder, *, faults=""):
     return process, account, about["url"]
 
 
-def wide_model():
-    """A model whose trades end neither by target, nor by stop, nor by time while a test runs."""
+WIDE = {"min_width": 0.5, "max_width": 0.6}
+"""Trades that end neither by target, nor by stop, nor by time while a test runs."""
+NEAR_TARGET = {"target_volatility": 1e-6, "stop_volatility": 1e6, "min_width": 0.001, "max_width": 0.5}
+"""Trades whose target the market's next moves reach, and whose stop they do not."""
+
+
+def model(barriers):
+    """The world's model with other barriers."""
     files = dict(world.files(seed=3, threshold=0.5, horizon=10_000))
     metadata = json.loads(files[artifact.METADATA])
-    metadata["barriers"] |= {"min_width": 0.5, "max_width": 0.6}
+    metadata["barriers"] |= barriers
     del files[artifact.MANIFEST]
     return artifact.seal({**files, artifact.METADATA: artifact.to_json(metadata)})
 
 
-def register(database_url, data_dir):
-    """The id of the model, in stage development."""
+def register(database_url, data_dir, files):
+    """The id of a model, in stage development."""
     manager = ConfigurationManager.from_config(Config(storage=StorageConfig(data_dir=data_dir)))
 
     async def conversation():
         async with Database(database_url) as database:
             store = ArtifactStore(artifacts_dir(manager.config))
-            return await ModelRegistry(manager, database, artifacts=store).register_model(wide_model(), {})
+            return await ModelRegistry(manager, database, artifacts=store).register_model(files, {})
 
     return asyncio.run(conversation())
 
@@ -216,21 +241,31 @@ class Engines:
         self._data_dir = folder / "data"
         self._venue = venue
         self._env = {"GAL_FRIDAY_DATA_DIR": str(self._data_dir), "GAL_FRIDAY_DATABASE_URL": database_url}
-        self._model = register(database_url, self._data_dir)
+        self._register = partial(register, database_url, self._data_dir)
+        self._models = {}
         self._started = []
 
-    def start(self, moment=None, *, enters=True, deadline_s=2):
+    def _model(self, barriers):
+        key = json.dumps(barriers)
+        if key not in self._models:
+            self._models[key] = self._register(model(barriers))
+        return self._models[key]
+
+    def start(self, moment=None, *, enters=True, deadline_s=2, barriers=WIDE, data_dir=None):
         """An engine that enters at every bar without a position, or one that never does.
 
-        `deadline_s` is how late an order may reach the exchange, in our own seconds.
+        `deadline_s` is how late an order may reach the exchange, in our own seconds; `data_dir` a folder of its
+        own instead of that of the others.
         """
         module = ["gal_friday_live.cli"] if moment is None else ["tests.live.processes_engine", moment]
         arguments = [
-            "live", "--mode", "paper", "--venue", self._venue, "--json", "--model", self._model,
+            "live", "--mode", "paper", "--venue", self._venue, "--json", "--model", self._model(barriers),
             "--override-reason", "a test of what a kill leaves behind", "--entry-threshold", 0 if enters else 1,
         ]  # fmt: skip
         log = self._folder / f"engine-{len(self._started)}.log"
         env = self._env | {"GAL_FRIDAY__EXCHANGE__ORDER_DEADLINE_S": str(deadline_s)}
+        if data_dir is not None:
+            env["GAL_FRIDAY_DATA_DIR"] = str(data_dir)
         process = Process(module, arguments, log, env)
         self._started.append(process)
         return process

@@ -5,6 +5,7 @@ still; it is killed there, and another one is started on the same account and da
 exchange then has at most that one order, position and cash are what the exchange says, and the position is protected.
 """
 
+import shutil
 import signal
 from decimal import Decimal
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.live import processes_world
 from tests.live.processes_engine import MOMENTS
-from tests.live.processes_world import Engines, serve, wait_for
+from tests.live.processes_world import NEAR_TARGET, Engines, serve, wait_for
 
 
 @pytest.fixture
@@ -49,6 +50,15 @@ def protected(account):
     return sum((Decimal(order["vol"]) - Decimal(order["vol_exec"]) for order in stops), Decimal(0))
 
 
+def sold(account):
+    """Base that orders of the engine sold; it gives each its client order id."""
+    orders = account.orders().values()
+    return sum(
+        (Decimal(o["vol_exec"]) for o in orders if o["descr"]["type"] == "sell" and "cl_ord_id" in o),
+        Decimal(0),
+    )
+
+
 def agrees(engines, account):
     """What the engine says once nothing keeps entries back; its books and the exchange's must be the same."""
     engines.unblocked()
@@ -59,12 +69,18 @@ def agrees(engines, account):
         theirs = (account.balance("XXBT"), account.balance("ZUSD"), protected(account))
         return books if (held, Decimal(books["cash"]), held) == theirs else None
 
-    return wait_for("the same books as the exchange's", look)
+    return wait_for("the same books as the exchange's", look, every_s=0.5)
 
 
 def entries(engines):
     """Every entry that the engine knows of."""
     return [order for order in engines.ask("orders", all=True)["orders"] if order["purpose"] == "ENTRY"]
+
+
+def copied(models, folder):
+    """A data directory with the same models."""
+    shutil.copytree(models / "artifacts", folder / "artifacts")
+    return folder
 
 
 def killed_at(moment, engines, **options):
@@ -111,6 +127,31 @@ def test_killed_again_and_again_while_it_recovers_it_ends_with_the_same_books(en
     engines.start(enters=True).told()
     agrees(engines, account)
     assert len(bought(account)) == 1
+
+
+@pytest.mark.parametrize("moment", ["planned", "unprotected", "selling"])
+def test_killed_while_stops_give_way_to_the_target_it_is_sold_once_or_protected_again(
+    moment, engines, account
+):
+    killed_at(moment, engines, barriers=NEAR_TARGET)
+    (entry,) = bought(account).values()
+    engines.start(enters=False, barriers=NEAR_TARGET).told()
+    books = agrees(engines, account)  # what is held is protected, whatever was sold
+    held = sum((Decimal(position["quantity"]) for position in books["positions"].values()), Decimal(0))
+    assert held + sold(account) == Decimal(entry["vol_exec"])
+    assert len(bought(account)) == 1
+
+
+def test_a_second_engine_on_the_account_is_refused_until_the_first_is_killed(engines, account, tmp_path):
+    first = engines.start(enters=False)
+    first.told()
+    second = engines.start(enters=True, data_dir=copied(tmp_path / "data", tmp_path / "elsewhere"))
+    assert second.returncode == 2
+    assert "account" in second.last_words()
+    assert "Traceback" not in second.last_words()
+    assert bought(account) == {}
+    first.kill()
+    assert engines.start(enters=False).told()["event"] == "ready"
 
 
 def test_a_halt_survives_the_kill_and_ends_only_after_a_clean_reconciliation(engines, account, market):
