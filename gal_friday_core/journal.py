@@ -27,14 +27,3 @@ class JournalLine(msgspec.Struct, frozen=True):
     kind: str
     key: str
     record: str
-
-
-def as_json(record: Any) -> dict[str, Any]:
-    """The record as JSON would give it back, so that every journal returns the same for the same entry.
-
-    >>> from decimal import Decimal
-    >>> as_json({"price": Decimal("1.50"), "gap": float("nan")})
-    {'price': '1.50', 'gap': None}
-    """
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
-    return plain

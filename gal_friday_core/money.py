@@ -19,8 +19,11 @@ ZERO = Decimal(0)
 CENT = Decimal("1e-8")
 """The smallest amount of quote currency that is booked."""
 
-EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+_TRAPS = [InvalidOperation, DivisionByZero, Overflow]
+EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 """Wide enough that no product or sum of real amounts is ever rounded by accident."""
+_multiply, _divide, _quantize = EXACT.multiply, EXACT.divide, EXACT.quantize
+_DOWN, _UP = (Context(prec=96, rounding=way, traps=_TRAPS) for way in (ROUND_FLOOR, ROUND_CEILING))
 
 
 UNITS = tuple(Decimal(1).scaleb(-places) for places in range(20))
@@ -36,7 +39,7 @@ def from_float(number: float) -> Decimal:
     return Decimal(repr(float(number)))
 
 
-RATIO = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
+RATIO = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 """For quotients: prices, fractions, percentages, which no cash is booked from."""
 
 
@@ -55,7 +58,7 @@ def product(left: Decimal, right: Decimal) -> Decimal:
     >>> product(Decimal("1.0000000000000001"), Decimal("1.0000000000000001"))
     Decimal('1.00000000000000020000000000000001')
     """
-    return EXACT.multiply(left, right)
+    return _multiply(left, right)
 
 
 def round_cash(amount: Decimal) -> Decimal:
@@ -64,7 +67,7 @@ def round_cash(amount: Decimal) -> Decimal:
     >>> round_cash(Decimal("0.000000005")), round_cash(Decimal("0.000000015"))
     (Decimal('0E-8'), Decimal('2E-8'))
     """
-    return amount.quantize(CENT, rounding=ROUND_HALF_EVEN, context=EXACT)
+    return _quantize(amount, CENT)
 
 
 def value_of(quantity: Decimal, price: Decimal) -> Decimal:
@@ -73,7 +76,7 @@ def value_of(quantity: Decimal, price: Decimal) -> Decimal:
     >>> value_of(Decimal("0.5"), Decimal("20000.1"))
     Decimal('10000.05000000')
     """
-    return round_cash(EXACT.multiply(quantity, price))
+    return _quantize(_multiply(quantity, price), CENT)
 
 
 def fee_of(value: Decimal, rate: Decimal) -> Decimal:
@@ -82,7 +85,7 @@ def fee_of(value: Decimal, rate: Decimal) -> Decimal:
     >>> fee_of(Decimal("10000.05"), Decimal("0.0026"))
     Decimal('26.00013000')
     """
-    return round_cash(EXACT.multiply(abs(value), rate))
+    return _quantize(_multiply(abs(value), rate), CENT)
 
 
 def share_of(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
@@ -93,7 +96,7 @@ def share_of(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """
     if part == whole:
         return amount
-    return round_cash(EXACT.divide(EXACT.multiply(amount, part), whole))
+    return _quantize(_divide(_multiply(amount, part), whole), CENT)
 
 
 def floor_to(amount: Decimal, step: Decimal) -> Decimal:
@@ -102,7 +105,7 @@ def floor_to(amount: Decimal, step: Decimal) -> Decimal:
     >>> floor_to(Decimal("0.123456789"), Decimal("0.00000001"))
     Decimal('0.12345678')
     """
-    return _steps(amount, step, ROUND_FLOOR)
+    return _multiply(_DOWN.to_integral_value(_divide(amount, step)), step)
 
 
 def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
@@ -111,7 +114,7 @@ def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
     >>> ceil_to(Decimal("963.371"), Decimal("0.01"))
     Decimal('963.38')
     """
-    return _steps(amount, step, ROUND_CEILING)
+    return _multiply(_UP.to_integral_value(_divide(amount, step)), step)
 
 
 def is_multiple(amount: Decimal, step: Decimal) -> bool:
@@ -122,7 +125,3 @@ def is_multiple(amount: Decimal, step: Decimal) -> bool:
     """
     return EXACT.remainder(amount, step) == 0
 
-
-def _steps(amount: Decimal, step: Decimal, rounding: str) -> Decimal:
-    count = EXACT.divide(amount, step).to_integral_value(rounding=rounding, context=EXACT)
-    return EXACT.multiply(count, step)

@@ -58,6 +58,17 @@ class KrakenSettings:
     switch: SwitchRule | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """An order in an error's words, put only where one is raised."""
+
+    order: Order
+
+    def __str__(self) -> str:
+        order = self.order
+        return f"{order.side} {order.quantity} {order.trading_pair} ({order.client_order_id})"
+
+
 class KrakenExchange:
     """See the module's text. `timer`, `sleep` and `jitter` are time and chance; `clock` stamps deadlines."""
 
@@ -181,7 +192,7 @@ class KrakenExchange:
             raise ContractError(f"order {order.client_order_id} has been sent already, and goes out once")
         sent = order if order.deadline is not None else replace(order, deadline=self._deadline())
         line = self._keeper.line
-        what = f"{order.side} {order.quantity} {order.trading_pair} ({order.client_order_id})"
+        what = _Placement(order)
         if order.purpose == "ENTRY":
             self._refuse_entry(sent, line, what)
         else:
@@ -197,7 +208,7 @@ class KrakenExchange:
         if self._switch is not None and may_rest(order):
             self._switch.look()
 
-    def _refuse_entry(self, order: Order, line: PrivateLine | None, what: str) -> None:
+    def _refuse_entry(self, order: Order, line: PrivateLine | None, what: object) -> None:
         """An order that opens a position goes out now or not at all."""
         if line is None or not line.stands:
             raise ExchangeError(f"{what}: the private line to Kraken is down", "EXCHANGE_DISCONNECTED")
@@ -206,7 +217,7 @@ class KrakenExchange:
                 f"{what}: Kraken's limit for this pair is nearly reached", "ENGINE_RATE_LIMIT"
             )
 
-    async def _place(self, order: Order, line: PrivateLine | None, what: str) -> None:
+    async def _place(self, order: Order, line: PrivateLine | None, what: object) -> None:
         if line is None or not line.is_open:
             await self.rest.add_order(order)
             return

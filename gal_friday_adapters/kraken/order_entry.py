@@ -18,13 +18,13 @@ Answer = asyncio.Future[Response]
 
 
 class OrderEntry:
-    """What was asked on the present line and waits for an answer, by number."""
+    """What was asked on the present line and waits for an answer, by number. `what` says it in errors, by `str`."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, tuple[str, Answer]] = {}
+        self._waiting: dict[int, tuple[object, Answer]] = {}
         self.stray = 0
 
-    def ask(self, line: PrivateLine, what: str, build: Callable[[str, int], bytes]) -> Answer:
+    def ask(self, line: PrivateLine, what: object, build: Callable[[str, int], bytes]) -> Answer:
         """Send one request. Raises ExchangeError where it cannot be put in words; nothing was sent then."""
         answer: Answer = asyncio.get_running_loop().create_future()
         number = line.ask(build)
@@ -47,7 +47,7 @@ class OrderEntry:
             if not answer.done():
                 answer.set_exception(OutcomeUnknownError(f"{what}: the line went down ({reason})"))
 
-    async def outcome(self, answer: Answer, what: str, within_s: float) -> Response:
+    async def outcome(self, answer: Answer, what: object, within_s: float) -> Response:
         """The answer to what was asked.
 
         Raises ExchangeError where it was refused for certain, OutcomeUnknownError where nobody knows.
@@ -62,7 +62,7 @@ class OrderEntry:
         return response
 
 
-def refuse(what: str, why: Refusal) -> NoReturn:
+def refuse(what: object, why: Refusal) -> NoReturn:
     """Raise what an error of the exchange means for the request it answers."""
     if why.certain:
         raise ExchangeError(f"{what}: {why}", why.code)

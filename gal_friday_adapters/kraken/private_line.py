@@ -95,7 +95,9 @@ class PrivateLine:
     @property
     def stands(self) -> bool:
         """Whether it is open, and the snapshots of both channels are there."""
-        return self.is_open and all(channel.last is not None for channel in self._channels.values())
+        return self._connection is not None and None not in [
+            channel.last for channel in self._channels.values()
+        ]
 
     def ask(self, build: Callable[[str, int], bytes]) -> int:
         """Send what `build` makes of the token and a request number; returns the number.

@@ -72,7 +72,10 @@ def age_points(action: Action, age_ns: int) -> int:
     >>> age_points("cancel", 4 * SECOND_NS), age_points("cancel", 300 * SECOND_NS)
     (8, 0)
     """
-    return next((points for limit, points in BY_AGE[action] if age_ns < limit * SECOND_NS), 0)
+    for limit, points in BY_AGE[action]:
+        if age_ns < limit * SECOND_NS:
+            return points
+    return 0
 
 
 class Counter:

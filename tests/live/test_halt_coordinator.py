@@ -49,7 +49,8 @@ class Desk:
     async def restarted(self, page=None):
         """Another engine on the same account."""
         journal = MemoryJournal()
-        journal.entries = list(self.journal.entries)
+        for entry in self.journal.entries:
+            await journal.append(entry.kind, entry.key, entry.ts_ns, entry.record)
         again = Desk(journal, page)
         await again.halt.restore(journal)
         return again.halt
