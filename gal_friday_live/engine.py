@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trades_under_way import TradeUnderWay
 from gal_friday_live.trading_gate import TradingGate
 
 TEND_EVERY_S = 15.0
@@ -63,6 +64,7 @@ class Engine:
     protection: ProtectionKeeper
     reconciliation: ReconciliationService | None
     account_line: AccountLine
+    under_way: Callable[[], Awaitable[Mapping[str, TradeUnderWay]]]
 
     async def start(self) -> None:
         """Bring every service up, the ones that others depend on first: what earlier runs left is known before the
@@ -85,6 +87,7 @@ class Engine:
         await self.protection.start()
         self.exchange.on_line(self.account_line.on_line)
         await self.exchange.start()
+        self.strategy.take_up(await self.under_way())
         await self.strategy.start()
         await self.prediction.start()
         await self.features.start()

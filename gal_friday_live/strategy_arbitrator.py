@@ -31,6 +31,7 @@ from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.prediction_service import ActiveModel
+from gal_friday_live.trades_under_way import TradeUnderWay
 
 SOURCE = "StrategyArbitrator"
 UNKNOWN = float("nan")
@@ -105,6 +106,14 @@ class StrategyArbitrator:
             subscribe("EXECUTION_REPORT", self._on_report),
             subscribe("SYSTEM_STATE_CHANGE", self._on_state),
         ]
+
+    def take_up(self, trades: Mapping[str, TradeUnderWay]) -> None:
+        """Go on with the trades of an earlier run: each leaves by the rule and at the time that it was entered for."""
+        for pair, trade in trades.items():
+            desk = self._desks[pair]
+            desk.opened_at, desk.bars_held = trade.opened_at, trade.bars_held
+            if trade.barriers is not None:
+                desk.strategy = self._make(trade.barriers)
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:

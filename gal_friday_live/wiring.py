@@ -40,6 +40,7 @@ from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trades_under_way import trades_under_way
 from gal_friday_live.trading_gate import TradingGate
 
 
@@ -177,6 +178,10 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         monitoring=monitoring, portfolio=portfolio, risk=risk, execution=execution, strategy=strategy,
         prediction=prediction, features=features, ingestor=ingestor, provenance=provenance, notes=notes, exchange=exchange,
         protection=protection, reconciliation=reconciliation, account_line=account_line,
+        under_way=partial(
+            trades_under_way, journal=ports.journal, models=ports.models, positions=portfolio,
+            series=ports.series, history=ports.history,
+        ),
     )  # fmt: skip
 
 
