@@ -1,5 +1,6 @@
 """All wiring on one page: `build(config, ports)` makes an engine; a mode is nothing but a choice of ports."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
@@ -23,6 +25,8 @@ from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.ids import random_ids
+from gal_friday_live.inference import Inference
+from gal_friday_live.inference_pool import InferencePool
 from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
@@ -50,7 +54,8 @@ class Ports:
 
     `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
-    With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist.
+    With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist. `timer`
+    counts seconds for every pause and duration; it never jumps.
     """
 
     series: Sequence[Series]
@@ -69,6 +74,7 @@ class Ports:
     surroundings: Surroundings | None = None
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
+    timer: Callable[[], float] = time.monotonic
 
 
 def build(config: ConfigurationManager, ports: Ports) -> Engine:
@@ -116,6 +122,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     prediction = PredictionService(
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
+        inference=Inference(tasks, InferencePool(None), timer=lambda: int(ports.timer() * SECOND_NS)),
     )  # fmt: skip
     notes = SignalNotes(bus, ports.journal)
     risk = RiskManager(
@@ -138,11 +145,12 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
         is_halted=halt.is_halted, gate=gate, provenance=provenance,
-        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why,
+        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why, timer=ports.timer,
     )  # fmt: skip
     protection = ProtectionKeeper(
         bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,
         instruments=ports.instruments, book=book, gate=gate, clock=clock, ids=ids, tasks=tasks,
+        timer=ports.timer,
     )  # fmt: skip
     account_line.add(monitoring.on_line)
     account_line.add(lambda up, _: protection.check() if up else None)

@@ -71,17 +71,22 @@ class RestCalls:
 
     async def _ask(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Outcome:
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._opened().request(
-                    method, target, data=body or None, headers=headers, allow_redirects=False
-                ) as response,
-            ):
-                return _outcome(response.status, await _limited(response))
+            async with asyncio.timeout(self._timeout_s):
+                status, answer = await self._request(method, target, body, headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             return Refusal("UNREACHABLE", "UNREACHABLE", f"cannot connect: {_words(error)}")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Refusal("NO_ANSWER", "UNKNOWN_OUTCOME", f"no answer: {_words(error)}")
+        return _outcome(status, answer)
+
+    async def _request(
+        self, method: str, target: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer. A simulation puts its own network here."""
+        async with self._opened().request(
+            method, target, data=body or None, headers=headers, allow_redirects=False
+        ) as response:
+            return response.status, await _limited(response)
 
     def _opened(self) -> aiohttp.ClientSession:
         """The pool; made at the first call, since it belongs to the loop that runs then."""

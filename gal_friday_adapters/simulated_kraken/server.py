@@ -7,33 +7,23 @@ the loopback address only.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from decimal import Decimal
 from typing import Any, Self
-from urllib.parse import parse_qsl
 
 from aiohttp import WSMsgType, web
 
 from gal_friday_adapters.simulated_kraken import public_feed
-from gal_friday_adapters.simulated_kraken.endpoints import PrivateCall
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
-from gal_friday_adapters.simulated_kraken.fields import Fields
-from gal_friday_adapters.simulated_kraken.permissions import DENIED
-from gal_friday_adapters.simulated_kraken.private_rest import PrivateRest
-from gal_friday_adapters.simulated_kraken.public_rest import PublicRest
+from gal_friday_adapters.simulated_kraken.rest_front import RestFront, body_values
 from gal_friday_adapters.simulated_kraken.session import Session
 from gal_friday_adapters.simulated_kraken.signing import Keyring
 from gal_friday_adapters.simulated_kraken.text import encode
 from gal_friday_adapters.simulated_kraken.v2_methods import V2Methods
 from gal_friday_core.errors import ExchangeError
-from gal_friday_core.venue.error_texts import INVALID_ARGUMENTS
 
 HOST = "127.0.0.1"
 TICK_S = 0.05
 """How often the market moves by itself."""
-MOST_FIELDS = 1000
-"""Of a form body."""
 SOCKET_PATHS = ("/v2", "/v2/private", "/private/v2", "/auth/v2")
 
 
@@ -52,11 +42,9 @@ class SimulatedKraken:
         """`about` is what `/simulation` says: Kraken has no such address, so nobody takes this for it."""
         self.exchange = exchange
         self._about = dict(about or {})
-        self._keyring = keyring
         self._port = port
         self._sleep = sleep
-        self._public = PublicRest(exchange.directory, exchange.markets, exchange.system_status)
-        self._private = PrivateRest(exchange)
+        self._rest = RestFront(exchange, keyring)
         self._methods = V2Methods(exchange)
         self._sockets: set[web.WebSocketResponse] = set()
         self._connections = 0
@@ -129,45 +117,24 @@ class SimulatedKraken:
     async def _answer_public(self, request: web.Request) -> web.Response:
         values: dict[str, Any] = dict(request.query)
         if request.method == "POST":
-            body, _ = _body(await request.read(), request.content_type)
+            body, _ = body_values(await request.read(), request.content_type)
             values |= body
-        try:
-            result = self._public.answer(request.match_info["method"], Fields(values), self.exchange.now_ns())
-        except ExchangeError as refusal:
-            return await self._late(_envelope(refusal))
-        return await self._late(_envelope(None, result))
+        return await self._late(self._rest.public(request.match_info["method"], values))
 
     async def _answer_private(self, request: web.Request) -> web.Response:
         raw = await request.read()
-        method = request.match_info["method"]
-        now_ns = self.exchange.now_ns()
-        try:
-            account, values = self._authenticated(request, raw, now_ns)
-            self.exchange.admit(account, method)
-            result = self._private.answer(method, PrivateCall(account, Fields(values), now_ns))
-        except ExchangeError as refusal:
-            return await self._late(_envelope(refusal))
-        if result is None:
-            _cut(request)
-        return await self._late(_envelope(None, result))
+        headers = (request.headers.get("API-Key", ""), request.headers.get("API-Sign", ""))
+        answer = self._rest.private(request.match_info["method"], raw, request.content_type, headers)
+        if answer is None and request.transport is not None:
+            request.transport.abort()  # the answer is lost, as in a network failure
+        return await self._late(answer or b"")
 
-    async def _late(self, answer: web.Response) -> web.Response:
-        """The answer, after the delay that a fault may add."""
+    async def _late(self, answer: bytes) -> web.Response:
+        """The answer, after the delay that a fault may add. HTTP 200 whatever happened: errors are in the envelope."""
         delay = self.exchange.faults.delay_s()
         if delay:
             await self._sleep(delay)
-        return answer
-
-    def _authenticated(self, request: web.Request, raw: bytes, now_ns: int) -> tuple[str, dict[str, Any]]:
-        values, readable = _body(raw, request.content_type)
-        headers = (request.headers.get("API-Key", ""), request.headers.get("API-Sign", ""))
-        nonce = str(values.get("nonce", ""))
-        account, error = self._keyring.check(request.path, nonce, raw, headers, now_ns)
-        if error or not readable:
-            raise ExchangeError(error or INVALID_ARGUMENTS)
-        if not self._keyring.permits(headers[0], request.match_info["method"]):
-            raise ExchangeError(DENIED)
-        return account, values
+        return web.Response(body=answer, content_type="application/json")
 
     async def _talk(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(compress=False, max_msg_size=1 << 20, autoping=False)
@@ -203,47 +170,3 @@ async def _writing(session: Session) -> AsyncIterator[None]:
         writer.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await writer
-
-
-def _body(raw: bytes, content_type: str) -> tuple[dict[str, Any], bool]:
-    """Parameters of a form or JSON body, and whether it could be read."""
-    if content_type == "application/json":
-        try:
-            values = json.loads(raw, parse_float=Decimal)
-        except (ValueError, RecursionError):
-            return {}, False
-        return (values, True) if isinstance(values, dict) else ({}, False)
-    try:
-        fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:
-        return {}, False
-    return _gathered(fields), True
-
-
-def _gathered(fields: list[tuple[str, str]]) -> dict[str, Any]:
-    """A field that is sent several times is a list."""
-    values: dict[str, Any] = {}
-    for name, value in fields:
-        if name not in values:
-            values[name] = value
-        elif isinstance(values[name], list):
-            values[name].append(value)
-        else:
-            values[name] = [values[name], value]
-    return values
-
-
-def _envelope(
-    refusal: ExchangeError | None, result: Mapping[str, Any] | list[Any] | None = None
-) -> web.Response:
-    """HTTP 200 whatever happened: errors are in the envelope."""
-    body: dict[str, Any] = (
-        {"error": [str(refusal)]} if refusal is not None else {"error": [], "result": result}
-    )
-    return web.Response(body=encode(body), content_type="application/json")
-
-
-def _cut(request: web.Request) -> None:
-    """Lose the answer: the connection breaks, as in a network failure."""
-    if request.transport is not None:
-        request.transport.abort()

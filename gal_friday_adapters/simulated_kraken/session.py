@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from aiohttp import ClientConnectionResetError, WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType
 
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 
@@ -34,14 +35,26 @@ class Subscription:
         return (self.channel, self.account or self.symbol, self.variant)
 
 
+class Socket(Protocol):
+    """What a session writes to: aiohttp's websocket, or one that is simulated."""
+
+    async def send_frame(self, message: bytes, opcode: WSMsgType, /) -> None: ...
+
+
+class Abortable(Protocol):
+    """The connection beneath it."""
+
+    def abort(self) -> None: ...
+
+
 class Session:
     """Sends in order, one frame after the other; `send` never waits."""
 
     def __init__(
         self,
         number: int,
-        socket: web.WebSocketResponse,
-        transport: asyncio.Transport | None,
+        socket: Socket,
+        transport: Abortable | None,
         faults: WireFaults,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
