@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gal_friday_core.account import Flow
-from gal_friday_core.journal import as_json
 from gal_friday_core.portfolio import Portfolio
 from gal_friday_core.portfolio_records import (
     CASH_FLOW,
@@ -25,6 +25,11 @@ MONDAY = from_iso("2024-01-01")
 amounts = st.decimals("0.00000001", "1000", places=8).filter(lambda number: number > 0)
 pairs = st.sampled_from(["BTC/USD", "ETH/USD"])
 fees = st.sampled_from([("0", "USD"), ("0.00000001", "USD"), ("0.000000003", "base")])
+
+
+def from_journal(record):
+    """The record as a journal gives it back."""
+    return msgspec.json.decode(msgspec.json.encode(record))
 
 
 def restored(records):
@@ -45,7 +50,7 @@ class Journalled(RuleBasedStateMachine):
         self.flow("USD", Decimal(10_000))
 
     def write(self, kind, key, record):
-        self.records.append((kind, key, as_json(record)))
+        self.records.append((kind, key, from_journal(record)))
 
     def flow(self, asset, amount, price=None):
         self.count += 1
@@ -84,7 +89,7 @@ class Journalled(RuleBasedStateMachine):
         self.now += later
         self.portfolio.mark(pair, price, self.now)
         self.count += 1
-        note = (EQUITY, f"{pair}:{self.count}", as_json(equity_record(self.portfolio)))
+        note = (EQUITY, f"{pair}:{self.count}", from_journal(equity_record(self.portfolio)))
         if held_up:
             self.late.append(note)
         else:
