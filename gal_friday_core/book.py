@@ -23,6 +23,7 @@ from gal_friday_core.book_layout import (
     TIMESTAMP,
     UNKNOWN_TIME,
     VERIFIED,
+    Columns,
 )
 from gal_friday_core.errors import ContractError
 from gal_friday_core.kraken.wire import BookMessage, Level, PriceLevel
@@ -152,6 +153,19 @@ class OrderBook:
     def ask_quantities(self) -> NDArray[np.int64]:
         """(n,) int64 view, in units of 10**-qty_decimals; valid until the next message."""
         return self._column(4, ASK_START, ASK_COUNT)
+
+    def columns(self) -> Columns:
+        """All four at once, for who needs them with every message: prices and quantities of bids, then of asks."""
+        state = self._state
+        room = state.item(book_layout.ROOM)
+        bid, ask = HEADER + state.item(BID_START), HEADER + 3 * room + state.item(ASK_START)
+        bid_end, ask_end = bid + state.item(BID_COUNT), ask + state.item(ASK_COUNT)
+        return (
+            state[bid:bid_end],
+            state[bid + room : bid_end + room],
+            state[ask:ask_end],
+            state[ask + room : ask_end + room],
+        )
 
     def levels(self, count: int | None = None) -> tuple[list[PriceLevel], list[PriceLevel]]:
         """The best bids and asks as (price, quantity), with the decimals of the pair."""

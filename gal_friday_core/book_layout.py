@@ -5,6 +5,12 @@ being read. A side's levels lie best first from its START on, with room at both 
 the best price moves the few levels before it and not the many behind.
 """
 
+import numpy as np
+from numpy.typing import NDArray
+
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Prices and quantities of bids, then of asks."""
+
 # Header.
 BID_START, BID_COUNT, ASK_START, ASK_COUNT = 0, 1, 2, 3
 DEPTH, ROOM, MESSAGE_ROOM = 4, 5, 6

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.book_layout import Columns
 from gal_friday_core.kraken.wire import PriceLevel
 from gal_friday_core.orders import Amendment, Capabilities, Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, MarketDataTrade
@@ -79,6 +80,10 @@ class Book(Protocol):
 
     @property
     def ask_quantities(self) -> NDArray[np.int64]: ...
+
+    def columns(self) -> Columns:
+        """The four columns at once: prices and quantities of bids, then of asks."""
+        ...
 
     def levels(self, count: int | None = None) -> tuple[list[PriceLevel], list[PriceLevel]]:
         """The best bids and asks, exactly as sent."""

@@ -73,10 +73,17 @@ class BookFeatures:
         found = self._pairs[pair]
         return found.stream.row_at(moment) if found.verified else self._unknown
 
-    def newest(self, pair: str, now_ns: int) -> NDArray[np.float64]:
-        """The features of everything taken so far; NaN throughout while the pair's book is not verified."""
+    def newest(
+        self, pair: str, now_ns: int, before: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """The features of everything taken so far, behind other columns where some are given.
+
+        NaN throughout while the pair's book is not verified.
+        """
         found = self._pairs[pair]
-        return found.stream.row(now_ns) if found.verified else self._unknown
+        if found.verified:
+            return found.stream.row(now_ns, before)
+        return self._unknown if before is None else np.concatenate((before, self._unknown))
 
     def ready(self, pair: str) -> bool:
         """Whether every feature of the pair is known."""
@@ -91,9 +98,7 @@ class BookFeatures:
         if found.decimals != (book.price_decimals, book.qty_decimals):
             found.scale(book)
         self.updates += 1
-        found.verified = found.stream.take_book(
-            received_ns, book.bid_prices, book.bid_quantities, book.ask_prices, book.ask_quantities
-        )
+        found.verified = found.stream.take_book(received_ns, *book.columns())
         if self._on_update is not None and found.verified:
             self._on_update(found.series, book, received_ns)
 

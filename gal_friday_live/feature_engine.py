@@ -173,13 +173,12 @@ class FeatureEngine:
             return
         assert self._books is not None
         self._told[series.pair] = received_ns
-        newest = self._books.newest(series.pair, received_ns)
         bars = self._streams[(series.venue, series.pair, series.interval)]
         for schema in self._of_books:
             if schema is BOOK_V1:
-                row = newest
+                row = self._books.newest(series.pair, received_ns)
             elif bars.ready and bars.newest is not None:
-                row = np.concatenate((bars.newest, newest))
+                row = self._books.newest(series.pair, received_ns, bars.newest)
             else:
                 continue
             self._bus.emit(

@@ -101,10 +101,13 @@ class BookStream:
         """Trades were missed: no features of them before they were observed anew."""
         kernel.lose_trades(self._state, self._clock)
 
-    def row(self, ts: int) -> NDArray[np.float64]:
-        """Everything taken so far, as it stands at `ts`: float64 in schema order, the caller's own."""
+    def row(self, ts: int, before: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Everything taken so far, as it stands at `ts`: float64 in schema order, the caller's own.
+
+        Columns of another schema may be put `before` it.
+        """
         kernel.row(self._state, self._clock, ts, self._out)
-        return self._out.copy()
+        return self._out.copy() if before is None else np.concatenate((before, self._out))
 
     def row_at(self, moment: int) -> NDArray[np.float64]:
         """The row of a moment of the grid: of what was received before it.

@@ -19,7 +19,7 @@ from gal_friday_core.errors import ExchangeError
 from gal_friday_core.kraken.words import KRAKEN_SIDE, KRAKEN_TIME, KRAKEN_TYPE
 from gal_friday_core.orders import Amendment, Order
 from gal_friday_core.payloads import Nanoseconds
-from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
+from gal_friday_core.times import MINUTE_NS, SECOND_NS, to_iso
 
 MOST_IN_BATCH = 15
 MOST_CANCELS = 50
@@ -330,17 +330,14 @@ def _number(value: Decimal) -> msgspec.Raw:
 
 def _milliseconds(ns: Nanoseconds) -> str:
     """RFC 3339 with three digits, rounded down: a deadline never grows."""
-    day, of_day = divmod(ns // 1_000_000, 86_400_000)
-    seconds, milliseconds = divmod(of_day, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+    minute, milliseconds = divmod(ns // 1_000_000, 60_000)
+    return f"{_minute(minute)}{milliseconds // 1000:02d}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=8)
-def _day(days: int) -> str:
-    """The date so many days after 1970: on the path of every order, and the same all day."""
-    return to_iso(days * DAY_NS)[:10]
+def _minute(minutes: int) -> str:
+    """So many minutes after 1970, up to the seconds: on the path of every order, and the same for a minute."""
+    return to_iso(minutes * MINUTE_NS)[:17]
 
 
 def _unfolded(form: Fields) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Conduct:
     def __init__(self) -> None:
         self._approvals: deque[int] = deque()
         self._signals: dict[str, int] = {}
-        self._buys: dict[Buy, int] = {}
+        self._buys: deque[tuple[int, Buy]] = deque()
         self._net: dict[str, Decimal] = {}
         self._day = 0
         self._fees = ZERO
@@ -37,8 +37,10 @@ class Conduct:
         if len(self._signals) > KEPT_SIGNALS:  # an expired signal is refused for its age
             self._signals = {key: until for key, until in self._signals.items() if until >= now_ns}
         if buy is not None:
-            self._buys = {key: at for key, at in self._buys.items() if now_ns - at < window_ns}
-            self._buys[buy] = now_ns
+            recent = self._buys
+            while recent and now_ns - recent[0][0] >= window_ns:
+                recent.popleft()
+            recent.append((now_ns, buy))
 
     def within_a_minute(self, now_ns: int) -> int:
         """Approvals of the last sixty seconds."""
@@ -53,8 +55,10 @@ class Conduct:
 
     def since_same_buy(self, buy: Buy, now_ns: int) -> int | None:
         """Nanoseconds since the same buy was last approved, or None."""
-        last = self._buys.get(buy) if self._buys else None
-        return None if last is None else max(now_ns - last, 0)
+        for at, known in reversed(self._buys):
+            if known == buy:
+                return max(now_ns - at, 0)
+        return None
 
     def filled(self, pair: str, net: Decimal, fee: Decimal, now_ns: int, *, closed: bool) -> None:
         """A fill: what it earned with its fee paid, the fee in quote currency, and whether nothing is held now.

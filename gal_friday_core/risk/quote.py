@@ -27,7 +27,8 @@ class Quote(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, book: Book) -> Self | None:
         """None where a side is empty or the book is crossed: nothing can be judged by it."""
-        bids, asks = book.bid_prices, book.ask_prices.tolist()
+        bids, _, prices, quantities = book.columns()
+        asks = prices.tolist()
         if not (len(bids) and asks):
             return None
         bid = bids.item(0)
@@ -36,7 +37,7 @@ class Quote(msgspec.Struct, frozen=True):
         unit = 10.0**-book.price_decimals
         return cls(
             bid * unit, asks[0] * unit, asks[0] * UNITS[book.price_decimals],
-            asks, book.ask_quantities.tolist(), unit, 10.0**-book.qty_decimals,
+            asks, quantities.tolist(), unit, 10.0**-book.qty_decimals,
         )  # fmt: skip
 
     @property

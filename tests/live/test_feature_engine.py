@@ -40,6 +40,9 @@ class RecordedBook:
     price_decimals: int = 1
     qty_decimals: int = 8
 
+    def columns(self):
+        return self.bid_prices, self.bid_quantities, self.ask_prices, self.ask_quantities
+
 
 class Desk:
     """A feature engine on a bus, its rows by schema, and what it asks the exchange for."""

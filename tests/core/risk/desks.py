@@ -56,6 +56,9 @@ class Levels:
         self.bid_prices, self.bid_quantities = self._columns(bids)
         self.ask_prices, self.ask_quantities = self._columns(asks)
 
+    def columns(self):
+        return self.bid_prices, self.bid_quantities, self.ask_prices, self.ask_quantities
+
     def _columns(self, levels):
         prices = [round(price * 10**self.price_decimals) for price, _ in levels]
         quantities = [round(quantity * 10**self.qty_decimals) for _, quantity in levels]
