@@ -37,6 +37,8 @@ from gal_friday_live.strategy_arbitrator import ModelConditions
 from gal_friday_live.trading_gate import TradingGate
 
 SOURCE = "RiskManager"
+UNFIT = "a side of the book is empty, or it is crossed"
+"""A verified book that nothing can be judged by: whoever buys on it would buy unchecked."""
 
 
 class RiskManager:
@@ -159,6 +161,8 @@ class RiskManager:
             return Rejected("UNKNOWN_PAIR", {"limit": ", ".join(self._instruments), "value": pair})
         cause = signal.triggering_prediction
         book = self._book(pair) if buying or signal.proposed_entry_price is not None else None
+        quote = Quote.of(book) if book is not None else None
+        unfit = UNFIT if book is not None and quote is None else ""
         desk = Desk(
             state=self._portfolio.state(),
             instrument=instrument,
@@ -168,9 +172,9 @@ class RiskManager:
             now_ns=now_ns,
             trading="HALTED" if self._is_halted() else self._trading_state(),
             block=self._gate.why(pair) if buying else None,
-            market_fault=self._market_fault(pair) if buying else "",
+            market_fault=(self._market_fault(pair) or unfit) if buying else "",
             model_fault=self._model_fault(signal) if buying else "",
-            quote=Quote.of(book) if book is not None else None,
+            quote=quote,
             conduct=self.conduct,
             correlations=self._correlations,
             volatility=volatility_of(cause.associated_features if cause is not None else None),

@@ -1,0 +1,111 @@
+"""What goes wrong in a world, and when: drawn from its seed before anything runs."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+WIRE = ("checksum", "duplicate", "sequence_gap", "lost_response", "accept_late", "reject", "rate_limit")
+REST = ("lost", "late", "answer lost", "page", "bad gateway", "half")
+RATES = {
+    "checksum": 0.1, "duplicate": 0.3, "sequence_gap": 0.2, "lost_response": 0.4, "accept_late": 0.4,
+    "reject": 0.4, "rate_limit": 0.3,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """From `at_s` for `lasts_s` seconds; what happens at an instant lasts none. `strength` is from 0 to 1."""
+
+    at_s: float
+    kind: str
+    what: str
+    lasts_s: float = 0.0
+    strength: float = 0.0
+
+    def __str__(self) -> str:
+        lasts = f" for {self.lasts_s:.1f} s" if self.lasts_s else ""
+        return f"{self.kind} {self.what}{lasts}".strip()
+
+
+Draw = Callable[[random.Random, float], Fault]
+
+
+def _wire(chance: random.Random, at_s: float) -> Fault:
+    what = chance.choice(WIRE)
+    return Fault(at_s, "wire", what, chance.uniform(5, 60), RATES[what] * chance.uniform(0.3, 1.0))
+
+
+def _rest(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "rest", chance.choice(REST), chance.uniform(5, 60), chance.uniform(0.1, 0.7))
+
+
+def _cut(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "cut", chance.choice(("public", "private", "all")))
+
+
+def _silence(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "silence", chance.choice(("public", "private", "all")))
+
+
+def _down(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "down", chance.choice(("public", "private", "rest", "all")), chance.uniform(2, 45))
+
+
+def _mangled(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "mangled", "", chance.uniform(5, 40), chance.uniform(0.01, 0.1))
+
+
+def _latency(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "latency", "", chance.uniform(5, 60), chance.random())
+
+
+def _store(chance: random.Random, at_s: float) -> Fault:
+    what = chance.choice(("slow", "down", "hung", "full", "ambiguous"))
+    return Fault(at_s, "store", what, chance.uniform(0.5, 25), chance.uniform(0.1, 0.6))
+
+
+def _clock(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "clock", str(chance.choice((-86_400, -3_600, -2, 2, 600, 86_400))))
+
+
+def _crash(_: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "crash", "")
+
+
+def _restart(_: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "restart", "")
+
+
+def _operator(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "operator", chance.choice(("halt", "halt", "resume", "liquidate")))
+
+
+def _status(chance: random.Random, at_s: float) -> Fault:
+    what = chance.choice(("maintenance", "cancel_only", "post_only"))
+    return Fault(at_s, "status", what, chance.uniform(2, 40))
+
+
+def _sweep(_: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "sweep", "")
+
+
+def _disk(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "disk", "", chance.uniform(3, 30), chance.random())
+
+
+KINDS: tuple[Draw, ...] = (
+    _wire, _wire, _wire, _rest, _rest, _cut, _silence, _down, _mangled, _latency, _store, _store, _clock, _crash,
+    _crash, _restart, _operator, _status, _sweep, _disk,
+)  # fmt: skip
+
+
+def schedule(chance: random.Random, seconds: float) -> list[Fault]:
+    """A few kinds of trouble, each several times; one world in eight is calm."""
+    if chance.random() < 0.125:
+        return []
+    kinds = chance.sample(KINDS, chance.randint(1, 5))
+    found = []
+    for draw in kinds:
+        for _ in range(chance.randint(1, 5)):
+            found.append(draw(chance, chance.uniform(0, seconds)))  # noqa: PERF401 - drawn in this order
+    return sorted(found, key=lambda fault: fault.at_s)

@@ -1,0 +1,398 @@
+"""One seed, one world: a market, an exchange, a database, a network, an engine, and what goes wrong.
+
+First everything may go wrong, and what must hold at every instant is looked at (`invariants`); then nothing goes
+wrong any more, and everything must become well (`liveness`). An engine that crashed, or gave up, is started again
+over the same database and the same exchange, as a service manager would.
+"""
+
+import asyncio
+import contextvars
+import gc
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from gal_friday_adapters.kraken.books import load
+from gal_friday_adapters.kraken.dead_man_switch import SwitchRule
+from gal_friday_adapters.kraken.nonce import Nonces
+from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
+from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
+from gal_friday_adapters.simulated_kraken.tokens import Tokens
+from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.config import Config
+from gal_friday_core.times import SECOND_NS
+from gal_friday_core.venue.requests import CancelAll
+from gal_friday_live.simulation.faults import Fault, schedule
+from gal_friday_live.simulation.invariants import Invariants, Violation, WatchedExchange, WatchedVenue
+from gal_friday_live.simulation.life import Life, Setting
+from gal_friday_live.simulation.liveness import WITHIN_S, unwell
+from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuckError, no_real_world
+from gal_friday_live.simulation.market import LISTINGS, START_NS, market
+from gal_friday_live.simulation.store import Store
+from gal_friday_live.simulation.trace import Trace, TraceHandler
+from gal_friday_live.simulation.wires import Network, Weather
+
+TICK_S = 0.25
+"""How often the market moves by itself."""
+SAFETY_S = 200.0
+LOOK_S = 1.0
+RESTART_S = 2.0
+CASH = Decimal(10_000)
+CALM_AFTER = Weather()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a world."""
+
+    seed: int
+    violations: tuple[Violation, ...]
+    seconds: float
+    steps: int
+    lives: int
+    orders: int
+    fills: int
+    digest: str
+    faults: tuple[Fault, ...]
+    trace: Sequence[str] = field(repr=False, default=())
+
+    @property
+    def ok(self) -> bool:
+        return not self.violations
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What may be asked of a world beside its seed. `crash_at` ends the engine at that step of its first life;
+    `faults` replace those of the seed; `tamper` may break an engine before it starts, for tests of these tests.
+    """
+
+    seed: int
+    crash_at: int | None = None
+    faults: Sequence[Fault] | None = None
+    seconds: float = SAFETY_S
+    tamper: Callable[[Life], None] | None = None
+
+
+def run(plan: Plan) -> Outcome:
+    """Simulate one world."""
+    load()
+    loop = SimLoop(plan.seed)
+    collecting = gc.isenabled()
+    gc.disable()  # when garbage is found must not decide anything
+    world = World(plan, loop)
+    try:
+        with no_real_world(), TraceHandler(world.trace):
+            asyncio.set_event_loop(loop)
+            try:
+                loop.run_until_complete(world.pass_by())
+            except SimulationStuckError as error:
+                world.invariants.violate("LIVENESS", str(error))
+            outcome = world.outcome()
+        with no_real_world():
+            loop.bury()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+        if collecting:
+            gc.enable()
+    return outcome
+
+
+class World:
+    """See the module's text."""
+
+    def __init__(self, plan: Plan, loop: SimLoop) -> None:
+        self._plan = plan
+        self._loop = loop
+        seed = plan.seed
+        chance = self._chance("world")
+        self.life: Life | None = None
+        self._lives = 0
+        self._skew_ns = 0
+        self._free_mb = 10_000.0
+        self._died = asyncio.Event()
+        self.trace = Trace(loop.time, self._where)
+        self.config = _config(chance)
+        listings = LISTINGS[: chance.choice((1, 1, 2))]
+        markets = {
+            listing.symbol: market(listing, seed * 7 + number) for number, listing in enumerate(listings)
+        }
+        venue = WatchedVenue(seed=seed, start_ns=START_NS, listings=listings, markets=markets)
+        venue.open_account(KEY, {"USD": CASH, **{one.base.name: Decimal(0) for one in listings}}, tier="pro")
+        self._venue = venue
+        self.faults = WireFaults({}, seed)
+        self.exchange = WatchedExchange(
+            venue, now=self.now_ns, faults=self.faults, tokens=Tokens(self._chance("tokens").randbytes)
+        )
+        keyring = Keyring([ApiKey(KEY, SECRET, account=KEY)])
+        self.network = Network(loop, self.exchange, keyring, chance=self._chance("network"), trace=self.trace)
+        self.store = Store(loop, chance=self._chance("store"), trace=self.trace)
+        self.invariants = Invariants(
+            self.exchange, self.store, self.config, now_ns=self.now_ns, trace=self.trace
+        )
+        venue.accepted = self.invariants.accepted
+        self.exchange.advanced = self.invariants.advanced
+        self.network.sent = self.invariants.sent
+        loop.after_step = self._after_step
+        self.schedule = tuple(plan.faults if plan.faults is not None else schedule(chance, plan.seconds))
+        self._setting = Setting(
+            loop=loop, network=self.network, store=self.store, listings=listings, config=self.config,
+            horizon_bars=chance.choice((2, 2, 3)), seed=seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
+            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self._free_mb,
+            switch=SwitchRule() if chance.random() < 0.3 else None,
+        )  # fmt: skip
+
+    # Time
+
+    def now_ns(self) -> int:
+        """The true time."""
+        return START_NS + int(self._loop.time() * SECOND_NS)
+
+    def _steady_ns(self) -> int:
+        return self.now_ns()
+
+    def _wall_ns(self) -> int:
+        return self.now_ns() + self._skew_ns
+
+    # The course of things
+
+    async def pass_by(self) -> None:
+        """Safety, then liveness."""
+        loop = self._loop
+        self.exchange.advance()
+        background = [loop.create_task(self._move_market()), loop.create_task(self._keep_alive())]
+        try:
+            for fault in self.schedule:
+                await asyncio.sleep(max(fault.at_s - loop.time(), 0.0))
+                self._strike(fault)
+            await asyncio.sleep(max(self._plan.seconds - loop.time(), 0.0))
+            self._calm()
+            await self._converge()
+        finally:
+            for task in background:
+                task.cancel()
+
+    def outcome(self) -> Outcome:
+        steps = self._loop.steps
+        for problem in self._loop.problems:
+            self.invariants.violate("ERROR", problem)
+        return Outcome(
+            seed=self._plan.seed, violations=tuple(self.invariants.violations), seconds=self._loop.time(),
+            steps=sum(count for life, count in steps.items() if life != WORLD), lives=self._lives,
+            orders=self.invariants.accepted_orders, fills=len(self.invariants.fills()), digest=self.trace.digest,
+            faults=self.schedule, trace=tuple(self.trace.lines),
+        )  # fmt: skip
+
+    async def _move_market(self) -> None:
+        while True:
+            self.exchange.advance()
+            await asyncio.sleep(TICK_S)
+
+    async def _keep_alive(self) -> None:
+        """Start an engine, and another one whenever it is gone."""
+        while True:
+            self._lives += 1
+            self._died = asyncio.Event()
+            life = self.life = Life(self._setting, self._lives)
+            context = contextvars.copy_context()
+            context.run(LIFE.set, life.number)
+            self.trace("world", f"engine {life.number} begins")
+            task = self._loop.create_task(life.run(self._wired), context=context)
+            died = asyncio.ensure_future(self._died.wait())
+            await asyncio.wait([task, died], return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                self._note_end(task)
+            self._clear_away(life)
+            died.cancel()
+            await asyncio.sleep(RESTART_S)
+
+    def _note_end(self, task: "asyncio.Task[str]") -> None:
+        error = task.exception()
+        if error is not None:
+            self.invariants.violate("ERROR", f"the engine ended by {type(error).__name__}: {error}")
+        else:
+            self.trace("engine", task.result())
+
+    def _clear_away(self, life: Life) -> None:
+        """What a process leaves behind when it is gone."""
+        self._loop.end(life.number)
+        self.invariants.gone()
+        self.network.hang_up(life.number)
+        self.life = None
+
+    def _wired(self, life: Life) -> None:
+        assert life.engine is not None
+        if self._plan.tamper is not None:
+            self._plan.tamper(life)
+        self.invariants.watch(life.engine)
+
+    def _after_step(self, life: int) -> None:
+        self.invariants.after_step()
+        if life == 1 and self._loop.steps[1] == self._plan.crash_at:
+            self.crash()
+
+    def crash(self) -> None:
+        """`kill -9`."""
+        if self.life is not None:
+            self.trace("world", f"engine {self.life.number} is killed")
+            self._loop.end(self.life.number)
+            self._died.set()
+
+    async def _converge(self) -> None:
+        """Nothing goes wrong any more. An operator lets a halted engine go on."""
+        until = self._loop.time() + WITHIN_S
+        problems = ["nothing was looked at"]
+        while self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
+            life = self.life
+            engine = life.engine if life is not None else None
+            up = life is not None and life.up
+            problems = unwell(engine, up, self.exchange, self.invariants)
+            if not problems:
+                self.trace("world", "all is well")
+                return
+            if up and engine is not None and engine.halt.halted and int(self._loop.time()) % 5 == 0:
+                self._operate("resume")
+        self.invariants.violate("LIVENESS", f"after {WITHIN_S:g} s without a fault: {'; '.join(problems)}")
+
+    # What goes wrong
+
+    def _strike(self, fault: Fault) -> None:
+        self.trace("fault", str(fault))
+        getattr(self, f"_fault_{fault.kind}")(fault)
+
+    def _later(self, seconds: float, undo: Callable[[], object]) -> None:
+        self._loop.call_later(seconds, undo)
+
+    def _fault_wire(self, fault: Fault) -> None:
+        self.faults.set(fault.what, fault.strength)
+        self._later(fault.lasts_s, lambda: self.faults.set(fault.what, 0.0))
+
+    def _fault_rest(self, fault: Fault) -> None:
+        rest = self.network.weather.rest
+        rest[fault.what] = fault.strength
+        self._later(fault.lasts_s, lambda: rest.pop(fault.what, None))
+
+    def _fault_cut(self, fault: Fault) -> None:
+        self.network.cut(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
+
+    def _fault_silence(self, fault: Fault) -> None:
+        self.network.silence(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
+
+    def _fault_down(self, fault: Fault) -> None:
+        """Nobody can be reached, and who was connected is not any more."""
+        kinds = {"public", "private", "rest"} if fault.what == "all" else {fault.what}
+        down = self.network.weather.down
+        down |= kinds
+        for kind in sorted(kinds - {"rest"}):
+            self.network.cut(kind)  # type: ignore[arg-type]
+        self._later(fault.lasts_s, lambda: down.difference_update(kinds))
+
+    def _fault_mangled(self, fault: Fault) -> None:
+        weather = self.network.weather
+        weather.mangled = fault.strength
+        self._later(fault.lasts_s, lambda: setattr(weather, "mangled", 0.0))
+
+    def _fault_latency(self, fault: Fault) -> None:
+        weather = self.network.weather
+        weather.latency_s, weather.spread_s = fault.strength * 0.5, fault.strength * 0.8
+        self._later(fault.lasts_s, self._usual_latency)
+
+    def _usual_latency(self) -> None:
+        weather = self.network.weather
+        weather.latency_s, weather.spread_s = CALM_AFTER.latency_s, CALM_AFTER.spread_s
+
+    def _fault_store(self, fault: Fault) -> None:
+        if fault.what == "ambiguous":
+            self.store.ambiguous = fault.strength
+            self._later(fault.lasts_s, lambda: setattr(self.store, "ambiguous", 0.0))
+        else:
+            self.store.be(fault.what)  # type: ignore[arg-type]
+            self._later(fault.lasts_s, lambda: self.store.be("well"))
+
+    def _fault_clock(self, fault: Fault) -> None:
+        self._skew_ns += int(fault.what) * SECOND_NS
+
+    def _fault_crash(self, _: Fault) -> None:
+        self.crash()
+
+    def _fault_restart(self, _: Fault) -> None:
+        if self.life is not None:
+            self.life.stopping.set()
+
+    def _fault_operator(self, fault: Fault) -> None:
+        self._operate(fault.what)
+
+    def _fault_status(self, fault: Fault) -> None:
+        self._venue.set_status(fault.what, self.now_ns())  # type: ignore[arg-type]
+        self._later(fault.lasts_s, lambda: self._venue.set_status("online", self.now_ns()))
+
+    def _fault_sweep(self, _: Fault) -> None:
+        """Somebody cancels every order of the account, stops too."""
+        self._venue.call(KEY, CancelAll(), self.now_ns())
+
+    def _fault_disk(self, fault: Fault) -> None:
+        self._free_mb = 500.0 * fault.strength
+        self._later(fault.lasts_s, lambda: setattr(self, "_free_mb", 10_000.0))
+
+    def _calm(self) -> None:
+        """Nothing is wrong any more, except with clocks."""
+        self.trace("world", "no more faults")
+        for kind in self.faults.counts:
+            self.faults.set(kind, 0.0)
+        weather = self.network.weather
+        weather.down.clear()
+        weather.rest.clear()
+        weather.mangled = 0.0
+        self._usual_latency()
+        self.store.ambiguous = 0.0
+        self.store.be("well")
+        self._free_mb = 10_000.0
+        self._skew_ns = 0
+        self._venue.set_status("online", self.now_ns())
+
+    # People
+
+    def _operate(self, what: str) -> None:
+        life = self.life
+        if life is None or not life.up or life.engine is None or life.context is None:
+            return
+        monitoring = life.engine.monitoring
+
+        async def act() -> None:
+            if what == "resume":
+                found = await monitoring.trigger_resume("looked at it", "ada")
+                problems = "; ".join(f"{one.name} {one.problem}" for one in found.problems)
+                self.trace("operator", f"resume: {found.refusal or 'done'} {problems}".rstrip())
+            else:
+                action = "LIQUIDATE_POSITIONS" if what == "liquidate" else "CANCEL_ENTRIES"
+                await monitoring.trigger_halt("MANUAL", action, who="ada")  # type: ignore[arg-type]
+
+        self.trace("operator", what)
+        self._loop.create_task(act(), context=life.context.copy())
+
+    # How
+
+    def _chance(self, what: str) -> random.Random:
+        return random.Random(f"{what} {self._plan.seed}")  # noqa: S311 - a world is drawn from its seed
+
+    def _where(self) -> str:
+        life = self.life.number if self.life is not None else 0
+        return f"{life}:{self._loop.steps[life]}" if life else "-"
+
+
+def _config(chance: random.Random) -> Config:
+    return Config.model_validate(
+        {
+            "market": {"pairs": ["BTC/USD"], "max_silence_s": 4.0, "max_book_age_s": 5.0},
+            "exchange": {"tier": "pro", "order_deadline_s": chance.choice((2.0, 5.0)), "rest_timeout_s": 4.0},
+            "risk": {
+                "risk_per_trade": "0.005", "max_daily_drawdown": "1", "max_weekly_drawdown": "1",
+                "max_total_drawdown": "1", "max_slippage": 0.03, "max_spread": 0.03, "max_depth_share": 1,
+            },
+            "monitoring": {"every_s": 1.0, "recover_after_s": 2.0},
+            "reconciliation": {"every_minutes": 1, "pause_s": 0.5, "retry_s": 5.0},
+        }
+    )  # fmt: skip
