@@ -210,6 +210,14 @@ class Exchange(Protocol):
         """Connect; returns once orders can be sent. Raises ExchangeError where the venue or the keys refuse."""
         ...
 
+    async def finished(self) -> None:
+        """Return once nothing can end the reports by itself any more; after `start`.
+
+        Raises what ended them for good: an ExchangeError whose code says why (EXCHANGE_REFUSED_KEY,
+        EXCHANGE_LOCKED_OUT), or what the handler of a report raised.
+        """
+        ...
+
     async def stop(self) -> None:
         """Disconnect. Orders stay where they are; a dead man's switch is turned off."""
         ...

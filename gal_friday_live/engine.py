@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import GalFridayError
+from gal_friday_core.errors import ExchangeError, GalFridayError
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
 from gal_friday_live.account_line import AccountLine
@@ -87,6 +87,7 @@ class Engine:
         await self.protection.start()
         self.exchange.on_line(self.account_line.on_line)
         await self.exchange.start()
+        self.tasks.background(self._hear_out(), "account line")
         self.strategy.take_up(await self.under_way())
         await self.strategy.start()
         await self.prediction.start()
@@ -129,6 +130,13 @@ class Engine:
 
     async def _cancel_entries(self) -> None:
         self.execution.cancel_entries()
+
+    async def _hear_out(self) -> None:
+        """Until the exchange will tell us nothing more: that must not pass in silence."""
+        try:
+            await self.exchange.finished()
+        except ExchangeError as error:
+            await self.monitoring.on_exchange_ended(error)
 
     async def _tend(self) -> None:
         """Look at every position's protection, whether or not somebody told of a change."""

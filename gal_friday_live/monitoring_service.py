@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED
 from gal_friday_core import payloads
+from gal_friday_core.errors import ExchangeError
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
 from gal_friday_core.ports import Clock
@@ -138,6 +139,16 @@ class MonitoringService:
             self._gate.clear("EXCHANGE_DISCONNECTED")
         else:
             self._gate.block("EXCHANGE_DISCONNECTED", reason)
+
+    async def on_exchange_ended(self, error: ExchangeError) -> None:
+        """No line to our account will come any more: the key or the account is refused. Only a new start heals it.
+
+        Waiting entries are cancelled where the exchange still lets us; protection stays where it is.
+        """
+        self.on_line(False, str(error))
+        code = error.code or "EXCHANGE_ENDED"
+        log.error("%s: trading halts: %s", code, error)
+        await self.trigger_halt(f"{code}: {error}; put it right, then stop the engine and start it anew")
 
     def on_lease(self, what: str) -> None:
         """What `AccountLease` tells: lost for this reason, had again, or taken by another engine in between.

@@ -42,6 +42,9 @@ class PaperExchange:
     async def start(self) -> None:
         """Always there."""
 
+    async def finished(self) -> None:
+        """Nothing but the engine's own end ends it."""
+
     async def stop(self) -> None:
         """Keeps what it has."""
 

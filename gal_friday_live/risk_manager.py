@@ -83,7 +83,7 @@ class RiskManager:
         self._trading_state = trading_state
         self._notes = notes
         self._take_limits(config.config)
-        self._bar_ns = interval_ns(config.config.market.interval)
+        self._bars_a_day = DAY_NS / interval_ns(config.config.market.interval)
         self._correlations = Correlations(self._instruments, self._limits.correlation_half_life_bars)
         self._seen: dict[str, tuple[Decimal, Decimal]] = {}
         self._subscriptions: list[str] = []
@@ -178,7 +178,7 @@ class RiskManager:
             conduct=self.conduct,
             correlations=self._correlations,
             volatility=volatility_of(cause.associated_features if cause is not None else None),
-            bars_a_day=DAY_NS / self._bar_ns,
+            bars_a_day=self._bars_a_day,
         )
         return check(signal, desk)
 

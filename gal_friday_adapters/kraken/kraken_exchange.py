@@ -150,7 +150,7 @@ class KrakenExchange:
                 await self._release()
 
     async def finished(self) -> None:
-        """Wait while everything runs. Raises what ended it, if anything did: then no report comes any more."""
+        """Wait while everything runs, or until `stop`. Raises what ended it by itself: no report comes any more."""
         if self._tasks:
             done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -306,8 +306,10 @@ class KrakenExchange:
     # Asking
 
     async def balances(self) -> Mapping[str, Decimal]:
-        """As the line tells them while it is up, without asking REST."""
-        return dict(self.stream.balances) if self.is_up else await self.rest.balances()
+        """As the line tells them while it is up; where it owes those after a fill they may be lost, and REST is asked."""
+        if self.is_up and not self.stream.balances_due:
+            return dict(self.stream.balances)
+        return await self.rest.balances()
 
     async def find(self, client_order_id: str) -> OrderFacts | None:
         name = self._ledger.name(client_order_id)

@@ -26,8 +26,8 @@ class OrderEntry:
 
     def ask(self, line: PrivateLine, what: object, build: Callable[[str, int], bytes]) -> Answer:
         """Send one request. Raises ExchangeError where it cannot be put in words; nothing was sent then."""
-        answer: Answer = asyncio.get_running_loop().create_future()
         number = line.ask(build)
+        answer: Answer = asyncio.get_running_loop().create_future()
         self._waiting[number] = (what, answer)
         answer.add_done_callback(lambda _: self._waiting.pop(number, None))
         return answer

@@ -2,20 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from gal_friday_adapters.kraken.client import TICKS
 from gal_friday_adapters.kraken.patience import Patience, Retries
 from gal_friday_adapters.kraken.private_line import PrivateLine, PrivateSink
 from gal_friday_core.errors import ExchangeError
-from gal_friday_core.kraken.error_codes import MEANINGS
+from gal_friday_core.kraken.error_codes import MEANINGS, Kind
 from gal_friday_core.ports import Transport
 
 PRIVATE_URL = "wss://ws-auth.kraken.com/v2"
-FATAL = frozenset({"AUTH", "LOCKOUT"})
-"""Kinds of a refusal that no further attempt heals."""
-FATAL_CODES = frozenset(code for code, kind in MEANINGS.values() if kind in FATAL)
+FATAL: Mapping[Kind, str] = {"AUTH": "EXCHANGE_REFUSED_KEY", "LOCKOUT": "EXCHANGE_LOCKED_OUT"}
+"""Kinds of a refusal that no further attempt heals, and the code under which they end the line for good."""
+FATAL_CODES = {code: FATAL[kind] for code, kind in MEANINGS.values() if kind in FATAL}
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,9 @@ class PrivateKeeper:
         return self.line is not None and self.line.stands
 
     async def run(self) -> None:
-        """Until `close`. Raises ExchangeError where no line ever stood, or the exchange refuses the key."""
+        """Until `close`. Raises ExchangeError where no line ever stood, EXCHANGE_REFUSED_KEY or EXCHANGE_LOCKED_OUT
+        where the exchange wants to hear no more of us.
+        """
         while not self._closing:
             self._changed.clear()  # the end of the last line is no news any more: the pause must be one
             await self._rest(self._retries.pause_s())
@@ -93,7 +95,7 @@ class PrivateKeeper:
             )
             connection = await self._transport.connect(self.url, line)
         except ExchangeError as error:
-            self._failed(str(error), fatal=error.code in FATAL_CODES)
+            self._failed(str(error), FATAL_CODES.get(error.code, ""))
             return
         self.connections += 1
         self.line = line
@@ -105,7 +107,7 @@ class PrivateKeeper:
             self.line = None
             self._events.lost(line.closed or "")
         if line.refused is not None:
-            self._failed(str(line.refused), fatal=line.refused.kind in FATAL)
+            self._failed(str(line.refused), FATAL.get(line.refused.kind, ""))
 
     async def _watch(self, line: PrivateLine) -> None:
         stood = False
@@ -121,15 +123,16 @@ class PrivateKeeper:
             if line.closed is None:
                 await self._rest(self._patience.silence_s / TICKS)
         if not stood and line.refused is None and not self._closing:
-            self._failed(line.closed or "", fatal=False)
+            self._failed(line.closed or "")
 
-    def _failed(self, reason: str, *, fatal: bool) -> None:
+    def _failed(self, reason: str, fatal: str = "") -> None:
         """A line that once stood comes back; one that never stood is a wrong address, a wrong key or no network."""
         self._failures += 1
         hopeless = not self._stood and self._failures >= self._patience.first_attempts
         if fatal or hopeless:
             raise ExchangeError(
-                f"no private line to Kraken at {self.url} after {self._failures} attempts: {reason}"
+                f"no private line to Kraken at {self.url} after {self._failures} attempts: {reason}",
+                fatal,
             )
         log.warning("no private line, attempt %s: %s", self._failures, reason)
 

@@ -227,4 +227,5 @@ class PrivateLine:
         if self._nonsense >= HOPELESS:
             self.give_up(f"{HOPELESS} messages in a row that are not Kraken's")
             return
-        self._renew("executions", str(error))
+        for name in CHANNELS:
+            self._renew(name, str(error))

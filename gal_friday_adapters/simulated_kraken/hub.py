@@ -51,6 +51,11 @@ class Hub:
             self.unsubscribe(session, subscription.topic)
         self._sessions.pop(session.number, None)
 
+    def hang_up(self) -> None:
+        """Lose every connection."""
+        for session in list(self._sessions.values()):
+            session.lose()
+
     def subscribe(self, session: Session, subscription: Subscription) -> None:
         session.subscriptions[subscription.topic] = subscription
         self._listeners[subscription.topic][session.number] = (session, subscription)

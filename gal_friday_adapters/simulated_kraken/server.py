@@ -41,6 +41,7 @@ class SimulatedKraken:
     ) -> None:
         """`about` is what `/simulation` says: Kraken has no such address, so nobody takes this for it."""
         self.exchange = exchange
+        self.keyring = keyring
         self._about = dict(about or {})
         self._port = port
         self._sleep = sleep
@@ -89,6 +90,10 @@ class SimulatedKraken:
         self._port = self._runner.addresses[0][1]
         self.exchange.advance()
         self._market = asyncio.create_task(self._run_market())
+
+    def hang_up(self) -> None:
+        """Cut every websocket connection, as a lost network does."""
+        self.exchange.hub.hang_up()
 
     async def stop(self) -> None:
         """Close every connection and the port."""

@@ -39,6 +39,14 @@ class Keyring:
     def __init__(self, keys: list[ApiKey]) -> None:
         self._keys = {key.key: key for key in keys}
 
+    def revoke(self, name: str) -> None:
+        """A key that its owner deleted is nobody's from now on."""
+        self._keys.pop(name, None)
+
+    def lock(self, name: str, until_ns: int) -> None:
+        """Refuse a key for a while, as after too many failures."""
+        self._keys[name].locked_until_ns = until_ns
+
     def check(
         self, path: str, nonce: str, body: bytes, headers: tuple[str, str], now_ns: int
     ) -> tuple[str, str]:

@@ -8,11 +8,12 @@ sense together. The cheap questions come first.
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from operator import attrgetter
 
 import msgspec
 
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.money import CENT, ZERO, fee_of, is_multiple, value_of
+from gal_friday_core.money import CENT, ZERO, fee_of, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import OrderType
 from gal_friday_core.risk.codes import Rejected, refuse
@@ -39,6 +40,7 @@ _PRICES = (
     "trailing_offset",
     "limit_offset",
 )
+_prices_of = attrgetter(*_PRICES)
 _PROTECTS = frozenset({"STOP", "TARGET", "LIQUIDATION"})
 _RESTS = frozenset({"LIMIT", "ICEBERG"})
 
@@ -125,12 +127,11 @@ def _form(order: Order, instrument: Instrument) -> Rejected | None:
             return Rejected("MISSING_PRICE", {"limit": name, "value": order.order_type})
     if not instrument.fits_quantity(order.quantity):
         return Rejected("QUANTITY_PRECISION", {"limit": str(instrument.lot), "value": str(order.quantity)})
-    for name in _PRICES:
-        price = getattr(order, name)
-        if price is not None and not (price > 0 and is_multiple(price, instrument.price_tick)):
+    for place, price in enumerate(_prices_of(order)):
+        if price is not None and not instrument.fits_price(price):
             return Rejected(
                 "PRICE_PRECISION",
-                {"limit": str(instrument.price_tick), "value": str(price), "price": name},
+                {"limit": str(instrument.price_tick), "value": str(price), "price": _PRICES[place]},
             )
     if order.quantity < instrument.min_quantity:
         return refuse("BELOW_MINIMUM", instrument.min_quantity, order.quantity)

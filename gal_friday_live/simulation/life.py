@@ -107,8 +107,9 @@ class SimSurroundings(Surroundings):
 class Life:
     """One process. `run` is all of it; `engine` is there once it is wired."""
 
-    def __init__(self, setting: Setting, number: int) -> None:
+    def __init__(self, setting: Setting, number: int, *, skewed: bool = False) -> None:
         self.number = number
+        self.skewed = skewed
         self.engine: Engine | None = None
         self.exchange: KrakenExchange | None = None
         self.up = False

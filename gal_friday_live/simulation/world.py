@@ -195,7 +195,7 @@ class World:
         while True:
             self._lives += 1
             self._died = asyncio.Event()
-            life = self.life = Life(self._setting, self._lives)
+            life = self.life = Life(self._setting, self._lives, skewed=self._skew_ns != 0)
             context = contextvars.copy_context()
             context.run(LIFE.set, life.number)
             self.trace("world", f"engine {life.number} begins")
@@ -338,7 +338,7 @@ class World:
         self._later(fault.lasts_s, lambda: setattr(self, "_free_mb", 10_000.0))
 
     def _calm(self) -> None:
-        """Nothing is wrong any more, except with clocks."""
+        """Nothing is wrong any more."""
         self.trace("world", "no more faults")
         for kind in self.faults.counts:
             self.faults.set(kind, 0.0)
@@ -350,10 +350,17 @@ class World:
         self.store.ambiguous = 0.0
         self.store.be("well")
         self._free_mb = 10_000.0
-        self._skew_ns = 0
+        self._set_clock()
         self._venue.set_status("online", self.now_ns())
 
     # People
+
+    def _set_clock(self) -> None:
+        """Set the clock right, and start an engine anew that had begun with a wrong one."""
+        self._skew_ns = 0
+        if self.life is not None and self.life.skewed:
+            self.trace("operator", "restarts an engine that began with a wrong clock")
+            self.life.stopping.set()
 
     def _operate(self, what: str) -> None:
         life = self.life

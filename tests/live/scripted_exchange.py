@@ -246,6 +246,8 @@ class ScriptedExchange:
                     self.inbox.append(report(resting, fill))
             self.inbox.append(report(resting))
 
+    async def finished(self): ...
+
     async def stop(self):
         self.venue.clients = []
 

@@ -1,7 +1,6 @@
 """`live` from end to end in this process: an embedded exchange over real sockets, PostgreSQL, the operator's door."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -19,16 +18,12 @@ from gal_friday_core.errors import (
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.control_socket import ask, control_path
 from gal_friday_live.explanation import explain
 from gal_friday_live.live_engine import run_live
 from gal_friday_live.live_request import LiveRequest
-from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
 from tests.adapters.sessions.captures import book_session, save
+from tests.live.running import SPEED, Running, running, serving
 from tests.live.seeded import candle_file, seed_model
-
-SPEED = 60
-PATIENCE_S = 90
 
 
 @pytest.fixture
@@ -36,62 +31,6 @@ def manager(tmp_path):
     return ConfigurationManager.from_config(
         Config.model_validate({"storage": {"data_dir": tmp_path / "data"}})
     )
-
-
-class Running:
-    """An engine that runs beside the test."""
-
-    def __init__(self, manager, request, database_url):
-        self.path = control_path(manager.config.storage.data_dir)
-        self.stop, self.ready, self.told = asyncio.Event(), asyncio.Event(), {}
-        self.task = asyncio.create_task(
-            run_live(manager, request, database_url=database_url, stop=self.stop, announce=self._hear)
-        )
-
-    def _hear(self, told):
-        self.told = told
-        self.ready.set()
-
-    async def up(self):
-        waiting = asyncio.create_task(self.ready.wait())
-        await asyncio.wait({waiting, self.task}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if self.task.done():
-            self.task.result()
-        assert self.ready.is_set()
-
-    async def ask(self, command, **details):
-        return await ask(self.path, command, **details)
-
-    async def until(self, holds):
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds(status := await self.ask("status")):  # noqa: ASYNC110 - asked through the door
-                await asyncio.sleep(0.05)
-        return status
-
-    async def end(self):
-        self.stop.set()
-        return await self.task
-
-
-@asynccontextmanager
-async def running(manager, request, database_url):
-    engine = Running(manager, request, database_url)
-    try:
-        await engine.up()
-        yield engine
-    finally:
-        if not engine.task.done():
-            engine.stop.set()
-            await asyncio.wait({engine.task}, timeout=PATIENCE_S)
-
-
-@asynccontextmanager
-async def serving(tmp_path):
-    """A simulated exchange at a port, which outlives engines."""
-    simulation = Simulation(candles=candle_file(tmp_path), speed=SPEED, funds=CASH)
-    async with simulated_server(simulation).server as server:
-        yield server
 
 
 async def test_an_engine_trades_answers_halts_and_starts_halted_again(manager, database_url, tmp_path):

@@ -1,6 +1,7 @@
 """KrakenExchange while the exchange or the line to it fails: exactly one order, and each fill once."""
 
 import asyncio
+import time
 from decimal import Decimal
 
 import pytest
@@ -197,3 +198,30 @@ def settled(kraken, exchange, told):
     """Whether every order that the exchange took has been told to its end."""
     ended = {report.client_order_id for report in told.reports if is_terminal(report.order_status)}
     return exchange.is_up and {found.asked.cl_ord_id for found in kraken.exchange.orders(KEY)} <= ended
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "words"),
+    [
+        (lambda ring: ring.revoke(KEY), "EXCHANGE_REFUSED_KEY", "Invalid key"),
+        (lambda ring: ring.lock(KEY, time.time_ns() + 10**12), "EXCHANGE_LOCKED_OUT", "Temporary lockout"),
+    ],
+    ids=["revoked", "locked"],
+)
+async def test_a_key_that_is_refused_while_running_ends_the_line_for_good(wrong, code, words):
+    async with trading() as (kraken, exchange, told):
+        waiting = asyncio.create_task(exchange.finished())
+        wrong(kraken.keyring)
+        kraken.hang_up()
+        with pytest.raises(ExchangeError, match=words) as ended:
+            await waiting
+        assert ended.value.code == code
+        assert not exchange.is_up
+        assert told.lines[-1][0] is False
+
+
+async def test_waiting_for_the_end_of_a_line_is_over_when_it_is_stopped():
+    async with trading() as (_, exchange, _told):
+        waiting = asyncio.create_task(exchange.finished())
+        await exchange.stop()
+        assert await waiting is None
