@@ -230,6 +230,8 @@ class Desk:
         await self.engine.start()
         self.running = asyncio.ensure_future(self.engine.run())
         await self.feed.standing()
+        gc.collect()
+        gc.freeze()  # as the live engine does once it is ready
 
     async def beat(self):
         """Kraken says something every second."""
@@ -250,6 +252,7 @@ class Desk:
         await self.engine.stop()
         await self.running
         self.beating.cancel()
+        gc.unfreeze()
 
 
 async def soon(_seconds):
