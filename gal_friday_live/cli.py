@@ -19,6 +19,7 @@ from gal_friday_live.commands import (
     ingest,
     live,
     models,
+    simulate,
     up,
 )
 
@@ -51,6 +52,7 @@ app.command("halt")(control.halt)
 app.command("resume")(control.resume)
 app.command("stop")(control.stop)
 app.command("explain")(control.explain)
+app.command("simulate")(simulate.simulate)
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 feed.app.command("record")(feed_record.record)

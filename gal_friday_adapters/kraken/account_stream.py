@@ -47,7 +47,6 @@ class AccountStream:
         self.entry = OrderEntry()
         self.ledger = ledger
         self.balances: dict[str, Decimal] = {}
-        self.balances_due = False  # whether a fill was told, and not yet what it left
         self.system = "unknown"
         self.is_up = False
         self.first_up = asyncio.Event()
@@ -80,8 +79,6 @@ class AccountStream:
         if message.type == "snapshot":
             self._snapshot = self._seen(message)
         for event in message.data:
-            if event.exec_type == "trade" and message.type == "update":
-                self.balances_due = True
             try:
                 self.deliver(self.ledger.hear(event))
             except ContractError as error:
@@ -90,7 +87,6 @@ class AccountStream:
                 self._counters.heard(pair, event.ratecount, int(self._timer() * SECOND_NS))
 
     def on_balances(self, message: BalancesMessage) -> None:
-        self.balances_due = False
         if message.type == "snapshot":
             self.balances = {entry.asset: _spot(entry) for entry in message.data}
         else:

@@ -306,9 +306,7 @@ class KrakenExchange:
     # Asking
 
     async def balances(self) -> Mapping[str, Decimal]:
-        """As the line tells them while it is up; where it owes those after a fill they may be lost, and REST is asked."""
-        if self.is_up and not self.stream.balances_due:
-            return dict(self.stream.balances)
+        """Asked of REST: the line's last word on them may have been lost, and nothing would tell."""
         return await self.rest.balances()
 
     async def find(self, client_order_id: str) -> OrderFacts | None:

@@ -10,7 +10,7 @@ import contextvars
 import gc
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from gal_friday_adapters.kraken.books import load
@@ -61,6 +61,10 @@ class Outcome:
     def ok(self) -> bool:
         return not self.violations
 
+    def brief(self) -> "Outcome":
+        """The same without its trace."""
+        return replace(self, trace=())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -90,7 +94,6 @@ def run(plan: Plan) -> Outcome:
             except SimulationStuckError as error:
                 world.invariants.violate("LIVENESS", str(error))
             outcome = world.outcome()
-        with no_real_world():
             loop.bury()
     finally:
         asyncio.set_event_loop(None)
