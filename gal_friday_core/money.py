@@ -124,4 +124,3 @@ def is_multiple(amount: Decimal, step: Decimal) -> bool:
     (True, False)
     """
     return EXACT.remainder(amount, step) == 0
-
