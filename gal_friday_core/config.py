@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from gal_friday_core.risk.settings import RiskConfig
-from gal_friday_core.section import LOOSER_UP, Fraction, PositiveMoney, Section
+from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 
 __all__ = ["CostAndVolatilityConfig", "Fraction", "PositiveMoney", "RiskConfig", "Section", "StrategyConfig"]
@@ -210,26 +210,53 @@ class MonitoringConfig(Section):
 
     every_s: float = Field(1.0, gt=0, le=60, description="Seconds between two looks at everything below")
     recover_after_s: float = Field(
-        5.0, ge=0, description="What kept entries back must be well for so long before they pass again"
+        5.0,
+        ge=0,
+        json_schema_extra=LOOSER_DOWN,
+        description="What kept entries back must be well for so long before they pass again",
     )
-    loop_lag_s: float = Field(0.25, gt=0, description="No entries while the engine answers later than this")
+    loop_lag_s: float = Field(
+        0.25,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="No entries while the engine answers later than this",
+    )
     clock_offset_s: float = Field(
-        1.0, gt=0, description="No entries while this machine's clock and the exchange's differ by more"
+        1.0,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="No entries while this machine's clock and the exchange's differ by more",
     )
-    halt_clock_offset_s: float = Field(10.0, gt=0, description="Halt beyond this difference of the clocks")
+    halt_clock_offset_s: float = Field(
+        10.0, gt=0, json_schema_extra=LOOSER_UP, description="Halt beyond this difference of the clocks"
+    )
     database_silence_s: float = Field(
-        2.0, gt=0, description="No entries while the database is silent for longer"
+        2.0,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="No entries while the database is silent for longer",
     )
     halt_database_silence_s: float = Field(
-        15.0, gt=0, description="Halt when the database is silent for longer"
+        15.0, gt=0, json_schema_extra=LOOSER_UP, description="Halt when the database is silent for longer"
     )
     line_down_s: float = Field(
-        300.0, gt=0, description="Halt when the market or the account was out of reach longer"
+        300.0,
+        gt=0,
+        json_schema_extra=LOOSER_UP,
+        description="Halt when the market or the account was out of reach longer",
     )
-    min_disk_mb: int = Field(512, ge=0, description="No entries with less free disk")
-    halt_disk_mb: int = Field(128, ge=0, description="Halt with less free disk")
-    max_memory_mb: int = Field(2_048, ge=64, description="No entries while the engine holds more memory")
-    halt_memory_mb: int = Field(4_096, ge=64, description="Halt when the engine holds more memory")
+    min_disk_mb: int = Field(
+        512, ge=0, json_schema_extra=LOOSER_DOWN, description="No entries with less free disk"
+    )
+    halt_disk_mb: int = Field(
+        128, ge=0, json_schema_extra=LOOSER_DOWN, description="Halt with less free disk"
+    )
+    max_memory_mb: int = Field(
+        2_048, ge=64, json_schema_extra=LOOSER_UP, description="No entries while the engine holds more memory"
+    )
+    halt_memory_mb: int = Field(
+        4_096, ge=64, json_schema_extra=LOOSER_UP, description="Halt when the engine holds more memory"
+    )
 
 
 class ReconciliationConfig(Section):
@@ -257,10 +284,14 @@ class ReconciliationConfig(Section):
     adjust_below: Decimal = Field(
         Decimal(1),
         ge=0,
+        json_schema_extra=LOOSER_UP,
         description="A balance that differs by less than this value is booked as an adjustment; above it trading halts",
     )
     adjust_daily: Decimal = Field(
-        Decimal(5), ge=0, description="Value of all adjustments of one UTC day, at most"
+        Decimal(5),
+        ge=0,
+        json_schema_extra=LOOSER_UP,
+        description="Value of all adjustments of one UTC day, at most",
     )
 
 

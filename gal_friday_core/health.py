@@ -72,11 +72,15 @@ class Health:
     """
 
     def __init__(self, limits: Iterable[Limit], *, recover_after_s: float) -> None:
-        self._limits = {limit.code: limit for limit in limits}
-        self._recover_after_s = recover_after_s
+        self.judge_by(limits, recover_after_s=recover_after_s)
         self._seen: dict[str, dict[Severity, tuple[Finding, float]]] = {}
         self._standing: dict[str, Finding] = {}
         self.readings: dict[str, float] = {}
+
+    def judge_by(self, limits: Iterable[Limit], *, recover_after_s: float) -> None:
+        """Other limits from the next look on; what stands, stands on."""
+        self._limits = {limit.code: limit for limit in limits}
+        self._recover_after_s = recover_after_s
 
     @property
     def findings(self) -> tuple[Finding, ...]:

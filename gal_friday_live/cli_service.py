@@ -19,6 +19,7 @@ ACCEPTED = {
     "explain": ("order",),
     "halt": ("reason", "who", "action"),
     "resume": ("reason", "who"),
+    "reload": ("who",),
     "stop": ("who",),
 }
 """Commands, and the details that each takes."""
@@ -44,6 +45,8 @@ class Controller(Protocol):
     def orders(self, *, ended: bool) -> list[dict[str, Any]]: ...
 
     async def explain(self, order: str) -> dict[str, Any]: ...
+
+    async def reload(self, who: str) -> dict[str, Any]: ...
 
     def request_stop(self, who: str) -> None: ...
 
@@ -76,6 +79,7 @@ class CLIService:
             "explain": self._explain,
             "halt": self._halt,
             "resume": self._resume,
+            "reload": self._reload,
             "stop": self._stop,
         }
 
@@ -137,6 +141,9 @@ class CLIService:
         if not outcome.resumed:
             raise ConfigError(_refused(outcome))
         return self._controller.status()
+
+    async def _reload(self, details: Mapping[str, Any]) -> Any:
+        return await self._controller.reload(_text(details, "who", "operator"))
 
     async def _stop(self, details: Mapping[str, Any]) -> Any:
         self._controller.request_stop(_text(details, "who", "operator"))

@@ -19,7 +19,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from gal_friday_core.config import Config, Section
 from gal_friday_core.errors import ConfigError
-from gal_friday_core.risk.loosening import Change, changed_limits, only_limits
+from gal_friday_core.risk.loosening import Change, changed_limits, only_limits, postponed
 from gal_friday_core.strategies.registry import factory
 from gal_friday_live.yaml_file import FileValues, read_yaml
 
@@ -72,12 +72,18 @@ class ConfigurationManager:
         self._environ: Mapping[str, str] = os.environ if environ is None else environ
         self._config: Config | None = None
         self._listeners: list[Callable[[Config], None]] = []
+        self._source: Callable[[], Config] = self._read
+        self.postponed: tuple[str, ...] = ()
 
     @classmethod
-    def from_config(cls, config: Config) -> Self:
-        """Wrap values that are already validated: tests, assets and backtests."""
+    def from_config(cls, config: Config, *, again: Callable[[], Config] | None = None) -> Self:
+        """Wrap values that are already validated: tests, assets, backtests, a market in fast time.
+
+        `again` makes them anew for a reload; without it they never change.
+        """
         manager = cls(None, environ={})
         manager._config = config
+        manager._source = again or (lambda: config)
         return manager
 
     @property
@@ -90,7 +96,11 @@ class ConfigurationManager:
 
     def load_config(self) -> None:
         """Read file and environment. Raises ConfigError naming the file and line, or the variable, and the key."""
-        self._config = self._read()
+        self._config = self.read()
+
+    def read(self) -> Config:
+        """What file and environment say now; nothing of it is taken over. Raises as `load_config` does."""
+        return self._source()
 
     def on_reload(self, listener: Callable[[Config], None]) -> None:
         """Who is told of limits that a reload tightened."""
@@ -99,10 +109,10 @@ class ConfigurationManager:
     def reload(self) -> list[Change]:
         """Read again and take over the limits that are tighter now; every other setting waits for the next start.
 
-        Raises ConfigError, and changes nothing, where anything is wrong, or where a limit would be loosened:
-        that needs a stop.
+        `postponed` names those. Raises ConfigError, and changes nothing, where anything is wrong, or where a limit
+        would be loosened: that needs a stop.
         """
-        before, after = self.config, self._read()
+        before, after = self.config, self.read()
         changes = changed_limits(before, after)
         loosened = [f"{each.key} ({each.before} to {each.after})" for each in changes if each.looser]
         if loosened:
@@ -110,6 +120,7 @@ class ConfigurationManager:
                 f"limits are not loosened while the engine runs: {', '.join(loosened)}; stop it, then start it anew"
             )
         self._config = only_limits(before, after)
+        self.postponed = tuple(postponed(before, after))
         for listener in self._listeners:
             listener(self._config)
         return changes

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
 from gal_friday_core.kraken.wire import BookMessage, decode
 from gal_friday_core.payloads import MarketDataL2, MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.ports import Book, Exchange, Feed, MarketSink
@@ -51,7 +52,8 @@ class DataIngestor:
         settles: bool = True,
     ) -> None:
         self._settles = settles
-        self._max_age_ns = int(config.config.market.max_book_age_s * SECOND_NS)
+        self._take_limits(config.config)
+        config.on_reload(self._take_limits)
         self._venue = config.config.market.exchange
         self._bus = event_bus
         self._feed = feed
@@ -97,6 +99,9 @@ class DataIngestor:
             silent_s = (now_ns - self._heard_ns) / SECOND_NS
             return f"no verified book; the line was heard {silent_s:.1f} s ago"
         return ""
+
+    def _take_limits(self, config: Config) -> None:
+        self._max_age_ns = int(config.market.max_book_age_s * SECOND_NS)
 
     async def start(self) -> None:
         self._running = True

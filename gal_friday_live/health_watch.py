@@ -47,6 +47,7 @@ class HealthWatch:
         silence_s: float,
         probes: Sequence[Probe] = (),
     ) -> None:
+        self._silence_s = silence_s
         self._health = Health(limits(settings, silence_s), recover_after_s=settings.recover_after_s)
         self._clock = clock
         self._gate = gate
@@ -66,6 +67,10 @@ class HealthWatch:
     def readings(self) -> dict[str, float]:
         """The last reading of everything, by code."""
         return dict(self._health.readings)
+
+    def judge_by(self, settings: MonitoringConfig) -> None:
+        """Other limits from the next look on."""
+        self._health.judge_by(limits(settings, self._silence_s), recover_after_s=settings.recover_after_s)
 
     def add(self, *probes: Probe) -> None:
         """More to measure; before `start`."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,6 +14,7 @@ from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import AccountLease
+from gal_friday_core.errors import GalFridayError
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.cli_service import CLIService
@@ -22,7 +24,8 @@ from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.engine import Engine
 from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.explanation import explain
-from gal_friday_live.ids import derived
+from gal_friday_live.ids import derived, random_ids
+from gal_friday_live.limit_reload import LimitReload
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import opened
 from gal_friday_live.logger_service import LoggerService
@@ -35,6 +38,8 @@ from gal_friday_live.wiring import Ports, build
 MEASURE_EVERY_S = 10.0
 BEAT_S = 0.2
 """How often the engine looks whether it is to end, and tells the service manager that it lives."""
+
+log = logging.getLogger(__name__)
 
 Announce = Callable[[Mapping[str, Any]], object]
 
@@ -56,6 +61,7 @@ class LiveEngine:
     session: str
     run_id: str
     stopping: asyncio.Event
+    limits: LimitReload
 
     def status(self) -> dict[str, Any]:
         engine = self.engine
@@ -83,6 +89,9 @@ class LiveEngine:
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self.database, order)
 
+    async def reload(self, who: str) -> dict[str, Any]:
+        return await self.limits.reload(who)
+
     def request_stop(self, who: str) -> None:
         del who
         self.stopping.set()
@@ -94,11 +103,13 @@ async def run_live(
     *,
     database_url: str,
     stop: asyncio.Event,
+    reload: asyncio.Event | None = None,
     announce: Announce = lambda _: None,
 ) -> dict[str, Any]:
     """Trade until `stop`, the market's end or the time asked for; the run's summary.
 
-    `announce` is told once trading can begin. Raises GalFridayError for whatever stands against starting.
+    `announce` is told once trading can begin. Whoever sets `reload` has the configuration read again. Raises
+    GalFridayError for whatever stands against starting.
     """
     async with (
         Database(database_url) as database,
@@ -114,7 +125,7 @@ async def run_live(
                 gc.freeze()  # what stands now stays: looking through all of it again would stop trading for 0.2 s
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
-                await _until_over(live)
+                await _until_over(live, reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
@@ -129,7 +140,7 @@ def _service(live: LiveEngine) -> CLIService:
     return CLIService(live.stage.manager, live.engine.monitoring, live)
 
 
-async def _until_over(live: LiveEngine) -> None:
+async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
     """Beat while the engine lives. Raises what ended its feed."""
     loop = asyncio.get_running_loop()
     seconds = live.request.seconds
@@ -144,11 +155,22 @@ async def _until_over(live: LiveEngine) -> None:
             if loop.time() >= measured + MEASURE_EVERY_S:
                 measured = loop.time()
                 _measure(live)
+            if reload.is_set():
+                reload.clear()
+                await _reloaded(live)
             await asyncio.wait({running}, timeout=BEAT_S)
         await live.engine.ingestor.stop()
         await running
     finally:
         running.cancel()
+
+
+async def _reloaded(live: LiveEngine) -> None:
+    """By a signal nobody can be answered: what came of it stands in log and journal."""
+    try:
+        await live.reload("SIGHUP")
+    except GalFridayError as error:
+        log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it says all there is
 
 
 def _measure(live: LiveEngine) -> None:
@@ -208,7 +230,9 @@ async def _assembled(
         )  # fmt: skip
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            stopping=stop, logger=LoggerService(
+            stopping=stop, limits=LimitReload(
+                stage.manager, journal=journal, clock=stage.clock, ids=random_ids()
+            ), logger=LoggerService(
                 stage.manager, engine.bus, clock=stage.clock, run=run_id, database_url=database_url
             ),
         )  # fmt: skip

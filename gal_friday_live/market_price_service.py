@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from gal_friday_core.config import Config
 from gal_friday_core.payloads import MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.ports import Book, Clock
 from gal_friday_core.times import SECOND_NS, interval_ns
@@ -36,11 +37,15 @@ class MarketPriceService:
     """A `MarketSink` that remembers. A book counts while it is verified and its line was heard of late."""
 
     def __init__(self, config: ConfigurationManager, *, clock: Clock) -> None:
-        self._max_age_ns = int(config.config.market.max_book_age_s * SECOND_NS)
+        self._take_limits(config.config)
+        config.on_reload(self._take_limits)
         self._clock = clock
         self._books: dict[str, Book] = {}
         self._last: dict[str, MarketPrice] = {}
         self._heard_ns = 0
+
+    def _take_limits(self, config: Config) -> None:
+        self._max_age_ns = int(config.market.max_book_age_s * SECOND_NS)
 
     def get_latest_price(self, trading_pair: str) -> Decimal | None:
         """The newest price known of the pair; None before the first."""

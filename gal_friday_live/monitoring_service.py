@@ -57,6 +57,7 @@ class MonitoringService:
         probes: Sequence[Probe] = (),
     ) -> None:
         silence_ns = SILENT_INTERVALS * interval_ns(config.config.market.interval) + 60 * SECOND_NS
+        self._config = config
         self._bus = event_bus
         self._halt = halt
         self._journal = journal
@@ -81,6 +82,7 @@ class MonitoringService:
         return "REDUCING" if self._gate.why(ALL) else "ACTIVE"
 
     async def start(self) -> None:
+        self._config.on_reload(lambda config: self._watch.judge_by(config.monitoring))
         await self._halt.restore(self._journal)
         self._subscriptions = [
             self._bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gal_friday_core.config import Config
 from gal_friday_live.configuration import ConfigurationManager
 
 WIRE_WAITS = (
@@ -19,7 +20,12 @@ LATEST_DEADLINE_S = 50.0
 
 def paced(manager: ConfigurationManager, url: str, speed: float) -> ConfigurationManager:
     """The same settings at a simulated exchange's address, its ages in the seconds of a clock `speed` times as fast."""
-    config = manager.config
+    return ConfigurationManager.from_config(
+        _paced(manager.config, url, speed), again=lambda: _paced(manager.read(), url, speed)
+    )
+
+
+def _paced(config: Config, url: str, speed: float) -> Config:
     socket = f"{url.replace('http', 'ws', 1)}/v2"
     changes: dict[str, dict[str, Any]] = {
         "market": {"websocket_url": socket},
@@ -32,4 +38,4 @@ def paced(manager: ConfigurationManager, url: str, speed: float) -> Configuratio
             changes["exchange"]["order_deadline_s"], LATEST_DEADLINE_S
         )
     updated = {name: getattr(config, name).model_copy(update=values) for name, values in changes.items()}
-    return ConfigurationManager.from_config(config.model_copy(update=updated))
+    return config.model_copy(update=updated)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core import payloads
 from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
 from gal_friday_core.events import Event
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.payloads import FeaturesCalculated, ModelLifecycle, PredictionGenerated
@@ -67,7 +68,8 @@ class PredictionService:
         self._tasks = tasks
         self._override = override
         self._computed = {schema.hash for schema in computed}
-        self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
+        self._take_limits(settings)
+        config.on_reload(self._take_limits)
         self._inference = inference or Inference(tasks, InferencePool(process_pool_executor))
         self._roster = ModelRoster(models, series, computed, self._inference)
         self._trading: dict[str, ActiveModel] = {}
@@ -77,6 +79,9 @@ class PredictionService:
         self.scored = 0
         self.skipped: Counter[str] = self._inference.skipped
         self.model_ids: list[str] = []
+
+    def _take_limits(self, config: Config) -> None:
+        self._max_age_ns = int(config.strategy.max_signal_age_s * SECOND_NS)
 
     async def start(self) -> None:
         """Load the models and listen for features and promotions.

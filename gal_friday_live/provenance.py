@@ -53,6 +53,11 @@ class SignalProvenance:
         for subscription in self._subscriptions:
             self._bus.unsubscribe(subscription)
 
+    def configured(self, config_hash: str) -> None:
+        """The configuration changed: orders from now on name this one."""
+        self._run["config_hash"] = config_hash
+        self._of_models.clear()
+
     def of(self, signal_id: str) -> Facts:
         """What is known of it; of a signal of an earlier run, only what this run is."""
         return self._signals.get(signal_id, self._run)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gal_friday_core.config import ReconciliationConfig
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError, StorageError
 from gal_friday_core.payloads import PotentialHaltTrigger, Reconciliation
 from gal_friday_core.ports import Clock, Exchange
@@ -65,7 +66,7 @@ class ReconciliationService:
         tasks: TaskSupervisor,
         pause: Pause = asyncio.sleep,
     ) -> None:
-        self._settings = config.config.reconciliation
+        self._config = config
         self._portfolio = portfolio_manager
         self._bus = event_bus
         self._exchange = exchange
@@ -88,6 +89,11 @@ class ReconciliationService:
         self.clean = False
         self.last: Reconciliation | None = None
         portfolio_manager.reconciled_by(self.reconcile_positions)
+
+    @property
+    def _settings(self) -> ReconciliationConfig:
+        """Those in force: a reload may have tightened them."""
+        return self._config.config.reconciliation
 
     async def start(self) -> None:
         """Compare before anything is traded; then whenever the line came back, and on schedule.

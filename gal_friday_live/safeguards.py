@@ -45,7 +45,7 @@ def watched(
 
 @dataclass(frozen=True, kw_only=True)
 class Recovery:
-    """Whom the recovery checklist asks. Each `_fault` says what is wrong, or nothing.
+    """Whom the recovery checklist asks. Each `_fault` says what is wrong, or nothing; `settings` are those in force.
 
     `reconcile` reads the account anew; `unknown` and `unprotected` name orders and pairs.
     """
@@ -61,7 +61,7 @@ class Recovery:
     clock: Clock
     ids: Ids
     folder: Path
-    settings: MonitoringConfig
+    settings: Callable[[], MonitoringConfig]
     offset: ClockOffset | None = None
 
     def fill(self, checklist: RecoveryChecklist) -> None:
@@ -86,8 +86,9 @@ class Recovery:
         offset_s = self.offset.read()
         if offset_s is None or self.offset.problem:
             return self.offset.problem or "the exchange has not told its time yet"
-        if offset_s >= self.settings.clock_offset_s:
-            return f"{offset_s:.3g} s off the exchange's, limit {self.settings.clock_offset_s:g} s"
+        most_s = self.settings().clock_offset_s
+        if offset_s >= most_s:
+            return f"{offset_s:.3g} s off the exchange's, limit {most_s:g} s"
         return ""
 
     async def _storage(self) -> str:
@@ -96,7 +97,7 @@ class Recovery:
             await self.journal.append(STORAGE_CHECK, self.ids.next_id(), self.clock.now_ns(), {})
         except StorageError as error:
             return str(error)
-        free, least = FreeDisk(self.folder).read(), self.settings.min_disk_mb
+        free, least = FreeDisk(self.folder).read(), self.settings().min_disk_mb
         if free is not None and free <= least:
             return f"{free:.0f} MB of disk are free, limit {least} MB"
         return ""

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import is_terminal
@@ -83,7 +84,8 @@ class StrategyArbitrator:
         self._ids = ids
         self._positions = positions
         self._models = models
-        self._max_age_ns = int(settings.strategy.max_signal_age_s * SECOND_NS)
+        self._take_limits(settings)
+        config.on_reload(self._take_limits)
         self._venues = {item.pair: item.venue for item in series}
         # One strategy a model: each trades the barriers that it was trained on.
         self._strategies: dict[str, Strategy] = {}
@@ -96,6 +98,9 @@ class StrategyArbitrator:
         }
         self._subscriptions: list[str] = []
         self.proposed = 0
+
+    def _take_limits(self, config: Config) -> None:
+        self._max_age_ns = int(config.strategy.max_signal_age_s * SECOND_NS)
 
     async def start(self) -> None:
         subscribe = self._bus.subscribe

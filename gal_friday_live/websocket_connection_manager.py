@@ -6,12 +6,14 @@ its own, for whoever wants a market beside the engine.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gal_friday_adapters.kraken.client import KrakenClient
 from gal_friday_adapters.kraken.market import CHANNELS
 from gal_friday_adapters.kraken.patience import Patience
 from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, ExchangeError
 from gal_friday_core.ports import Clock, MarketSink, Transport
 from gal_friday_live.clock import SystemClock
@@ -41,6 +43,12 @@ class WebSocketConnectionManager:
         )
         self._clients: dict[str, KrakenClient] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        config.on_reload(self._take_limits)
+
+    def _take_limits(self, config: Config) -> None:
+        self._patience = replace(self._patience, lag_s=config.market.max_lag_s)
+        for client in self._clients.values():
+            client.allow_lag(config.market.max_lag_s)
 
     def feed(
         self, series: Sequence[Series], *, url: str | None = None, channels: Sequence[str] = CHANNELS

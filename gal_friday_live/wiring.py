@@ -137,6 +137,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config_hash=fingerprint(config.config),
         keep=None if around is None else partial(_keep_notes, ports.journal, tasks),
     )
+    config.on_reload(lambda new: provenance.configured(fingerprint(new)))
     checks = OrderChecks(
         instruments=ports.instruments, reservations=reservations, clock=clock, costs=config.config.costs,
         limits=lambda: risk.limits, position=portfolio.position, cash=lambda: portfolio.funds.cash,
@@ -179,7 +180,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
             pairs=pairs, reconcile=reconciliation.check, account_fault=account_line.fault,
             market_fault=market_fault, unknown=lambda: execution.unknown.open,
             unprotected=protection.unprotected, lease_held=around.lease_held, journal=ports.journal, clock=clock,
-            ids=ids, folder=around.folder, settings=config.config.monitoring, offset=offset,
+            ids=ids, folder=around.folder, settings=lambda: config.config.monitoring, offset=offset,
         ).fill(halt.checklist)  # fmt: skip
     return Engine(
         series=tuple(ports.series), bus=bus, tasks=tasks, clock=clock, journal=ports.journal, halt=halt, gate=gate,

@@ -79,12 +79,16 @@ class Books:
         self._sink = sink
         self._counts = counts
         self._depth = depth
-        self._lag_ns = int(min(lag_s, 1e9) * SECOND_NS)
+        self.allow_lag(lag_s)
         self._answer_s = answer_s
         self._timer = timer
         self._resubscribe = resubscribe
         self._by_symbol: dict[bytes, _Entry] = {}
         self._by_key: dict[bytes, _Entry] = {}
+
+    def allow_lag(self, lag_s: float) -> None:
+        """How far a book's own time may be from our clock, from the next look at it on."""
+        self._lag_ns = int(min(lag_s, 1e9) * SECOND_NS)
 
     def expect(self, pairs: Iterable[Pair]) -> None:
         """Snapshots of these pairs are on their way: an empty book for each."""

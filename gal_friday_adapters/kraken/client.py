@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.connection import PicowsTransport
@@ -127,6 +128,17 @@ class KrakenClient:
     async def close(self) -> None:
         self._closing.set()
         self._changed.set()
+
+    @property
+    def lag_s(self) -> float:
+        """How far a book's own time may be from our clock."""
+        return self._market.patience.lag_s
+
+    def allow_lag(self, lag_s: float) -> None:
+        """How far a book's own time may be from our clock, on this line and those after it."""
+        self._market.patience = replace(self._market.patience, lag_s=lag_s)
+        if self._line is not None:
+            self._line.books.allow_lag(lag_s)
 
     def reconnect(self, reason: str) -> None:
         """Give up the present line; `run` makes another."""

@@ -43,6 +43,15 @@ def changed_limits(before: Config, after: Config) -> list[Change]:
     return found
 
 
+def postponed(before: Config, after: Config) -> list[str]:
+    """Every other key that differs: what waits for the next start.
+
+    >>> postponed(Config(), Config.model_validate({"risk": {"max_spread": "0.02", "min_order_value": 9}}))
+    ['risk.min_order_value']
+    """
+    return [key for key, old in _others(before) if old != dict(_others(after))[key]]
+
+
 def only_limits(before: Config, after: Config) -> Config:
     """The old configuration with the new one's limits: all that may change while the engine runs."""
     sections = {key.partition(".")[0] for key, _, _ in limits(before)}
@@ -54,6 +63,18 @@ def only_limits(before: Config, after: Config) -> Config:
         }
         changed[name] = section.model_copy(update=values)
     return before.model_copy(update=changed)
+
+
+def _others(config: Config) -> Iterator[tuple[str, Any]]:
+    """Every key that is no limit, with its value."""
+    for name in Config.model_fields:
+        section = getattr(config, name)
+        if not isinstance(section, Section):
+            yield name, section
+            continue
+        for key, field in type(section).model_fields.items():
+            if _looser(field) is None:
+                yield f"{name}.{key}", getattr(section, key)
 
 
 def _looser(field: FieldInfo) -> str | None:

@@ -1,4 +1,4 @@
-"""Commands to a running engine: status, positions, orders, halt, resume, stop; and `explain`, which needs none."""
+"""Commands to a running engine: status, positions, orders, halt, resume, reload, stop; and `explain`, which needs none."""
 
 import asyncio
 import getpass
@@ -96,6 +96,19 @@ def resume(
 ) -> None:
     """Trade again after a halt; refused until the recovery checklist holds, reconciliation first of all."""
     _show(_ask(config, "resume", reason=reason, who=who or getpass.getuser()), as_json=as_json)
+
+
+def reload(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Read the configuration again: limits that are tighter hold at once. One that is looser refuses all of it."""
+    told = _ask(config, "reload", who=who or getpass.getuser())
+    if as_json:
+        print_json(told)
+        return
+    _table(told["taken"], "No limit is tighter than before.")
+    if told["next_start"]:
+        Console(highlight=False).print(
+            f"Changed, and waiting for the next start: {', '.join(told['next_start'])}"
+        )
 
 
 def stop(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -137,7 +137,7 @@ async def _trade(
     from gal_friday_live.commands.storage import running_url
     from gal_friday_live.live_engine import run_live
 
-    stop, ready = asyncio.Event(), asyncio.Event()
+    stop, ready, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     def tell(state: Mapping[str, Any]) -> None:
         ready.set()
@@ -145,7 +145,7 @@ async def _trade(
 
     async def run() -> dict[str, Any]:
         async with running_url(manager.config) as url:
-            return await run_live(manager, request, database_url=url, stop=stop, announce=tell)
+            return await run_live(manager, request, database_url=url, stop=stop, reload=reload, announce=tell)
 
     running = asyncio.create_task(run())
 
@@ -158,6 +158,7 @@ async def _trade(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     try:
         return await running
     except asyncio.CancelledError:
@@ -170,3 +171,8 @@ def _announce(ready: Mapping[str, Any]) -> None:
         f"{' because ' + ready['halt_reason'] if ready['halt_reason'] else ''}, model {ready['model']}. "
         "Ctrl-C or gal-friday stop ends it; gal-friday status shows it."
     )
+    if ready["model"] == "none":
+        console.print(
+            "[yellow]No model is in production for it, so nothing will be bought[/] until one is promoted "
+            "(gal-friday models list, models promote), or named with --model."
+        )

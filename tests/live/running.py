@@ -17,10 +17,13 @@ class Running:
 
     def __init__(self, manager, request, database_url):
         self.path = control_path(manager.config.storage.data_dir)
-        self.stop, self.ready, self.told = asyncio.Event(), asyncio.Event(), {}
+        self.stop, self.reload, self.ready, self.told = (*(asyncio.Event() for _ in range(3)), {})
         self.task = asyncio.create_task(
-            run_live(manager, request, database_url=database_url, stop=self.stop, announce=self._hear)
-        )
+            run_live(
+                manager, request, database_url=database_url, stop=self.stop, reload=self.reload,
+                announce=self._hear,
+            )
+        )  # fmt: skip
 
     def _hear(self, told):
         self.told = told

@@ -36,6 +36,10 @@ class Engine:
     async def explain(self, order):
         return {"client_order_id": order}
 
+    async def reload(self, who):
+        self.heard.append(("reload", who))
+        return {"taken": []}
+
     def request_stop(self, who):
         self.heard.append(("stop", who))
 
@@ -67,6 +71,12 @@ async def test_a_halt_names_who_asked_and_why_and_keeps_protection_by_default():
         ("halt", "MANUAL by ada: a strange fill", "CANCEL_ENTRIES"),
         ("halt", "MANUAL by operator: asked for by the operator", "LIQUIDATE_POSITIONS"),
     ]
+
+
+async def test_a_reload_names_who_asked():
+    engine = Engine()
+    assert await service(engine).answer({"command": "reload", "who": "ada"}) == {"taken": []}
+    assert engine.heard == [("reload", "ada")]
 
 
 async def test_resuming_passes_reason_and_name_on():

@@ -168,7 +168,7 @@ class Account:
             pairs=(PAIR,), reconcile=self.reconcile, account_fault=lambda: self.line,
             market_fault=lambda _: self.market, unknown=lambda: self.unknown,
             unprotected=lambda: self.unprotected, lease_held=lambda: self.held, journal=self.journal,
-            clock=self.clock, ids=SequentialIds(), folder=tmp_path, settings=manager().config.monitoring,
+            clock=self.clock, ids=SequentialIds(), folder=tmp_path, settings=lambda: manager().config.monitoring,
             offset=self.offset,
         ).fill(self.checklist)  # fmt: skip
 
