@@ -17,7 +17,9 @@ from gal_friday_core.errors import GalFridayError
 from gal_friday_core.health import clock_offset_s
 from gal_friday_core.ports import Clock
 from gal_friday_core.times import SECOND_NS
+from gal_friday_live.trading_gate import TradingGate
 
+CLOCK_UNKNOWN = "CLOCK_UNKNOWN"
 MEGABYTE = 1_000_000
 LAG_EVERY_S = 0.02
 Timer = Callable[[], float]
@@ -141,8 +143,14 @@ class ClockOffset:
         self._exchange_time_ns = exchange_time_ns
         self._resolution_ns = resolution_ns
         self._every_s = every_s
+        self._held: TradingGate | None = None
         self.offset_s: float | None = None
         self.problem = ""
+
+    def hold(self, gate: TradingGate) -> None:
+        """Keep entries back until the exchange has told its time: on a clock that is behind, old data look new."""
+        self._held = gate
+        gate.block(CLOCK_UNKNOWN, "the exchange has not told its time yet")
 
     async def run(self) -> None:
         while True:
@@ -157,7 +165,12 @@ class ClockOffset:
             await asyncio.sleep(self._every_s)
 
     def read(self) -> float | None:
-        return None if self.offset_s is None else abs(self.offset_s)
+        if self.offset_s is None:
+            return None
+        if self._held is not None:  # whoever reads judges at once
+            self._held.clear(CLOCK_UNKNOWN)
+            self._held = None
+        return abs(self.offset_s)
 
 
 class FreeDisk:

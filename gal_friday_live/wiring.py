@@ -105,6 +105,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     reservations = Reservations()
     prices = MarketPriceService(config, clock=clock) if around is not None else None
     offset = around.offset(clock) if around is not None else None
+    if offset is not None:
+        offset.hold(gate)
     monitoring = MonitoringService(
         config, bus, halt=halt, clock=clock, journal=ports.journal, tasks=tasks,
         health_every_s=ports.health_every_s, gate=gate, writer=writer,

@@ -21,6 +21,10 @@ HOPELESS = 8
 """A line on which one book fails so often in a row, or that says so many things in a row that nobody can read, is
 given up."""
 
+LIMBO = 4
+"""A line that is alive and lacks something is given up after so many times the patience for an answer: an answer that
+cannot be read is not given twice."""
+
 
 class MarketLine:
     """Hears one connection (`ports.Listener`). `refusal` is set where the exchange says no for good."""
@@ -41,7 +45,7 @@ class MarketLine:
             clock=market.clock, timer=market.timer, resubscribe=self._renew_book, other=self._read,
         )  # fmt: skip
         self.on_message: Callable[[bytes], None] = self.books.hear
-        self.heard = self._checked = market.timer()
+        self.heard = self._checked = self._stood = market.timer()
         self.closed: str | None = None
         self.refusal: str | None = None
         self._listed = False
@@ -66,7 +70,7 @@ class MarketLine:
 
     def opened(self, connection: Connection) -> None:
         self._connection = connection
-        self.heard = self._checked = self._market.timer()
+        self.heard = self._checked = self._stood = self._market.timer()
         self.subscriptions.ask([Subscription("instrument")])
 
     def on_closed(self, reason: str) -> None:
@@ -106,8 +110,16 @@ class MarketLine:
         for candle in market.candles.expire(market.clock.now_ns()):
             self._counts.candles += 1
             self._sink.on_candle(candle)
-        if self.books.failures > HOPELESS:
-            self.give_up("a book that never verifies")
+        if why := self._hopeless(now):
+            self.give_up(why)
+
+    def _hopeless(self, now: float) -> str:
+        """Why this line is not worth waiting for; empty where it is."""
+        if self.stands:
+            self._stood = now
+        elif now - self._stood > LIMBO * self._market.patience.answer_s:
+            return f"something that was asked for does not come in {now - self._stood:.0f} s"
+        return "a book that never verifies" if self.books.failures > HOPELESS else ""
 
     def _read(self, raw: bytes, received_ns: int) -> None:
         try:
