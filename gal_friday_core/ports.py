@@ -128,6 +128,12 @@ class MarketSink(Protocol):
         """The line or the exchange changed. `system` as the exchange calls it: online, cancel_only, maintenance, …"""
         ...
 
+    def on_listing(self, pair: str, status: str) -> None:
+        """Which orders the exchange takes in the pair from now on, in its word: online, cancel_only, post_only,
+        limit_only, reduce_only, maintenance, … Told before the pair's first book, and at each change.
+        """
+        ...
+
     async def drained(self) -> None:
         """Return when all that was handed over has been digested, every consequence drawn.
 

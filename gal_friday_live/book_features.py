@@ -141,6 +141,9 @@ class BookFeatures:
     def on_status(self, *, connected: bool, system: str, reason: str) -> None:
         """A line that breaks loses its books one by one, by `on_invalid`."""
 
+    def on_listing(self, pair: str, status: str) -> None:
+        """A book has features, whatever the exchange takes."""
+
     async def drained(self) -> None:
         """Everything is taken at once."""
 

@@ -21,6 +21,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.tasks import TaskSupervisor
 
 SOURCE = "DataIngestor"
+ONLINE = "online"
 BACKLOG = 1_000
 """Book updates of one pair that may wait; beyond it one snapshot takes their place, so that none is lost."""
 
@@ -72,6 +73,8 @@ class DataIngestor:
         self._live = False  # whether there is an exchange at the other end, and not stored bars
         self._heard_ns = 0
         self.books: dict[str, Book] = {}
+        self._listing_handlers: list[Callable[[str, str], None]] = []
+        self.listings: dict[str, str] = {}
         self.connected = False
         self.system = "unknown"
         self.published = 0
@@ -93,12 +96,16 @@ class DataIngestor:
             return ""
         if not self.connected:
             return "not connected"
-        if self.system != "online":
+        if self.system != ONLINE:
             return f"the exchange is {self.system}"
         if self.book(pair, now_ns) is None:
             silent_s = (now_ns - self._heard_ns) / SECOND_NS
             return f"no verified book; the line was heard {silent_s:.1f} s ago"
         return ""
+
+    def listed(self, handler: Callable[[str, str], None]) -> None:
+        """One more who hears a pair's status as the exchange tells it."""
+        self._listing_handlers.append(handler)
 
     def _take_limits(self, config: Config) -> None:
         self._max_age_ns = int(config.market.max_book_age_s * SECOND_NS)
@@ -189,6 +196,14 @@ class DataIngestor:
         log.log(logging.INFO if connected else logging.WARNING, "market data: %s (%s)", reason, system)
         for sink in self._sinks:
             sink.on_status(connected=connected, system=system, reason=reason)
+
+    def on_listing(self, pair: str, status: str) -> None:
+        self.listings[pair] = status
+        log.log(logging.INFO if status == ONLINE else logging.WARNING, "%s is %s", pair, status)
+        for told in self._listing_handlers:
+            told(pair, status)
+        for sink in self._sinks:
+            sink.on_listing(pair, status)
 
     async def _pump(self) -> None:
         while True:

@@ -73,6 +73,7 @@ class LiveEngine:
             "halt_reason": engine.halt.reason,
             "blocks": engine.gate.blocks(),
             "connected": engine.ingestor.connected,
+            "pairs": dict(engine.ingestor.listings),
             "line_losses": engine.account_line.losses,
             "open_orders": len(engine.execution.blotter.open()),
             "session": self.session,

@@ -96,6 +96,9 @@ class MarketPriceService:
         if not connected:
             self._books.clear()
 
+    def on_listing(self, pair: str, status: str) -> None:
+        """A price is one, whatever the exchange takes."""
+
     async def drained(self) -> None:
         """Nothing waits here."""
 

@@ -1,6 +1,7 @@
 """The last look at an order before it is sent, with the account as it is at that instant."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from gal_friday_core.config import CostsConfig, RiskConfig
@@ -44,6 +45,12 @@ class OrderChecks:
         self._cash = cash
         self._order_types = order_types
         self._trading = trading
+
+    def listed(self, pair: str, status: str) -> None:
+        """Which orders the venue takes in the pair from now on."""
+        known = self._instruments.get(pair)
+        if known is not None and known.status != status:
+            self._instruments[pair] = replace(known, status=status)
 
     def why(self, order: Order) -> Rejected | None:
         """Why the order may not be sent now, or None. Its own reservation is not held against it.

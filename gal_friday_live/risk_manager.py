@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from gal_friday_core.blotter import OrderRecord
@@ -122,6 +123,12 @@ class RiskManager:
                 or self._portfolio.position(order.trading_pair).average_entry_price
             )
             self._reservations.adopt(order, record.left, price)
+
+    def listed(self, pair: str, status: str) -> None:
+        """Which orders the exchange takes in the pair from now on."""
+        known = self._instruments.get(pair)
+        if known is not None and known.status != status:
+            self._instruments[pair] = replace(known, status=status)
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:

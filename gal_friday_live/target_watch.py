@@ -57,6 +57,9 @@ class TargetWatch:
     def on_status(self, *, connected: bool, system: str, reason: str) -> None:
         """A line that is down brings no books."""
 
+    def on_listing(self, pair: str, status: str) -> None:
+        """A target is reached, whatever the exchange takes."""
+
     async def drained(self) -> None:
         """Nothing waits here."""
 

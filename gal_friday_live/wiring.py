@@ -177,6 +177,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, feed=ports.feed, exchange=exchange, tasks=tasks, after=known,
         sinks=(*features.sinks, *watching), settles=isinstance(exchange, PaperExchange),
     )  # fmt: skip
+    ingestor.listed(risk.listed)
+    ingestor.listed(checks.listed)
     if around is not None and reconciliation is not None:
         Recovery(
             pairs=pairs, reconcile=reconciliation.check, account_fault=account_line.fault,

@@ -203,6 +203,10 @@ class MarketLine:
         if message.type == "snapshot":
             market.instruments.clear()
         market.instruments.update((pair.symbol, pair) for pair in message.data.pairs)
+        for pair in message.data.pairs:
+            if pair.symbol in market.trades and market.statuses.get(pair.symbol) != pair.status:
+                market.statuses[pair.symbol] = pair.status
+                self._sink.on_listing(pair.symbol, pair.status)
         if self._listed:
             for pair in message.data.pairs:
                 if self.books.outdated(pair):

@@ -39,6 +39,7 @@ class Market:
     patience: Patience
     counts: Counts = field(default_factory=Counts)
     instruments: dict[str, Pair] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
     tickers: dict[str, Ticker] = field(default_factory=dict)
     system: str = "unknown"
     stood: bool = False

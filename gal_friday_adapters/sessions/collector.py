@@ -153,6 +153,9 @@ class EventCollector:
     def on_status(self, *, connected: bool, system: str, reason: str) -> None:
         """Books are taken back one by one: the line itself is no event of a pair."""
 
+    def on_listing(self, pair: str, status: str) -> None:
+        """What may be ordered is no matter of a recorded market."""
+
     async def drained(self) -> None:
         """Everything is digested at once."""
 

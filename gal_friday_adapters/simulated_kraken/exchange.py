@@ -24,7 +24,7 @@ from gal_friday_core.venue.error_texts import REST_RATE_LIMIT, UNAVAILABLE, UNKN
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.listings import Listing
 from gal_friday_core.venue.orders import Execution, VenueOrder
-from gal_friday_core.venue.requests import AddOrder, Description, Front, Request, Response
+from gal_friday_core.venue.requests import AddOrder, Description, Front, PairStatus, Request, Response
 from gal_friday_core.venue.updates import ExecutionUpdate
 
 LAST_FILLS = 50
@@ -77,6 +77,11 @@ class Exchange:
 
     def system_status(self) -> str:
         return self._venue.status
+
+    def set_pair_status(self, symbol: str, status: PairStatus) -> None:
+        """Put a pair into a mode, and tell whoever listens."""
+        self._venue.set_pair_status(symbol, status, self._now())
+        self.advance()
 
     def instruments(self) -> dict[str, Any]:
         """The `data` of an instrument snapshot."""

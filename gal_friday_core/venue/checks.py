@@ -77,6 +77,7 @@ def mode_refusal(order: AddOrder, engine: EngineStatus, pair: PairStatus) -> str
             "post_only": order.post_only and order.order_type in RESTABLE,
             "limit_only": order.order_type in RESTABLE,
             "reduce_only": order.reduce_only,
+            "maintenance": False,
         }[mode]
         if not allowed:
             return text.market_in(mode)

@@ -29,7 +29,7 @@ Reference = Literal["last", "index"]
 SelfTrade = Literal["cancel_newest", "cancel_oldest", "cancel_both"]
 FeePreference = Literal["base", "quote"]
 EngineStatus = Literal["online", "maintenance", "cancel_only", "post_only"]
-PairStatus = Literal["online", "cancel_only", "post_only", "limit_only", "reduce_only"]
+PairStatus = Literal["online", "cancel_only", "post_only", "limit_only", "reduce_only", "maintenance"]
 Front = Literal["rest", "websocket"]
 """Where a request came in: the two fronts refuse a crossing post-only order differently (§5)."""
 

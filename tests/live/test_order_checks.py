@@ -70,3 +70,13 @@ def test_states_limits_and_the_venue_are_asked_at_that_instant(order, ports, exp
 @pytest.mark.parametrize("purpose", ["STOP", "TARGET", "LIQUIDATION"])
 def test_who_keeps_a_position_safe_answers_for_protection(purpose):
     assert checks(held="0").why(replace(EXIT, purpose=purpose)) is None
+
+
+def test_the_status_that_the_exchange_told_last_counts():
+    looked = checks(reserved("s", quantity="1"))
+    looked.listed(PAIR, "post_only")
+    assert code(looked.why(ENTRY)) == "PAIR_NOT_ONLINE"
+    looked.listed("ETH/USD", "online")
+    assert code(looked.why(ENTRY)) == "PAIR_NOT_ONLINE"
+    looked.listed(PAIR, "online")
+    assert looked.why(ENTRY) is None

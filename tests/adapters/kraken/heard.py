@@ -10,6 +10,7 @@ class Heard:
         self.usable = {}
         self.book_messages = 0
         self.trades, self.candles, self.invalid, self.gaps, self.states = [], [], [], [], []
+        self.listings = []
         self.heartbeats = 0
 
     def on_book(self, pair, book, received_ns, raw):
@@ -36,6 +37,9 @@ class Heard:
 
     def on_status(self, *, connected, system, reason):
         self.states.append((connected, system, reason))
+
+    def on_listing(self, pair, status):
+        self.listings.append((pair, status))
 
     async def drained(self):
         pass
