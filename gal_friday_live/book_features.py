@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.book import scaled
+from gal_friday_core.book_layout import Columns
 from gal_friday_core.candles import Series
 from gal_friday_core.features.book_drivers import BookStream
 from gal_friday_core.features.book_set import BOOK_V1
@@ -22,7 +23,8 @@ from gal_friday_core.ports import Book
 PENDING = 10_000
 """Trades of a pair that are kept until its first book tells their decimals."""
 
-Update = Callable[[Series, Book, int], None]
+Update = Callable[[Series, Columns, int, int], None]
+"""Series, what its book shows, decimals of the prices, time of receipt."""
 
 
 class _Pair:
@@ -98,9 +100,10 @@ class BookFeatures:
         if found.decimals != (book.price_decimals, book.qty_decimals):
             found.scale(book)
         self.updates += 1
-        found.verified = found.stream.take_book(received_ns, *book.columns())
+        columns = book.columns()
+        found.verified = found.stream.take_book(received_ns, *columns)
         if self._on_update is not None and found.verified:
-            self._on_update(found.series, book, received_ns)
+            self._on_update(found.series, columns, book.price_decimals, received_ns)
 
     def on_trades(self, pair: str, trades: Sequence[MarketDataTrade], received_ns: int) -> None:
         found = self._pairs.get(pair)
@@ -148,8 +151,8 @@ class BookFeatures:
         """Everything is taken at once."""
 
 
-def mid_price(book: Book) -> Decimal:
-    """Half way between the best bid and the best ask, exactly. The book has both."""
-    whole, half = divmod(book.bid_prices.item(0) + book.ask_prices.item(0), 2)
-    places = book.price_decimals
+def middle(book: Columns, places: int) -> Decimal:
+    """Half way between the best bid and the best ask, exactly; prices are in units of 10**-places."""
+    bids, _, asks, _ = book
+    whole, half = divmod(bids.item(0) + asks.item(0), 2)
     return Decimal(10 * whole + 5) * UNITS[places + 1] if half else whole * UNITS[places]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_core.book_layout import Columns
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, ExchangeError, StorageError
 from gal_friday_core.events import Event
@@ -15,10 +16,10 @@ from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, MarketDataOHLCV
-from gal_friday_core.ports import Book, MarketSink
+from gal_friday_core.ports import MarketSink
 from gal_friday_core.times import to_iso
 from gal_friday_live.bar_features import BarStream, LineWatch
-from gal_friday_live.book_features import BookFeatures, mid_price
+from gal_friday_live.book_features import BookFeatures, middle
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.historical_data_service import HistoricalDataService
@@ -166,7 +167,7 @@ class FeatureEngine:
         book = self._books.row(pair, close)
         return np.concatenate((values, book)) if schema is CANDLES_BOOK_V1 else book
 
-    def _between_bars(self, series: Series, book: Book, received_ns: int) -> None:
+    def _between_bars(self, series: Series, book: Columns, places: int, received_ns: int) -> None:
         """Publish what the book changed, at most once in `features.book_every_ms`; not while the bus is behind."""
         since = received_ns - self._told.get(series.pair, 0)
         if self._bus.backlog or 0 <= since < self._every_ns:
@@ -188,7 +189,7 @@ class FeatureEngine:
                     exchange=series.venue,
                     timestamp_features_for=received_ns,
                     features=FeatureVector(schema, row),
-                    reference_price=mid_price(book),
+                    reference_price=middle(book, places),
                 ),
                 source=SOURCE,
             )

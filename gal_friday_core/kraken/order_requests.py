@@ -184,7 +184,7 @@ def _order_params(order: Order) -> dict[str, Any]:
     }
     if order.order_type != "MARKET":
         params["time_in_force"] = KRAKEN_TIME[order.time_in_force]
-    _price_params(order, params)
+        _price_params(order, params)
     if order.post_only:
         params["post_only"] = True
     if order.display_quantity is not None:
@@ -257,6 +257,8 @@ def _check(order: Order) -> None:
 
 def _missing_price(order: Order) -> str:
     kind = order.order_type
+    if kind == "MARKET":
+        return ""
     if kind in _LIMITED and order.limit_price is None:
         return "a limit price"
     if kind in _TRIGGERED and order.trigger_price is None:
