@@ -48,6 +48,19 @@ def control_path(data_dir: Path) -> Path:
     return base / f"gal-friday-{os.getuid()}" / f"{short}.sock"
 
 
+def is_served(path: Path) -> bool:
+    """Whether an engine listens there, even one that does not answer."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(ANSWERS_WITHIN_S)
+        try:
+            probe.connect(str(path))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
 class ControlSocket:
     """Answers one caller's lines in order, several callers at a time. `async with` opens and closes it.
 

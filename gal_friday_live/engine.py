@@ -13,6 +13,7 @@ from gal_friday_core.times import to_iso
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.engine_view import figures_of
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.halt import HaltCoordinator
@@ -158,14 +159,7 @@ class Engine:
             "signals": self._signals(),
             "orders": self.execution.orders,
             "fills": self.portfolio.fills,
-            "positions": {
-                pair: f"{held.quantity} at {held.average_entry_price:.8g}"
-                for pair, held in state.positions.items()
-            },
-            "equity": f"{state.total_equity:.2f} {state.quote_asset}",
-            "realized": f"{state.realized_pnl:.2f}",
-            "fees": f"{state.fees:.2f}",
-            "drawdown": f"{state.total_drawdown:.2%}",
+            **figures_of(state),
         }
 
     def summary(self) -> dict[str, Any]:

@@ -1,24 +1,38 @@
-"""What an operator sees of a running engine: plain, JSON-able, and cheap enough for every look."""
+"""What an operator sees of an account: plain, JSON-able, and cheap enough for every look."""
 
 from decimal import Decimal
 from typing import Any
 
-from gal_friday_core.blotter import OrderRecord
+from gal_friday_core.blotter import Blotter, OrderRecord
+from gal_friday_core.portfolio import PortfolioState
 from gal_friday_core.times import to_iso
-from gal_friday_live.engine import Engine
+from gal_friday_live.portfolio_manager import PortfolioManager
 
 MOST_ORDERS = 1_000
 """The newest, where more were asked for."""
 
 
-def positions_of(engine: Engine) -> dict[str, Any]:
+def figures_of(state: PortfolioState) -> dict[str, Any]:
+    """The account on one screen."""
+    return {
+        "positions": {
+            pair: f"{held.quantity} at {held.average_entry_price:.8g}"
+            for pair, held in state.positions.items()
+        },
+        "equity": f"{state.total_equity:.2f} {state.quote_asset}",
+        "realized": f"{state.realized_pnl:.2f}",
+        "fees": f"{state.fees:.2f}",
+        "drawdown": f"{state.total_drawdown:.2%}",
+    }
+
+
+def positions_of(portfolio: PortfolioManager, blotter: Blotter) -> dict[str, Any]:
     """The portfolio's state in the form of the specification, and how much of each position has a stop."""
-    state, portfolio = engine.portfolio.state(), engine.portfolio.get_current_state()
-    blotter = engine.execution.blotter
-    for pair, position in portfolio["positions"].items():
+    state, told = portfolio.state(), portfolio.get_current_state()
+    for pair, position in told["positions"].items():
         position["protected_quantity"] = str(blotter.covered(pair))
     return {
-        **portfolio,
+        **told,
         "quote_asset": state.quote_asset,
         "cash": str(state.cash),
         "realized_pnl": str(state.realized_pnl),
@@ -26,9 +40,8 @@ def positions_of(engine: Engine) -> dict[str, Any]:
     }
 
 
-def orders_of(engine: Engine, *, ended: bool) -> list[dict[str, Any]]:
+def orders_of(blotter: Blotter, *, ended: bool) -> list[dict[str, Any]]:
     """Open orders, oldest first; with `ended` those too that the blotter remembers."""
-    blotter = engine.execution.blotter
     records = list(blotter.records()) if ended else blotter.open()
     return [_order(record) for record in records[-MOST_ORDERS:]]
 

@@ -75,18 +75,26 @@ class HaltCoordinator:
         return self.state == "HALTED"
 
     async def restore(self, journal: SessionJournal) -> None:
-        """Take over the last state that this account journalled."""
+        """Take over the last state that this account journalled, and keep a page for the next halt."""
+        if self._page is not None:
+            await asyncio.to_thread(self._page.prepare)
+        kept = await self.recall(journal)
+        if kept is not None:
+            self._become("HALTED", str(kept.get("reason", "")), {**kept, "state": "HALTED"})
+
+    async def recall(self, journal: SessionJournal) -> Mapping[str, Any] | None:
+        """The last state of this account, and nothing written; a halt that only its page has is given back too."""
         last: JournalEntry | None = None
         async for entry in journal.read(kind=KIND):
             last = entry
         if last is not None:
             self.state = _STATES.get(last.record["state"], "HALTED")
             self.reason = last.record["reason"] if self.state != "ACTIVE" else None
-        if self._page is not None:
-            await asyncio.to_thread(self._page.prepare)
-            kept = await asyncio.to_thread(self._page.read)
-            if kept is not None and not self.halted:
-                self._become("HALTED", str(kept.get("reason", "")), {**kept, "state": "HALTED"})
+        kept = None if self._page is None else await asyncio.to_thread(self._page.read)
+        if kept is None or self.halted:
+            return None
+        self.state, self.reason = "HALTED", str(kept.get("reason", ""))
+        return kept
 
     def halt(self, reason: str, action: HaltAction, *, who: str | None = None) -> bool:
         """Halt at once; False where it was halted already, and keeps its first reason."""

@@ -82,10 +82,10 @@ class LiveEngine:
         }
 
     def positions(self) -> dict[str, Any]:
-        return positions_of(self.engine)
+        return positions_of(self.engine.portfolio, self.engine.execution.blotter)
 
     def orders(self, *, ended: bool) -> list[dict[str, Any]]:
-        return orders_of(self.engine, ended=ended)
+        return orders_of(self.engine.execution.blotter, ended=ended)
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self.database, order)

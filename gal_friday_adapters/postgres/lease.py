@@ -50,6 +50,11 @@ _TAKE = "select take_engine_lease(%s, %s) as token"
 log = logging.getLogger(__name__)
 
 
+def lock_of(account: str) -> int:
+    """The number of the advisory lock that stands for an account's session."""
+    return int.from_bytes(uuid.UUID(account).bytes[:8], "big", signed=True)
+
+
 class AccountLease:
     """The right to trade one account. `token` is its number; 0 before it was ever taken.
 
@@ -69,7 +74,7 @@ class AccountLease:
         url_parts(url)
         self._url = libpq_url(url)
         self._account = str(uuid.UUID(account))
-        self.key = int.from_bytes(uuid.UUID(account).bytes[:8], "big", signed=True)
+        self.key = lock_of(account)
         self._holder = holder or f"process {os.getpid()} on {socket.gethostname()}"
         self._sleep = sleep
         self._handlers: list[LeaseHandler] = []

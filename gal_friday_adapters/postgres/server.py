@@ -56,6 +56,11 @@ class EmbeddedPostgres:
         self._lock: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
+    @property
+    def exists(self) -> bool:
+        """Whether it was ever started here, and so may hold something."""
+        return (self._cluster / "PG_VERSION").exists()
+
     def start(self) -> str:
         """The address of database `gal_friday` on a server that accepts connections."""
         self._make_folder(self.data_dir)

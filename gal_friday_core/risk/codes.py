@@ -18,6 +18,7 @@ CODES: dict[str, str] = {
     "UNPROTECTED": "A position of the pair has no stop on the exchange yet.",
     "NOT_WARM": "The engine is still warming up.",
     "CLOCK_OFFSET": "This clock and the exchange's differ too much.",
+    "CLOCK_UNKNOWN": "The exchange has not told its time yet, so nothing says whether this clock is right.",
     "STORAGE_DOWN": "The journal cannot be written.",
     "DISK_FULL": "The disk is full: nothing can be journalled.",
     "LOOP_LAG": "The engine answers later than monitoring.loop_lag_s.",

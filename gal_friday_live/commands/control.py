@@ -2,71 +2,78 @@
 
 import asyncio
 import getpass
-import re
-from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from gal_friday_live.commands.common import ConfigOption, JsonOption, load_config, print_json
+from gal_friday_live.commands.recorded import explained, known, say_age, without_sessions
+from gal_friday_live.commands.shown import show, table
 
-Shown = Mapping[str, Any]
+COLUMNS = (
+    "client_order_id",
+    "pair",
+    "purpose",
+    "side",
+    "type",
+    "status",
+    "quantity",
+    "filled",
+    "average_price",
+)
 
-WIDE = 240
-"""Columns, where the output is no terminal: ids must stay whole."""
-
-_QUOTIENT = re.compile(r"-?\d+\.\d{13,}")
-
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The account's session, or how its id begins; by default the running engine's, else the last to write.",
+        show_default=False,
+    ),
+]
 WhoOption = Annotated[
     str | None,
     typer.Option(help="Who asks; kept in the journal. Your login name if left out.", show_default=False),
 ]
 
 
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show what the running engine does: state, model, counts, equity, and what keeps entries back."""
-    _show(_ask(config, "status"), as_json=as_json)
+def status(session: SessionOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show what the engine does: state, model, counts, equity, what keeps entries back. Where none runs: how it ended."""
+    found = known(config, "status", session)
+    if not as_json:
+        say_age(found)
+        found = without_sessions(found)
+    show(found, as_json=as_json)
 
 
-def positions(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show cash and positions, each with what protects it."""
-    state = _ask(config, "positions")
+def positions(
+    session: SessionOption = None, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Show cash and positions, each with what protects it; from the journal where no engine runs."""
+    state = known(config, "positions", session)
     if as_json:
         print_json(state)
         return
+    say_age(state)
     held = state.pop("positions")
-    _show(state, as_json=False)
-    _table([{"pair": pair, **position} for pair, position in held.items()], "No open positions.")
+    show(without_sessions(state), as_json=False)
+    table([{"pair": pair, **position} for pair, position in held.items()], "No open positions.")
 
 
 def orders(
     everything: Annotated[bool, typer.Option("--all", help="Ended orders too.")] = False,
+    session: SessionOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List open orders by client order id; `explain` takes that id."""
-    found = _ask(config, "orders", all=everything)
+    """List open orders by client order id; `explain` takes that id. From the journal where no engine runs."""
+    found = known(config, "orders", session, all=everything)
     if as_json:
         print_json(found)
         return
-    columns = (
-        "client_order_id",
-        "pair",
-        "purpose",
-        "side",
-        "type",
-        "status",
-        "quantity",
-        "filled",
-        "average_price",
-    )
-    shown = [{name: order[name] for name in columns} for order in found["orders"]]
-    _table(shown, "No orders." if everything else "No open orders; --all shows those that ended.")
+    say_age(found)
+    shown = [{name: order[name] for name in COLUMNS} for order in found["orders"]]
+    table(shown, "No orders." if everything else "No open orders; --all shows those that ended.")
 
 
 def halt(
@@ -83,7 +90,7 @@ def halt(
 ) -> None:
     """Stop all entries at once, cancel those that wait, keep protective stops. It holds across restarts."""
     action = "LIQUIDATE_POSITIONS" if liquidate else "CANCEL_ENTRIES"
-    _show(_ask(config, "halt", reason=reason, who=who or getpass.getuser(), action=action), as_json=as_json)
+    show(_ask(config, "halt", reason=reason, who=who or getpass.getuser(), action=action), as_json=as_json)
 
 
 def resume(
@@ -95,7 +102,7 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Trade again after a halt; refused until the recovery checklist holds, reconciliation first of all."""
-    _show(_ask(config, "resume", reason=reason, who=who or getpass.getuser()), as_json=as_json)
+    show(_ask(config, "resume", reason=reason, who=who or getpass.getuser()), as_json=as_json)
 
 
 def reload(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
@@ -104,7 +111,7 @@ def reload(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOpti
     if as_json:
         print_json(told)
         return
-    _table(told["taken"], "No limit is tighter than before.")
+    table(told["taken"], "No limit is tighter than before.")
     if told["next_start"]:
         Console(highlight=False).print(
             f"Changed, and waiting for the next start: {', '.join(told['next_start'])}"
@@ -113,7 +120,7 @@ def reload(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOpti
 
 def stop(who: WhoOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """End the running engine in order. Protective stops stay at the exchange."""
-    _show(_ask(config, "stop", who=who or getpass.getuser()), as_json=as_json)
+    show(_ask(config, "stop", who=who or getpass.getuser()), as_json=as_json)
 
 
 def explain(
@@ -124,32 +131,24 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Tell why an order was placed: signal, prediction, model, features, training data, code."""
-    story = asyncio.run(_explained(config, order))
+    story = explained(config, order)
     if as_json:
         print_json(story)
         return
     features = story.pop("features", None) or {}
     for name in ("order", "signal", "prediction", "model"):
-        _show({"": name, **(story.pop(name, None) or {"": "unknown"})}, as_json=False)
+        show({"": name, **(story.pop(name, None) or {"": "unknown"})}, as_json=False)
     reports = story.pop("reports", [])
     story.pop("fills", None)
-    _show(story, as_json=False)
-    _table(
+    show(story, as_json=False)
+    table(
         [
             {"at": told["at"], "status": told["order_status"], "filled": told["quantity_filled"]}
             for told in reports
         ],
         "No reports.",
     )
-    _table([{"feature": name, "value": value} for name, value in features.items()], "No feature vector.")
-
-
-async def _explained(config: Path | None, order: str) -> dict[str, Any]:
-    from gal_friday_live.commands.storage import open_database
-    from gal_friday_live.explanation import explain as told
-
-    async with open_database(load_config(config).config) as database:
-        return await told(database, order)
+    table([{"feature": name, "value": value} for name, value in features.items()], "No feature vector.")
 
 
 def _ask(config: Path | None, command: str, **details: Any) -> Any:
@@ -158,40 +157,3 @@ def _ask(config: Path | None, command: str, **details: Any) -> Any:
 
     path = control_path(data_dir(load_config(config).config))
     return asyncio.run(ask(path, command, **details))
-
-
-def _show(values: Shown, *, as_json: bool) -> None:
-    if as_json:
-        print_json(values)
-        return
-    table = Table.grid(padding=(0, 2))
-    for name, value in values.items():
-        table.add_row(f"[bold]{escape(name.replace('_', ' '))}[/]", escape(_text(value)))
-    Console(highlight=False).print(table)
-
-
-def _table(rows: list[dict[str, Any]], otherwise: str) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDE)
-    if not rows:
-        console.print(otherwise)
-        return
-    first, *others = rows[0]
-    table = Table(Column(first, no_wrap=True), *others)
-    for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row.values()))
-    console.print(table)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {inner}" for name, inner in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return "; ".join(map(_text, value)) or "none"
-    return "" if value is None else _short(str(value))
-
-
-def _short(text: str) -> str:
-    """A quotient with all its digits says less than a dozen of them; --json has them all."""
-    return f"{Decimal(text):.12g}" if _QUOTIENT.fullmatch(text) else text

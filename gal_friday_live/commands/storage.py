@@ -11,6 +11,11 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 
 
+def is_at_hand(config: Config) -> bool:
+    """Whether there is a database to ask; an embedded one that was never started holds nothing."""
+    return config.storage.database_url is not None or EmbeddedPostgres(postgres_dir(config)).exists
+
+
 @asynccontextmanager
 async def running_url(config: Config) -> AsyncIterator[str]:
     """Yield the address of a database with the present schema. An embedded server that was not running is

@@ -113,7 +113,8 @@ def test_the_live_engine_computes_of_a_real_capture_what_its_table_says(shared_d
     events = events_of(Session(save(records, tmp_path / "capture.jsonl")))["BTC/USD"]
     session, live = Session(tmp_path / "capture.jsonl"), []
 
-    def keep(series, book, received_ns):
+    def keep(series, columns, price_decimals, received_ns):
+        del columns, price_decimals
         live.append((received_ns + 1, sink.newest(series.pair, received_ns + 1)))
 
     sink = BookFeatures([SERIES], keep)

@@ -153,6 +153,12 @@ async def test_the_live_book_is_asked():
     assert await desk.judge() == "SPREAD_TOO_WIDE"
 
 
+@pytest.mark.parametrize(("bids", "asks"), [([], [(105, 9)]), ([(95, 9)], []), ([(105, 9)], [(105, 9)])])
+async def test_nobody_buys_on_a_book_that_says_nothing(bids, asks):
+    desk = await Desk(book=lambda _: Levels(bids, asks)).started()
+    assert await desk.judge() == "MARKET_DATA_UNVERIFIED"
+
+
 async def test_a_signal_is_approved_once_for_ever():
     desk = await Desk().started()
     assert isinstance(await desk.judge("a"), Decimal)
