@@ -7,9 +7,11 @@ from dataclasses import dataclass
 WIRE = ("checksum", "duplicate", "sequence_gap", "lost_response", "accept_late", "reject", "rate_limit")
 REST = ("lost", "late", "answer lost", "page", "bad gateway", "half")
 RATES = {
-    "checksum": 0.1, "duplicate": 0.3, "sequence_gap": 0.2, "lost_response": 0.4, "accept_late": 0.4,
-    "reject": 0.4, "rate_limit": 0.3,
+    "checksum": 0.3, "duplicate": 0.4, "sequence_gap": 0.3, "lost_response": 0.8, "accept_late": 0.8,
+    "reject": 0.5, "rate_limit": 0.4,
 }  # fmt: skip
+FIRST_CLOSE_S, BAR_S = 20.0, 60.0
+"""When the first bar of a world closes, and how much later each other one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +109,13 @@ def schedule(chance: random.Random, seconds: float) -> list[Fault]:
     found = []
     for draw in kinds:
         for _ in range(chance.randint(1, 5)):
-            found.append(draw(chance, chance.uniform(0, seconds)))  # noqa: PERF401 - drawn in this order
+            found.append(draw(chance, _moment(chance, seconds)))  # noqa: PERF401 - drawn in this order
     return sorted(found, key=lambda fault: fault.at_s)
+
+
+def _moment(chance: random.Random, seconds: float) -> float:
+    """Any time, or more often one about a bar's close, when orders are on their way."""
+    if chance.random() < 0.4:
+        return chance.uniform(0, seconds)
+    bars = max(int((seconds - FIRST_CLOSE_S) // BAR_S), 0)
+    return max(FIRST_CLOSE_S + BAR_S * chance.randint(0, bars) + chance.gauss(0, 1.5), 0.0)

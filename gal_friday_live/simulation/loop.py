@@ -23,6 +23,10 @@ LIFE: contextvars.ContextVar[int] = contextvars.ContextVar("LIFE", default=WORLD
 TOGETHER_S = 1e-6
 """Timers this close fall due together."""
 RESOLUTION_S = 1e-9
+ROUNDS = 100
+"""Of cancelling what is left of a world."""
+_never_ended: list[asyncio.Task[Any]] = []
+"""Tasks that outlived that: collecting one that hangs inside C code's own waiting may end the process."""
 _FORBIDDEN = (
     "socket.__new__",
     "socket.connect",
@@ -103,15 +107,16 @@ class SimLoop(asyncio.BaseEventLoop):
         self.after_step = None
         self._ready.extend(self._dropped)
         self._dropped.clear()
-        for _ in range(50):
+        self.run_until_complete(asyncio.sleep(0))  # what never began begins: cancelled, its inner work would not
+        for _ in range(ROUNDS):
             waiting: list[asyncio.Task[Any]] = [task for task in self._tasks if not task.done()]
             waiting = waiting or list(asyncio.all_tasks(self))
             if not waiting:
                 break
             for task in waiting:
                 task.cancel()
-            self.call_soon(self.stop)
-            self.run_forever()
+            self.run_until_complete(asyncio.sleep(1.0))
+        _never_ended.extend(waiting)
         self._tasks.clear()
 
     # How

@@ -1,23 +1,43 @@
 """The whole engine in simulated worlds: the same seed is the same world, and nothing that was promised breaks."""
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
+from typer.testing import CliRunner
 
+from gal_friday_live.cli import app
+from gal_friday_live.simulation.campaign import simulate
+from gal_friday_live.simulation.faults import Fault
+from gal_friday_live.simulation.loop import ForbiddenError, SimLoop, no_real_world
 from gal_friday_live.simulation.world import Plan, run
+from tests.live import planted_bugs
 
-REGRESSIONS = {
-    211: "a balance that the private line told in a mangled message was never told again: reconciliation halted for good",
-    545: "the same, where the last message on balances was lost without a trace",
-    6: "a buy on a verified book without bids was approved with no check of spread, collar or depth",
+SEEDS = range(2_000, 2_040)
+CRASHED = Plan(seed=1, faults=(), seconds=50)
+SENT_AT = 20.7, 22.0
+"""Between these seconds that world's engine decides, journals, sends, and hears what became of its order."""
+
+OLD_CLOCK = (Fault(1.0, "clock", "-3600"), Fault(160.0, "crash", ""))
+LOST_BALANCES = (Fault(79.0, "wire", "sequence_gap", 6.0, 0.7),)
+ONCE_OURS = {
+    planted_bugs.trades_on_a_clock_that_nobody_confirmed: (0, OLD_CLOCK, "P7"),
+    planted_bugs.believes_the_line_on_balances: (5, LOST_BALANCES, "LIVENESS"),
 }
-"""Seeds that once failed, and why."""
+"""Bugs that simulation found: with each put back, the world that shows it."""
+
+
+@cache
+def world(plan):
+    return run(plan)
 
 
 def test_a_calm_world_trades_and_ends_well():
-    outcome = run(Plan(seed=1, faults=()))
+    outcome = world(Plan(seed=1, faults=()))
     assert outcome.violations == ()
     assert outcome.orders >= 3
     assert outcome.fills >= 3
@@ -42,6 +62,69 @@ def test_a_world_does_not_depend_on_the_hash_seed_of_its_process():
     assert digests[0] == digests[1] == run(Plan(seed=7)).digest + "\n"
 
 
-@pytest.mark.parametrize("seed", REGRESSIONS, ids=str)
-def test_a_seed_that_once_failed_holds(seed):
-    assert run(Plan(seed=seed)).violations == ()
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_world_in_which_things_go_wrong_keeps_every_promise(seed):
+    outcome = run(Plan(seed=seed))
+    assert outcome.violations == (), "\n".join(outcome.trace[-40:])
+
+
+def steps_about_an_order():
+    """Which steps of the engine fall between decision and fill: every fourth of them."""
+    steps = [
+        int(line.split()[1].partition(":")[2])
+        for line in world(CRASHED).trace
+        if SENT_AT[0] < float(line.split()[0]) < SENT_AT[1]
+    ]
+    return range(steps[0] - 4, steps[-1] + 4, 4)
+
+
+def test_an_engine_killed_between_any_two_steps_of_an_order_leaves_nothing_lost_and_nothing_doubled():
+    killed = [run(Plan(seed=1, faults=(), seconds=50, crash_at=step)) for step in steps_about_an_order()]
+    assert len(killed) >= 8
+    assert [outcome.violations for outcome in killed if not outcome.ok] == []
+    assert {outcome.lives for outcome in killed} == {2}
+
+
+@pytest.mark.parametrize("bug", planted_bugs.BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_seen(bug):
+    promise, seed = planted_bugs.BUGS[bug]
+    assert promise in {violation.promise for violation in run(Plan(seed=seed, tamper=bug)).violations}
+    assert world(Plan(seed=seed)).ok
+
+
+@pytest.mark.parametrize("bug", ONCE_OURS, ids=lambda bug: bug.__name__)
+def test_a_bug_that_simulation_found_is_seen_again_where_it_is_put_back(bug):
+    seed, faults, promise = ONCE_OURS[bug]
+    found = run(Plan(seed=seed, faults=faults, tamper=bug)).violations
+    assert promise in {violation.promise for violation in found}
+    assert run(Plan(seed=seed, faults=faults)).violations == ()
+
+
+def test_the_real_world_is_out_of_reach_while_simulated():
+    loop = SimLoop(1)
+
+    async def reach_out():
+        await asyncio.open_connection("127.0.0.1", 9)
+
+    with no_real_world(), pytest.raises((ForbiddenError, NotImplementedError)):
+        loop.run_until_complete(reach_out())
+    with no_real_world(), pytest.raises(ForbiddenError):
+        subprocess.run(["true"], check=False)
+    loop.close()
+
+
+def test_a_campaign_counts_its_worlds():
+    told = []
+    campaign = simulate([1, 2], told=told.append)
+    figures = campaign.figures()
+    assert figures["worlds"] == len(told) == 2
+    assert figures["violations"] == 0
+    assert figures["virtual_hours"] > 0.1
+    assert figures["worlds_per_second"] > 0
+
+
+def test_the_command_prints_figures_and_a_trace():
+    shown = CliRunner().invoke(app, ["simulate", "--seed", "1", "--trace", "--json"])
+    assert shown.exit_code == 0
+    assert json.loads(shown.stdout)["worlds"] == 1
+    assert "all is well" in shown.stderr
