@@ -107,7 +107,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self.after_step = None
         self._ready.extend(self._dropped)
         self._dropped.clear()
-        self.run_until_complete(asyncio.sleep(0))  # what never began begins: cancelled, its inner work would not
+        # What never began begins: cancelled before, the work within it would never be awaited.
+        self.run_until_complete(asyncio.sleep(0))
         for _ in range(ROUNDS):
             waiting: list[asyncio.Task[Any]] = [task for task in self._tasks if not task.done()]
             waiting = waiting or list(asyncio.all_tasks(self))
