@@ -38,6 +38,11 @@ def artifacts_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "artifacts"
 
 
+def keys_dir(artifacts: Path) -> Path:
+    """The key that signs what is registered: beside the artifacts."""
+    return artifacts.with_name("keys")
+
+
 def postgres_dir(config: Config | None = None) -> Path:
     """The embedded PostgreSQL: cluster, lock, socket."""
     return data_dir(config) / "postgres"

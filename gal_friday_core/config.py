@@ -25,6 +25,10 @@ class StorageConfig(Section):
     database_url: SecretStr | None = Field(
         None, description="postgresql://…; the embedded PostgreSQL if unset"
     )
+    trusted_keys: tuple[str, ...] = Field(
+        (),
+        description="Public keys whose signatures make a model acceptable; the data directory's own if empty",
+    )
 
 
 class MarketConfig(Section):

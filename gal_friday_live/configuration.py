@@ -8,7 +8,6 @@ an unknown key or a value of the wrong kind is an error, and no message ever sho
 import difflib
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
+from gal_friday_adapters.private_files import read_private, require_private
 from gal_friday_core.config import Config, Section
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.risk.loosening import Change, changed_limits, only_limits, postponed
@@ -177,21 +177,7 @@ class ConfigurationManager:
             return SecretStr(value)
         if not (path := self._environ.get(f"{name}_FILE")):
             return None
-        file = Path(path).expanduser()
-        _require_private(file, f"{name}_FILE")
-        try:
-            return SecretStr(file.read_text(encoding="utf-8").strip())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{name}_FILE: cannot read {file}: {type(error).__name__}") from None
-
-
-def _require_private(file: Path, what: str) -> None:
-    try:
-        mode = file.stat().st_mode
-    except OSError as error:
-        raise ConfigError(f"{what}: cannot read {file}: {error.strerror}") from None
-    if stat.S_IMODE(mode) & 0o077:
-        raise ConfigError(f"{what}: {file} holds a secret that others may read: run chmod 600 {file}")
+        return SecretStr(read_private(Path(path).expanduser(), f"{name}_FILE"))
 
 
 def _refuse_unknown(file: FileValues) -> None:
@@ -210,7 +196,7 @@ def _refuse_unknown(file: FileValues) -> None:
 def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
     for section, key in (("storage", "database_url"), ("timeseries", "token")):
         if path is not None and file.values.get(section, {}).get(key):
-            _require_private(path, f"{section}.{key}")
+            require_private(path, f"{section}.{key}")
 
 
 class _Settings(Config, BaseSettings):

@@ -1,6 +1,7 @@
 """The model registry: what was trained, what may trade, and who decided so (001 §2.13, 000 §4.2).
 
-Rows live in PostgreSQL, files in the artifact store; both verify themselves. The engine reads it through
+Rows live in PostgreSQL, files in the artifact store; both verify themselves, and the signature over the files'
+manifest says who registered them. The engine reads it through
 the port `Models`: `production`, `by_id`, `promotions`.
 """
 
@@ -14,7 +15,7 @@ import msgspec
 import stamina
 
 from gal_friday_adapters.artifact_store import ArtifactStore
-from gal_friday_adapters.paths import artifacts_dir
+from gal_friday_adapters.paths import artifacts_dir, keys_dir
 from gal_friday_adapters.postgres.database import DatabaseManager
 from gal_friday_adapters.postgres.models import (
     STAGES,
@@ -22,6 +23,8 @@ from gal_friday_adapters.postgres.models import (
     ModelVersion,
     StageChange,
 )
+from gal_friday_adapters.signing import ARTIFACT, SigningKeys
+from gal_friday_core import artifact
 from gal_friday_core.errors import ArtifactError, RegistryError, StorageError
 from gal_friday_core.payloads import ModelLifecycle
 from gal_friday_core.predictor import Predictor
@@ -61,23 +64,26 @@ class ModelRegistry:
         *,
         artifacts: ArtifactStore | None = None,
         bus: PubSubManager | None = None,
+        keys: SigningKeys | None = None,
     ) -> None:
         self._database = database
         self._models = ModelMetadataRepository(database)
         self._artifacts = artifacts or ArtifactStore(artifacts_dir(config.config))
         self._bus = bus
+        self._keys = keys or SigningKeys(keys_dir(self._artifacts.root), config.config.storage.trusted_keys)
 
     async def register_model(
         self, model_artifact: Mapping[str, bytes], metadata: Mapping[str, Any], *, actor: str = "pipeline"
     ) -> str:
-        """Store the sealed files of a model and return its id, `{model_type}@v{n}`, in stage development.
+        """Sign and store the sealed files of a model; its id, `{model_type}@v{n}`, in stage development.
 
         The same bytes of the same type keep the id they have. `metadata`: see `model_description.describe`.
-        Raises ArtifactError, RegistryError, StorageError; then no model was registered.
+        Raises ArtifactError, ConfigError, RegistryError, StorageError; then no model was registered.
         """
         model = describe(model_artifact, metadata, actor=actor)
         await asyncio.to_thread(self._artifacts.put, model_artifact)
-        model_id, is_new = await self._models.register(model)
+        signature = await asyncio.to_thread(self._keys.sign, ARTIFACT, model_artifact[artifact.MANIFEST])
+        model_id, is_new = await self._models.register(model, signature)
         if is_new:
             await self._publish("REGISTERED", await self._models.version(model_id), None)
         return model_id
@@ -206,8 +212,10 @@ class ModelRegistry:
         return await self._models.types()
 
     async def _load(self, model: ModelVersion) -> ModelArtifact:
+        signatures = await self._models.signatures(model.artifact)
         try:
             files = await asyncio.to_thread(self._artifacts.get, model.artifact)
+            self._keys.check(ARTIFACT, files[artifact.MANIFEST], signatures)
         except ArtifactError as error:
             raise ArtifactError(f"model {model.model_id}: {error}") from None
         return ModelArtifact(

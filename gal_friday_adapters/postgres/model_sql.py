@@ -4,6 +4,13 @@ ADD_ARTIFACT = """
 insert into artifact (sha256, size) values (%(artifact)s, %(size)s) on conflict do nothing
 """
 
+ADD_SIGNATURE = """
+insert into artifact_signature (artifact, key, value) values (%(artifact)s, %(key)s, %(value)s)
+on conflict do nothing
+"""
+
+SIGNATURES = "select key, value from artifact_signature where artifact = %(artifact)s order by key"
+
 ADD_TYPE = "insert into model_type (name) values (%(model_type)s) on conflict do nothing"
 
 LOCK_TYPE = "select lock_version from model_type where name = %(model_type)s for update"

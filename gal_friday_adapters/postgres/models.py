@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from gal_friday_adapters.postgres import model_sql as sql
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.signing import Signature
 from gal_friday_core.errors import RegistryError
 
 STAGES: Final = ("development", "staging", "production", "archived")
@@ -89,8 +90,10 @@ class ModelMetadataRepository:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def register(self, model: NewModel) -> tuple[str, bool]:
+    async def register(self, model: NewModel, signature: Signature) -> tuple[str, bool]:
         """The model's id, and whether it is new: the same artifact of the same type keeps its first id.
+
+        The signature over its manifest is kept in either case, beside those that other keys gave before.
 
         Raises RegistryError where it is already registered with another verdict.
         """
@@ -101,6 +104,7 @@ class ModelMetadataRepository:
         }
         async with self._database.transaction() as connection:
             await connection.execute(sql.ADD_ARTIFACT, values)
+            await connection.execute(sql.ADD_SIGNATURE, {"artifact": model.artifact, **signature._asdict()})
             await connection.execute(sql.ADD_TYPE, values)
             lock = await _one(connection, sql.LOCK_TYPE, values)
             known = await _one_or_none(connection, sql.REGISTERED, values)
@@ -160,6 +164,12 @@ class ModelMetadataRepository:
         async with self._database.connection() as connection:
             cursor = await connection.execute(sql.HISTORY, {"model_id": model_id})
             return await cursor.fetchall()
+
+    async def signatures(self, artifact: str) -> list[Signature]:
+        """Over an artifact's manifest, by key; nothing is said of whether they verify."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(sql.SIGNATURES, {"artifact": artifact})
+            return [Signature(row["key"], bytes(row["value"])) for row in await cursor.fetchall()]
 
     async def types(self) -> list[str]:
         """Every model type that was ever registered."""

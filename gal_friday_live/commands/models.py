@@ -91,6 +91,19 @@ def promote(
         Console().print(f"{escape(model_id)} {'is now' if changed else 'was already'} in {stage}.")
 
 
+@app.command("key")
+def key(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print the public key that vouches for the models registered here, to pin as storage.trusted_keys."""
+    from gal_friday_adapters.paths import artifacts_dir, keys_dir
+    from gal_friday_adapters.signing import SigningKeys
+
+    public = SigningKeys(keys_dir(artifacts_dir(load_config(config).config))).public_key()
+    if as_json:
+        print_json({"public_key": public})
+    else:
+        Console().print(public)
+
+
 def _converse(config: Path | None, conversation: "Callable[[ModelRegistry], Awaitable[Result]]") -> Result:
     """Open the database, hold one conversation with the registry, close it again."""
     # Late, so that help and usage errors do not wait for the database's and the compiler's libraries.

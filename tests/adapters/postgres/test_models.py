@@ -10,11 +10,14 @@ import pytest
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.models import ModelMetadataRepository, NewModel, StageChange
+from gal_friday_adapters.signing import Signature
 from gal_friday_core.errors import RegistryError, StorageError
 
 ROOT = Path(__file__).resolve().parents[3]
 RACERS = 4
 RACES = 25
+SIGNATURE = Signature("ab" * 32, bytes(64))
+"""The database keeps it, and asks nothing of it."""
 
 
 def new_model(number, *, model_type="kraken:BTC-USD:1m", passed=True, **changes):
@@ -58,8 +61,8 @@ def replayed(url):
 
 def test_versions_count_up_within_a_type(database_url):
     async def body(repository):
-        ids = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
-        ids.append((await repository.register(new_model(1, model_type="kraken:ETH-USD:1m")))[0])
+        ids = [(await repository.register(new_model(n), SIGNATURE))[0] for n in (1, 2)]
+        ids.append((await repository.register(new_model(1, model_type="kraken:ETH-USD:1m"), SIGNATURE))[0])
         return ids
 
     assert with_repository(database_url, body) == [
@@ -69,7 +72,7 @@ def test_versions_count_up_within_a_type(database_url):
 
 def test_a_version_reads_as_it_was_registered(database_url):
     async def body(repository):
-        model_id, is_new = await repository.register(new_model(7, passed=False))
+        model_id, is_new = await repository.register(new_model(7, passed=False), SIGNATURE)
         assert is_new
         return await repository.version(model_id)
 
@@ -84,7 +87,7 @@ def test_a_version_reads_as_it_was_registered(database_url):
 
 def test_the_same_artifact_registered_at_the_same_time_is_one_version(database_url):
     async def body(repository):
-        return await asyncio.gather(*(repository.register(new_model(1)) for _ in range(8)))
+        return await asyncio.gather(*(repository.register(new_model(1), SIGNATURE) for _ in range(8)))
 
     found = with_repository(database_url, body)
     assert {model_id for model_id, _ in found} == {"kraken:BTC-USD:1m@v1"}
@@ -93,7 +96,7 @@ def test_the_same_artifact_registered_at_the_same_time_is_one_version(database_u
 
 def test_different_artifacts_registered_at_the_same_time_get_different_versions(database_url):
     async def body(repository):
-        return await asyncio.gather(*(repository.register(new_model(n)) for n in range(1, 9)))
+        return await asyncio.gather(*(repository.register(new_model(n), SIGNATURE) for n in range(1, 9)))
 
     found = with_repository(database_url, body)
     assert sorted(model_id for model_id, _ in found) == [f"kraken:BTC-USD:1m@v{n}" for n in range(1, 9)]
@@ -101,9 +104,9 @@ def test_different_artifacts_registered_at_the_same_time_get_different_versions(
 
 def test_another_verdict_for_the_same_artifact_is_refused(database_url):
     async def body(repository):
-        await repository.register(new_model(1, passed=False))
+        await repository.register(new_model(1, passed=False), SIGNATURE)
         with pytest.raises(RegistryError, match="another verdict"):
-            await repository.register(new_model(1, passed=True))
+            await repository.register(new_model(1, passed=True), SIGNATURE)
         return await repository.version("kraken:BTC-USD:1m@v1")
 
     assert with_repository(database_url, body).passed is False
@@ -111,7 +114,7 @@ def test_another_verdict_for_the_same_artifact_is_refused(database_url):
 
 def test_promotion_archives_the_model_it_replaces(database_url):
     async def body(repository):
-        first, second = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
+        first, second = [(await repository.register(new_model(n), SIGNATURE))[0] for n in (1, 2)]
         await repository.promote(to(first))
         done = await repository.promote(to(second))
         assert (done.changed, done.archived, done.previous_stage) == (True, first, "development")
@@ -127,7 +130,7 @@ def test_promotion_archives_the_model_it_replaces(database_url):
 
 def test_promotion_to_the_present_stage_changes_nothing(database_url):
     async def body(repository):
-        model_id, _ = await repository.register(new_model(1))
+        model_id, _ = await repository.register(new_model(1), SIGNATURE)
         first, second = [await repository.promote(to(model_id)) for _ in range(2)]
         assert (first.changed, second.changed) == (True, False)
         return await repository.history(model_id)
@@ -138,7 +141,7 @@ def test_promotion_to_the_present_stage_changes_nothing(database_url):
 @pytest.mark.parametrize("stage", ["staging", "production"])
 def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url, stage):
     async def body(repository):
-        model_id, _ = await repository.register(new_model(1, passed=False))
+        model_id, _ = await repository.register(new_model(1, passed=False), SIGNATURE)
         with pytest.raises(RegistryError, match=r"no better than the base rate; only 12 trades"):
             await repository.promote(to(model_id, stage))
 
@@ -148,8 +151,8 @@ def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url, 
 
 def test_an_override_is_marked_in_the_audit_only_where_it_was_needed(database_url):
     async def body(repository):
-        refused, _ = await repository.register(new_model(1, passed=False))
-        passed, _ = await repository.register(new_model(2))
+        refused, _ = await repository.register(new_model(1, passed=False), SIGNATURE)
+        passed, _ = await repository.register(new_model(2), SIGNATURE)
         for model_id in (refused, passed):
             await repository.promote(to(model_id, override=True, evidence={"ticket": 9}))
         return [(await repository.history(model_id))[1] for model_id in (refused, passed)]
@@ -161,7 +164,7 @@ def test_an_override_is_marked_in_the_audit_only_where_it_was_needed(database_ur
 
 def test_a_promotion_that_rests_on_old_knowledge_is_stale(database_url):
     async def body(repository):
-        first, second = [(await repository.register(new_model(n)))[0] for n in (1, 2)]
+        first, second = [(await repository.register(new_model(n), SIGNATURE))[0] for n in (1, 2)]
         seen = (await repository.version(second)).lock_version
         await repository.promote(to(first))
         for expected in (seen, seen + 5):
@@ -185,7 +188,7 @@ def test_an_unknown_model_is_a_registry_error(database_url):
 def test_the_database_takes_no_metric_that_is_not_a_number(database_url, value):
     async def body(repository):
         with pytest.raises(StorageError, match="metric_value_check"):
-            await repository.register(new_model(1, metrics={"auc": value}))
+            await repository.register(new_model(1, metrics={"auc": value}), SIGNATURE)
         assert await repository.versions() == []
 
     with_repository(database_url, body)
@@ -194,7 +197,7 @@ def test_the_database_takes_no_metric_that_is_not_a_number(database_url, value):
 @pytest.mark.parametrize("table", ["artifact", "model_version", "metric", "stage_event", "stage_current"])
 @pytest.mark.parametrize("change", ["delete from {}", "truncate {} cascade", "update {} set {} = {}"])
 def test_nobody_rewrites_the_registry(database_url, table, change):
-    with_repository(database_url, lambda repository: repository.register(new_model(1)))
+    with_repository(database_url, lambda repository: repository.register(new_model(1), SIGNATURE))
     column = "sha256" if table == "artifact" else "model_id"
     with connect(database_url) as connection, pytest.raises(psycopg.IntegrityError, match="refused"):
         connection.execute(change.format(table, column, column))
@@ -208,7 +211,9 @@ values ('kraken:BTC-USD:1m@v1', 'kraken:BTC-USD:1m', %s, 'staging', 'mallory', '
 
 
 def test_the_gate_holds_in_the_database_too(database_url):
-    with_repository(database_url, lambda repository: repository.register(new_model(1, passed=False)))
+    with_repository(
+        database_url, lambda repository: repository.register(new_model(1, passed=False), SIGNATURE)
+    )
     with connect(database_url) as connection:
         with pytest.raises(psycopg.IntegrityError, match="did not pass its validation gates"):
             connection.execute(EVENT, ("production", False))
@@ -217,7 +222,7 @@ def test_the_gate_holds_in_the_database_too(database_url):
 
 
 def test_no_stage_without_its_event(database_url):
-    with_repository(database_url, lambda repository: repository.register(new_model(1)))
+    with_repository(database_url, lambda repository: repository.register(new_model(1), SIGNATURE))
     with (
         connect(database_url) as connection,
         pytest.raises(psycopg.IntegrityError, match="follows stage_event"),
@@ -227,8 +232,8 @@ def test_no_stage_without_its_event(database_url):
 
 def test_two_production_models_of_a_type_cannot_be(database_url):
     async def body(repository):
-        await repository.register(new_model(1))
-        await repository.promote(to((await repository.register(new_model(2)))[0]))
+        await repository.register(new_model(1), SIGNATURE)
+        await repository.promote(to((await repository.register(new_model(2), SIGNATURE))[0]))
 
     with_repository(database_url, body)
     with (
@@ -240,7 +245,7 @@ def test_two_production_models_of_a_type_cannot_be(database_url):
 
 def test_processes_that_promote_at_once_leave_one_production_model_and_an_exact_audit(database_url):
     async def body(repository):
-        return [(await repository.register(new_model(n)))[0] for n in range(1, 5)]
+        return [(await repository.register(new_model(n), SIGNATURE))[0] for n in range(1, 5)]
 
     ids = with_repository(database_url, body)
     script = Path(__file__).with_name("race_promoter.py")
