@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.account import FillFacts, OrderFacts
 from gal_friday_core.blotter import EXTERNAL, OrderRecord
 from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO
@@ -11,7 +11,6 @@ from gal_friday_core.order_reports import own_report, report_of_facts, report_of
 from gal_friday_core.orders import Order, Purpose
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reconciliation import Discrepancy
-from gal_friday_core.times import DAY_NS
 from gal_friday_live.account_reader import OrderDoor
 from gal_friday_live.portfolio_manager import PortfolioManager
 
@@ -19,10 +18,7 @@ GONE = "the exchange does not know the order any more"
 
 
 class AccountRepairs:
-    """Corrections go in where reports and flows go in: journalled, idempotent, told to everybody.
-
-    `adjusted` is the value of the adjustments of the running UTC day.
-    """
+    """Corrections go in where reports and flows go in: journalled, idempotent, told to everybody."""
 
     def __init__(
         self, exchange: Exchange, portfolio: PortfolioManager, orders: OrderDoor, clock: Clock
@@ -31,12 +27,6 @@ class AccountRepairs:
         self._portfolio = portfolio
         self._orders = orders
         self._clock = clock
-        self._day = 0
-        self._adjusted = ZERO
-
-    @property
-    def adjusted(self) -> Decimal:
-        return self._adjusted if self._day == self._clock.now_ns() // DAY_NS else ZERO
 
     async def resolve(self, found: Discrepancy) -> bool:
         """Correct it; False where that is not for a machine to do."""
@@ -93,17 +83,8 @@ class AccountRepairs:
     def _adjust(self, found: Discrepancy) -> None:
         if found.asset is None or found.ours is None or found.theirs is None or found.value is None:
             raise ContractError(f"an adjustment needs asset, both amounts and a value: {found.text}")
-        now_ns = self._clock.now_ns()
-        self._adjusted, self._day = self.adjusted + found.value, now_ns // DAY_NS
-        self._portfolio.funds.book(
-            Flow(
-                flow_id=f"adjustment:{found.asset}:{now_ns}",
-                kind="ADJUSTMENT",
-                asset=found.asset,
-                amount=Decimal(found.theirs) - Decimal(found.ours),
-                timestamp=now_ns,
-            )
-        )
+        amount = Decimal(found.theirs) - Decimal(found.ours)
+        self._portfolio.funds.adjust(found.asset, amount, found.value, self._clock.now_ns())
 
     def _record(self, client_order_id: str | None, exchange_order_id: str) -> OrderRecord | None:
         """The order by our name for it, else by the exchange's."""

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from gal_friday_core.account import Flow
 from gal_friday_core.money import ZERO
 from gal_friday_core.portfolio import Credited, Portfolio
 from gal_friday_core.portfolio_records import CASH_FLOW, flow_record
 from gal_friday_core.reservations import Reservations
+from gal_friday_core.times import DAY_NS
 from gal_friday_live.journal_writer import JournalWriter
 
 OPENING = "opening:"
+ADJUSTMENT: Final = "ADJUSTMENT"
 
 
 class FundsManager:
@@ -36,6 +38,7 @@ class FundsManager:
         self._bases = tuple(dict.fromkeys(pair.partition("/")[0] for pair in pairs))
         self._opening: dict[str, Decimal] = {}
         self._on_priced: Callable[[], None] = lambda: None
+        self._adjusted = (0, ZERO)
         self.waiting: dict[str, Flow] = {}
 
     @property
@@ -56,6 +59,17 @@ class FundsManager:
     def opened(self) -> bool:
         """Whether the account was taken over before."""
         return bool(self._opening)
+
+    def adjusted(self, now_ns: int) -> Decimal:
+        """Value of the adjustments of this UTC day, those of earlier runs included."""
+        day, value = self._adjusted
+        return value if day == now_ns // DAY_NS else ZERO
+
+    def adjust(self, asset: str, amount: Decimal, value: Decimal, now_ns: int) -> None:
+        """Book what nothing explains, worth `value` in quote currency."""
+        self._count_adjustment(value, now_ns)
+        flow_id = f"adjustment:{asset}:{now_ns}"
+        self.book(Flow(flow_id=flow_id, kind=ADJUSTMENT, asset=asset, amount=amount, timestamp=now_ns))
 
     def on_priced(self, handler: Callable[[], None]) -> None:
         """Who hears that coins which waited for a price are booked."""
@@ -118,7 +132,9 @@ class FundsManager:
         self._on_priced()
 
     def take(self, ts_ns: int, record: Mapping[str, Any]) -> None:
-        """Learn from a journalled flow what was taken over when the account was opened."""
+        """Learn from a journalled flow what was taken over when the account was opened, and what was adjusted."""
+        if record["kind"] == ADJUSTMENT:
+            self._count_adjustment(abs(Decimal(record["value"])), ts_ns)
         if "opening" in record:
             self._opening = {asset: Decimal(amount) for asset, amount in record["opening"].items()}
             self._portfolio.started_ns = ts_ns
@@ -129,6 +145,9 @@ class FundsManager:
             flow = _opening_flow(asset, amount, self._portfolio.started_ns)
             if amount and flow.flow_id not in self._portfolio.flows:
                 self.waiting[flow.flow_id] = flow
+
+    def _count_adjustment(self, value: Decimal, ts_ns: int) -> None:
+        self._adjusted = (ts_ns // DAY_NS, self.adjusted(ts_ns) + value)
 
     def _is_open(self, asset: str) -> bool:
         pair = f"{asset}/{self._portfolio.quote}"

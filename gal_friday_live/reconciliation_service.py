@@ -16,6 +16,7 @@ import msgspec
 
 from gal_friday_core.config import ReconciliationConfig
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError, StorageError
+from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import PotentialHaltTrigger, Reconciliation
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reconciliation import Discrepancy, ExchangeView, InternalView, Tolerance, compare
@@ -212,9 +213,10 @@ class ReconciliationService:
 
     def _tolerance(self) -> Tolerance:
         settings = self._settings
+        adjusted = self._portfolio.funds.adjusted(self._clock.now_ns())
         return Tolerance(
             adjust_below=settings.adjust_below,
-            adjustable=max(settings.adjust_daily - self._repairs.adjusted, settings.adjust_daily * 0),
+            adjustable=max(settings.adjust_daily - adjusted, ZERO),
             young_ns=int(settings.order_margin_s * SECOND_NS),
         )
 

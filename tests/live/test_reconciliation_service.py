@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.reconciliation import ExchangeView, InternalView
-from gal_friday_core.times import MINUTE_NS
+from gal_friday_core.times import DAY_NS, MINUTE_NS
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.reconciliation_run import plain
 from tests.live.account import PAIR, START, Account, desk, order
@@ -187,6 +187,21 @@ async def test_adjustments_of_a_day_come_to_an_end():
         our.account.holds["USD"] -= Decimal("0.9")
         await our.reconcile()
         assert [trigger.reason for trigger in our.triggers] == ["RECONCILIATION_FAILED"]
+
+
+async def test_adjustments_of_a_day_come_to_an_end_over_a_restart_too():
+    limits = {"adjust_below": "1", "adjust_daily": "1.5"}
+    async with desk(**limits) as our:
+        our.account.holds["USD"] -= Decimal("0.9")
+        await our.reconcile()
+        assert our.service.clean
+        account, journal = our.account, our.journal
+    account.holds["USD"] -= Decimal("0.9")
+    async with desk(account, journal=journal, **limits) as again:
+        assert [trigger.reason for trigger in again.triggers] == ["RECONCILIATION_FAILED"]
+    account.clock.advance_to(account.clock.now_ns() + DAY_NS)
+    async with desk(account, journal=journal, **limits) as tomorrow:
+        assert (tomorrow.triggers, tomorrow.service.clean) == ([], True)
 
 
 async def test_a_balance_that_nothing_explains_halts_and_keeps_the_gate_shut():
