@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
-from gal_friday_core.config import Config
+from gal_friday_core.config import Config, CostsConfig
 from gal_friday_core.errors import DataError
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.features.schema import FeatureSchema
@@ -26,9 +26,11 @@ class TrainingSet:
     """Labelled bars in time order, before the holdout.
 
     `table_rows` (bars,) where each bar stands in `table`; `labels` (bars,); `events` (events,) the bars to
-    learn from; `holdout_start_ns` the open of the first bar that no label touches.
+    learn from; `holdout_start_ns` the open of the first bar that no label touches. `candles` are those before
+    it; `labels.index` are rows of them.
     """
 
+    candles: Candles
     table: FeatureTable
     table_rows: NDArray[np.int64]
     labels: Labels
@@ -66,11 +68,9 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     if not len(candles):
         raise DataError(f"{candles.series.key}: no candles; ingest history first")
     rows = _rows_of(candles, table)
-    volatility = np.full(len(candles), np.nan)
-    volatility[rows] = table.column(VOLATILITY)
     table_row = np.full(len(candles), -1, np.int64)
     table_row[rows] = np.where(table.finite_rows(), np.arange(len(table)), -1)
-    labels = label_trades(candles, volatility, config.barriers, config.costs)
+    labels = label_bars(candles, table, config, config.costs)
     labels = labels[table_row[labels.index] >= 0]
     holdout_start = int(candles.ts[int(len(candles) * (1 - config.training.holdout_fraction))])
     embargo_ns = config.training.embargo_bars * candles.series.interval_ns
@@ -85,13 +85,25 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     stride = max(1, min(config.training.stride_bars, len(labels) // config.training.min_events))
     events = np.flatnonzero(candles.ts[labels.index] // interval_ns % stride == 0)
     found = TrainingSet(
-        table=table, table_rows=table_row[labels.index], labels=labels, events=events, stride_bars=stride,
+        candles=candles[: int(np.searchsorted(candles.ts, holdout_start))], table=table,
+        table_rows=table_row[labels.index], labels=labels, events=events, stride_bars=stride,
         holdout_start_ns=holdout_start, embargo_ns=embargo_ns, candles_fingerprint=candles.fingerprint(),
         series_key=candles.series.key, first_ns=int(candles.ts[0]), last_ns=int(candles.ts[-1]),
         candle_rows=len(candles),
     )  # fmt: skip
     _check_learnable(found, config.training.min_events)
     return found
+
+
+def label_bars(candles: Candles, table: FeatureTable, config: Config, costs: CostsConfig) -> Labels:
+    """The trade of every bar that can be labelled, at these costs; whether it can does not depend on them.
+
+    `table` may end later than the candles. Raises DataError when they do not belong together.
+    """
+    table = table[: int(np.searchsorted(table.ts, candles.ts[-1], side="right"))]
+    volatility = np.full(len(candles), np.nan)
+    volatility[_rows_of(candles, table)] = table.column(VOLATILITY)
+    return label_trades(candles, volatility, config.barriers, costs)
 
 
 def _rows_of(candles: Candles, table: FeatureTable) -> NDArray[np.int64]:
