@@ -146,6 +146,8 @@ def _fold(data: TrainingSet, split: Split, settings: TrainingConfig) -> FoldResu
             trade_event=np.searchsorted(at_event, taken),
             trade_return=labels.net_return[taken],
         ),
+        events=tested,
+        trades=bars[taken],
         fit_events=len(learnt.fit),
         calibration_events=len(learnt.calibrated_on),
         window_rate=float(data.labels.label[window].mean()),

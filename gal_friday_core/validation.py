@@ -24,11 +24,14 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 class FoldResult:
     """One fold's predictions, and the numbers of its training.
 
-    `window_rate` is the share of wins in all that the fold was trained on, `recent_rate` in the latest part
-    alone, on which it was calibrated.
+    `events` and `trades` are rows of the training set's labels: what `sample` says of them, and where a trade
+    began. `window_rate` is the share of wins in all that the fold was trained on, `recent_rate` in the latest
+    part alone, on which it was calibrated.
     """
 
     sample: OutOfSample
+    events: NDArray[np.int64]
+    trades: NDArray[np.int64]
     fit_events: int
     calibration_events: int
     window_rate: float

@@ -63,7 +63,8 @@ def fold(*, rate=0.3, said=None, window_rate=0.3, recent_rate=0.5, start=0, seed
         np.arange(start, start + 600) * 60_000_000_000, probability, label, np.full(600, np.nan),
         np.arange(0, 600, 20), rng.normal(0.01, 0.001, 30),
     )  # fmt: skip
-    return FoldResult(sample, 2_000, 500, window_rate, recent_rate, 0.4, 0.02, 0.01)
+    rows = np.arange(start, start + 600)
+    return FoldResult(sample, rows, rows[::20], 2_000, 500, window_rate, recent_rate, 0.4, 0.02, 0.01)
 
 
 def report(*folds):
