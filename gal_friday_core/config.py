@@ -125,7 +125,17 @@ class BarriersConfig(Section):
 
 
 class TrainingConfig(Section):
-    trees: int = Field(150, ge=1, le=5_000, description="Boosted trees")
+    learner: Literal["xgboost", "logistic"] = Field(
+        "xgboost", description="Boosted trees, or logistic regression as the baseline that they have to beat"
+    )
+    trees: int = Field(150, ge=1, le=5_000, description="Boosted trees, at most where fits stop early")
+    early_stopping_rounds: int = Field(
+        0,
+        ge=0,
+        le=1_000,
+        description="A fold's fit stops after so many trees without a better log loss on its later, purged "
+        "slice, and the final model takes the median of the folds' numbers; 0 never stops",
+    )
     depth: int = Field(3, ge=1, le=12, description="Levels of each tree")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Shrinkage of each tree")
     min_child_weight: float = Field(
@@ -133,6 +143,19 @@ class TrainingConfig(Section):
     )
     subsample: float = Field(0.5, gt=0, le=1, description="Share of events each tree sees")
     column_sample: float = Field(0.5, gt=0, le=1, description="Share of features each tree sees")
+    penalty: float = Field(
+        1.0, gt=0, description="logistic: strength of its L2 regularisation, on standardised features"
+    )
+    weights: Literal["uniqueness", "none"] = Field(
+        "uniqueness",
+        description="Each event counts as much as its trade shares no time with others, or all count alike",
+    )
+    calibration: Literal["platt", "isotonic"] = Field(
+        "platt", description="How log odds become probabilities; isotonic asks for more events"
+    )
+    workers: int = Field(
+        1, ge=1, le=64, description="Fits that run at the same time; the model does not depend on it"
+    )
     threads: int = Field(
         1,
         ge=1,
@@ -169,6 +192,52 @@ class GatesConfig(Section):
     )
     min_net_profit: float = Field(0.0, description="Mean net return a trade, lower bound, must exceed this")
     min_trades: int = Field(30, ge=1, description="Out-of-sample trades below which nothing is concluded")
+    min_gain_on_production: float = Field(
+        0.0,
+        description="Lower bound of (production model's - model's) log loss on the holdout must exceed this",
+    )
+    min_psr: float = Field(
+        0.95, gt=0, lt=1, description="Probability that the daily Sharpe ratio is positive"
+    )
+    min_dsr: float = Field(
+        0.95, gt=0, lt=1, description="The same, after what luck gives the best of all trials"
+    )
+    max_pbo: float = Field(0.2, gt=0, lt=1, description="Probability that choosing among trials overfitted")
+    min_stressed_profit: float = Field(
+        0.0, description="Mean net return a trade must exceed this with costs doubled, and one bar late"
+    )
+    max_calibration_error: float = Field(
+        0.05, gt=0, lt=1, description="Mean distance between said and seen probabilities"
+    )
+    max_feature_auc: float = Field(
+        0.75,
+        gt=0.5,
+        le=1,
+        description="A single feature that tells the outcome this well is taken for a leak",
+    )
+    max_missing_share: float = Field(
+        0.25, ge=0, lt=1, description="Bars without a candle, of all that were learnt from"
+    )
+
+
+class ValidationConfig(Section):
+    """How much is tried to find out whether a model is as good as it looks."""
+
+    groups: int = Field(
+        6, ge=2, le=16, description="Stretches of time for combinatorial purged cross-validation"
+    )
+    tested_groups: int = Field(
+        2, ge=0, le=8, description="Of them tested together, in every combination; 0 leaves it out"
+    )
+    canary_rows: int = Field(
+        24, ge=1, description="Feature rows that are computed again from candles cut off at their time"
+    )
+    explained_rows: int = Field(
+        500, ge=1, description="Tested events whose predictions are explained by feature"
+    )
+    replayed_bars: int = Field(
+        2_000, ge=1, description="Latest bars that are replayed as live, bar by bar, before certification"
+    )
 
 
 class PaperConfig(Section):
@@ -313,6 +382,7 @@ class Config(Section):
     costs: CostsConfig = CostsConfig()
     barriers: BarriersConfig = BarriersConfig()
     training: TrainingConfig = TrainingConfig()
+    validation: ValidationConfig = ValidationConfig()
     gates: GatesConfig = GatesConfig()
     strategy: StrategyConfig = StrategyConfig()
     cost_and_volatility: CostAndVolatilityConfig = CostAndVolatilityConfig()

@@ -72,13 +72,17 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Combinatorial(msgspec.Struct, frozen=True, kw_only=True):
-    """`losing_paths`: share of the paths that lost money. Learning from the future of a test is allowed here, so no gate asks it."""
+    """`losing_paths`: share of the paths that lost money. Learning from the future of a test is allowed here, so no gate asks it.
+
+    Without paths `about` says why there are none.
+    """
 
     groups: int
     tested: int
     splits: int
     paths: tuple[Path, ...]
     losing_paths: float | None
+    about: str
 
 
 class Stress(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,13 +151,6 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
         return self.differing + self.overlaps + len(self.suspects) if self.recomputed else None
 
 
-class Parity(msgspec.Struct, frozen=True):
-    """How many rows were computed both ways, and how many of them differ in any bit."""
-
-    rows: int
-    differing: int
-
-
 class Quality(msgspec.Struct, frozen=True):
     """Of the candles before the holdout: reasons to keep them out, in plain words, and the share of bars without one."""
 
@@ -168,13 +165,12 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     days: tuple[Day, ...]
     sharpe: SharpeFamily
     choice: Choice
-    combinatorial: Combinatorial | None
+    combinatorial: Combinatorial
     stress: tuple[Stress, ...]
     slices: tuple[Slice, ...]
     importance: tuple[Importance, ...]
     calibration: tuple[CalibrationBin, ...]
     canary: Canary
-    replay: Parity | None
     quality: Quality
     format: int = 1
 
