@@ -15,10 +15,11 @@ from typing import Literal
 from gal_friday_core.blotter import OrderRecord, Sells
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, value_of
-from gal_friday_core.orders import Order
+from gal_friday_core.orders import Order, Purpose
 from gal_friday_core.payloads import ExecutionReport
 
 SwapKind = Literal["TARGET", "EXIT"]
+_SALES: frozenset[Purpose] = frozenset({"TARGET", "EXIT", "LIQUIDATION"})
 
 
 @dataclass(slots=True)
@@ -194,8 +195,13 @@ def _reached(desk: Desk) -> bool:
     return desk.held > 0 and not _is_too_small(desk, desk.held)
 
 
+def selling(sells: Sells) -> tuple[OrderRecord, ...]:
+    """Sales of ours that are under way: what they have not sold when they end may be sold again, and nothing before."""
+    return tuple(record for record in sells.others if record.order.purpose in _SALES)
+
+
 def _go_on(desk: Desk, swap: Swap) -> Action | None:
-    """End what may add to the position, then what holds it, each confirmed; then send."""
+    """End what may add to the position, then what holds it, each confirmed; then send, once no other sale is under way."""
     if not swap.durable:
         return None
     # An entry that nobody knows of may take long to be found: should it fill, it brings a stop of its own.
@@ -205,7 +211,7 @@ def _go_on(desk: Desk, swap: Swap) -> Action | None:
     due = tuple(key for key in keys if key not in swap.asked)
     if due:
         return Cancel(due)
-    return None if standing else SendFreed(desk.free)
+    return None if standing or selling(desk.sells) else SendFreed(desk.free)
 
 
 def _restore(desk: Desk) -> Action | None:

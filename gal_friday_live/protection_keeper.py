@@ -31,6 +31,7 @@ from gal_friday_core.brackets import (
     Swap,
     TakeTarget,
     decide,
+    selling,
     unprotected,
 )
 from gal_friday_core.errors import ExchangeError, OutcomeUnknownError
@@ -397,9 +398,9 @@ class ProtectionKeeper:
         self.tend(pair)
 
     def _standing(self, pair: str) -> list[OrderRecord]:
-        """Orders that hold what an exit would sell, or may add to it."""
+        """Orders that hold or sell what an exit would sell, or may add to it."""
         sells = self._blotter.sells(pair)
-        return [*sells.stops, *sells.leaving, *self._blotter.entries(pair)]
+        return [*sells.stops, *sells.leaving, *selling(sells), *self._blotter.entries(pair)]
 
     def _is_unprotected(self, pair: str) -> bool:
         desk = self._desk(pair)

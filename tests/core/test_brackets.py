@@ -100,6 +100,13 @@ def test_a_swap_ends_entries_then_stops_then_sells_what_that_freed():
     assert decide(desk("0.001", swap=swap)) == SendFreed(Decimal(0))
 
 
+def test_an_exit_waits_until_no_other_sale_of_ours_is_under_way():
+    swap = Swap("EXIT", durable=True)
+    assert decide(desk(others=[resting("t", "0.4", "TARGET")], swap=swap)) is None
+    assert decide(desk(others=[resting("e", "0.4", "EXIT", "UNKNOWN")], swap=swap)) is None
+    assert decide(desk(others=[resting("x", "0.4", "EXTERNAL")], swap=swap)) == SendFreed(Decimal("0.6"))
+
+
 def test_an_entry_that_nobody_knows_of_holds_up_no_exit():
     swap = Swap("EXIT", durable=True)
     lost = resting("b", 1, "ENTRY", "UNKNOWN", "BUY")

@@ -1,5 +1,6 @@
 """Stop and target as one, on a venue where both cannot rest: no moment unprotected, no sale twice."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -96,6 +97,33 @@ async def test_an_exit_goes_once_the_stops_have_let_go():
     assert setting.venue.base == 0 == setting.venue.open_stops()
     assert purposes(client) == ["ENTRY", "STOP", "EXIT"]
     assert client.execution.refused == {}
+
+
+async def test_an_exit_waits_for_a_target_that_is_on_its_way():
+    setting = Setting(liquidity=Decimal("0.5"))
+    client = await setting.client()
+    await client.approve()
+    await client.approve("again")
+    submit, sent, answered = client.exchange.submit, asyncio.Event(), asyncio.Event()
+
+    async def slowly(order):
+        if order.purpose == "TARGET":
+            sent.set()
+            await answered.wait()
+        await submit(order)
+
+    client.exchange.submit = slowly
+    reached = asyncio.ensure_future(client.market(110))
+    await sent.wait()
+    await client.approve_later("s2", "SELL")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert "EXIT" not in purposes(client)
+    setting.venue.liquidity = Decimal("0.2")
+    answered.set()
+    await reached
+    sold = [one.quantity for one in client.blotter.records() if one.order.purpose in ("TARGET", "EXIT")]
+    assert sold == [Decimal(1), Decimal("0.8")]
 
 
 async def test_an_exit_of_a_part_leaves_the_rest_protected():
