@@ -24,7 +24,7 @@ from gal_friday_core.calibration import Platt
 from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.features.schema import Feature, FeatureSchema
 from gal_friday_core.predictor import TARGET, ModelMetadata, Predictor, schema_document
-from gal_friday_core.training import check_bit_identity
+from gal_friday_core.learners.boosted_trees import check_bit_identity
 
 TREES, DEPTH, FEATURES, BATCH = 300, 6, 40, 50
 PROMISES = {"Booster.inplace_predict": 20.0, "onnxruntime": 5.0}
@@ -106,7 +106,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=60)
     rounds = parser.parse_args().rounds
     booster, matrix = trained()
-    trees = predictor(booster).trees
+    trees = predictor(booster).model
     parity = check_bit_identity(booster, trees, matrix[:5_000])
     print(f"{TREES} trees, depth {DEPTH}, {FEATURES} features, {len(trees.nodes):,} nodes")
     print(f"bit identity with Booster.predict: {parity['differing']} of {parity['rows']:,} rows differ")

@@ -12,12 +12,15 @@ from gal_friday_core.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 MODEL = "model.ubj"
+LINEAR_MODEL = "model.json"
+MODELS = (MODEL, LINEAR_MODEL)
+"""The forms a model may have; an artifact holds exactly one."""
 CALIBRATION = "calibration.json"
 FEATURES = "features.json"
 METADATA = "metadata.json"
 REPORT = "report.json"
-REQUIRED = (CALIBRATION, FEATURES, METADATA, MODEL, REPORT)
-"""What every artifact contains beside its manifest."""
+REQUIRED = (CALIBRATION, FEATURES, METADATA, REPORT)
+"""What every artifact contains beside its model and its manifest."""
 
 MAX_FILES = 16
 MAX_JSON_BYTES = 16 * 1024**2
@@ -70,6 +73,16 @@ def artifact_id(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(_of(files, MANIFEST)).hexdigest()
 
 
+def model_file(files: Mapping[str, bytes]) -> str:
+    """Which of `MODELS` the artifact holds. Raises ArtifactError unless it is exactly one."""
+    found = [name for name in MODELS if name in files]
+    if not found:
+        _of(files, MODEL)
+    if len(found) > 1:
+        raise ArtifactError(f"{' and '.join(found)}: an artifact holds one model; register it again")
+    return found[0]
+
+
 def verify(files: Mapping[str, bytes], expected_id: str | None = None) -> str:
     """The id of an untouched artifact.
 
@@ -81,6 +94,7 @@ def verify(files: Mapping[str, bytes], expected_id: str | None = None) -> str:
         _check_file(name, data)
     for name in REQUIRED:
         _of(files, name)
+    model_file(files)
     found = artifact_id(files)
     if expected_id is not None and found != expected_id:
         raise ArtifactError(

@@ -1,4 +1,4 @@
-"""A model ready to predict: packed trees, calibration, and the conditions under which its numbers hold.
+"""A model ready to predict: packed trees or a linear model, calibration, and the conditions under which its numbers hold.
 
 Entry points: `Predictor.from_files` (an artifact's files), `predict_row` (the live path), `predict` (many
 rows, the same numbers bit for bit). Imports no XGBoost: what runs is compiled by numba.
@@ -6,7 +6,7 @@ rows, the same numbers bit for bit). Imports no XGBoost: what runs is compiled b
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,17 +14,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from gal_friday_core import artifact
-from gal_friday_core.calibration import Platt, calibrated
+from gal_friday_core.calibration import Calibration, Platt, calibrated
 from gal_friday_core.compiled import kept
 from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.errors import ArtifactError, SchemaMismatchError
 from gal_friday_core.features.schema import Feature, FeatureSchema
+from gal_friday_core.linear import LinearModel, read_linear
 from gal_friday_core.trees import PackedTrees, margin_row, read
+
+Served = PackedTrees | LinearModel
+"""A model as the engine runs it."""
 
 TARGET = "long_net_profit"
 """What a prediction says: the probability that the trade of `labels`, entered now, ends in net profit."""
-
-T = TypeVar("T")
 
 
 class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,17 +65,6 @@ def _calibrated_row(  # noqa: PLR0917 - compiled kernels take positions
     return calibrated(slope, intercept, np.float64(margin_row(nodes, groups, base_margin, values)))
 
 
-@kept
-@njit(cache=True)
-def _calibrated_rows(  # noqa: PLR0917 - compiled kernels take positions
-    nodes: Any, groups: Any, base_margin: Any, slope: float, intercept: float, matrix: Any
-) -> Any:
-    found = np.empty(len(matrix), np.float64)
-    for row in range(len(matrix)):
-        found[row] = _calibrated_row(nodes, groups, base_margin, slope, intercept, matrix[row])
-    return found
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Predictor:
     """One immutable model version. Predictions are calibrated probabilities of `target`."""
@@ -83,8 +74,8 @@ class Predictor:
     version: int
     schema: FeatureSchema
     metadata: ModelMetadata
-    calibration: Platt
-    trees: PackedTrees
+    calibration: Calibration
+    model: Served
     artifact_sha256: str
 
     @classmethod
@@ -95,18 +86,18 @@ class Predictor:
         sha256 = artifact.verify(files)
         schema = _schema(files)
         metadata = _decode(files, artifact.METADATA, ModelMetadata)
-        trees = read(files[artifact.MODEL])
-        if not metadata.schema_hash == schema.hash or trees.features != len(schema):
+        model = _model(files)
+        if not metadata.schema_hash == schema.hash or model.features != len(schema):
             raise ArtifactError(
-                f"model {model_id}: its files describe different features (model {trees.features}, "
+                f"model {model_id}: its files describe different features (model {model.features}, "
                 f"schema {len(schema)}); register it again from its training"
             )
         if not 0 < metadata.entry_threshold < 1:
             raise ArtifactError(
                 f"model {model_id}: entry threshold {metadata.entry_threshold} is not in (0, 1)"
             )
-        calibration = _decode(files, artifact.CALIBRATION, Platt)
-        return cls(model_id, model_type, version, schema, metadata, calibration, trees, sha256)
+        calibration = _decode(files, artifact.CALIBRATION, Calibration)
+        return cls(model_id, model_type, version, schema, metadata, calibration, model, sha256)
 
     @property
     def schema_hash(self) -> str:
@@ -150,29 +141,27 @@ class Predictor:
 
     def predict_row(self, values: NDArray[np.float64]) -> float:
         """Calibrated probability for one float64 vector in schema order."""
-        trees, calibration = self.trees, self.calibration
-        if len(values) != trees.features:
+        model, calibration = self.model, self.calibration
+        if len(values) != model.features:
             raise SchemaMismatchError(
-                f"model {self.model_id}: {len(values)} features, expected {trees.features}"
+                f"model {self.model_id}: {len(values)} features, expected {model.features}"
             )
+        if not (isinstance(model, PackedTrees) and isinstance(calibration, Platt)):
+            return calibration.one(model.margin(values))
+        # The usual kind, in one call.
         found: float = _calibrated_row(
-            trees.nodes, trees.groups, trees.base_margin,
+            model.nodes, model.groups, model.base_margin,
             calibration.slope, calibration.intercept, values,
         )  # fmt: skip
         return found
 
     def predict(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities of a (rows, features) matrix."""
-        trees, calibration = self.trees, self.calibration
-        if matrix.ndim != 2 or matrix.shape[1] != trees.features:
+        if matrix.ndim != 2 or matrix.shape[1] != self.model.features:
             raise SchemaMismatchError(
-                f"model {self.model_id}: {matrix.shape}, expected (rows, {trees.features})"
+                f"model {self.model_id}: {matrix.shape}, expected (rows, {self.model.features})"
             )
-        found: NDArray[np.float64] = _calibrated_rows(
-            trees.nodes, trees.groups, trees.base_margin,
-            calibration.slope, calibration.intercept, np.ascontiguousarray(matrix, np.float64),
-        )  # fmt: skip
-        return found
+        return self.calibration(self.model.margins(matrix))
 
 
 def schema_document(schema: FeatureSchema) -> dict[str, Any]:
@@ -203,7 +192,12 @@ def _rebuild(document: dict[str, Any]) -> FeatureSchema:
     return FeatureSchema(document["name"], document["revision"], tuple(features))
 
 
-def _decode(files: Mapping[str, bytes], name: str, kind: type[T]) -> T:
+def _model(files: Mapping[str, bytes]) -> Served:
+    name = artifact.model_file(files)
+    return read(files[name]) if name == artifact.MODEL else read_linear(files[name])
+
+
+def _decode(files: Mapping[str, bytes], name: str, kind: Any) -> Any:
     try:
         return msgspec.json.decode(files[name], type=kind)
     except msgspec.DecodeError as error:

@@ -1,39 +1,43 @@
-"""From candles and features to a candidate model with its honest validation. Imports XGBoost: the engine never imports this.
+"""From candles and features to a candidate model with its honest validation. Imports a learner: the engine never imports this.
 
 `train` runs the whole way; the same candles, features, configuration and libraries give the same bytes.
-Each walk-forward fold, and the final model, go through the same `_learn`: fit the trees on the earlier
-part, calibrate and find the break-even threshold on the later part, both purged of each other.
+Each walk-forward fold, and the final model, go through the same `learning.learn`: fit on the earlier part,
+calibrate and find the break-even threshold on the later part, both purged of each other.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import msgspec
 import numba
 import numpy as np
-import xgboost
-from numpy.typing import NDArray
 
 from gal_friday_core import artifact
-from gal_friday_core.calibration import Platt, fit_platt
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config, TrainingConfig
-from gal_friday_core.errors import ArtifactError, DataError
 from gal_friday_core.features.drivers import FeatureTable
-from gal_friday_core.labels import RULE, break_even
+from gal_friday_core.labels import RULE
+from gal_friday_core.learners.choice import learner
+from gal_friday_core.learning import Fold, Learnt, learn, walk
 from gal_friday_core.predictor import TARGET, ModelMetadata, schema_document
-from gal_friday_core.scores import OutOfSample, sequential_trades
 from gal_friday_core.splits import Split, fit_and_calibration, walk_forward
 from gal_friday_core.times import DAY_NS
 from gal_friday_core.training_set import TrainingSet, assemble
-from gal_friday_core.trees import PackedTrees, read
-from gal_friday_core.validation import FoldResult, ValidationReport, validate
+from gal_friday_core.validation import ValidationReport, validate
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage in plain words, how much of it is done, and of how much."""
 
 PARITY_ROWS = 2_000
+
+
+class Fits(Protocol):
+    """Runs independent fits and gives their results in order: `map`, or that of a pool of threads."""
+
+    def __call__(self, fit: Callable[[Split], Fold], splits: Iterable[Split], /) -> Iterator[Fold]: ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -56,20 +60,6 @@ class Candidate:
     def holdout_start_ns(self) -> int:
         """The open of the first bar that the model has not seen in any way."""
         return self.metadata.holdout_start_ns
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Learnt:
-    """One model of one window, with the rows it came from."""
-
-    booster: xgboost.Booster
-    trees: PackedTrees
-    calibration: Platt
-    threshold: float
-    mean_win: float
-    mean_loss: float
-    fit: NDArray[np.int64]
-    calibrated_on: NDArray[np.int64]
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -95,103 +85,55 @@ def train(
 
 
 def train_on(
-    data: TrainingSet, config: Config, progress: Progress = quiet, *, code_version: str = "unknown"
+    data: TrainingSet,
+    config: Config,
+    progress: Progress = quiet,
+    *,
+    code_version: str = "unknown",
+    fits: Fits = map,
 ) -> Candidate:
-    """`train`, from a training set that is made already."""
+    """`train`, from a training set that is made already. `fits` changes how long it takes, and nothing else."""
     settings = config.training
-    t0_ns, t1_ns = data.labels.t0_ns[data.events], data.labels.t1_ns[data.events]
-    splits = walk_forward(
-        t0_ns, t1_ns, folds=settings.folds, calibration_fraction=settings.calibration_fraction,
-        embargo_ns=data.embargo_ns,
-    )  # fmt: skip
-    results = []
-    for number, split in enumerate(splits):
-        progress("folds", number, len(splits))
-        results.append(_fold(data, split, settings))
-    progress("folds", len(splits), len(splits))
+    folds = walk_folds(data, settings, progress, fits)
     report = validate(
-        results, config.gates, block_events=_block_events(data, config), seed=settings.seed,
-        outcomes=data.outcomes(),
+        [fold.result for fold in folds], config.gates, block_events=_block_events(data, config),
+        seed=settings.seed, outcomes=data.outcomes(),
     )  # fmt: skip
     progress("model", 0, 1)
-    fit, calibration = fit_and_calibration(
-        t0_ns,
-        t1_ns,
-        np.arange(len(t0_ns)),
-        fraction=settings.calibration_fraction,
-        embargo_ns=data.embargo_ns,
-    )
-    learnt = _learn(data, data.events[fit], data.events[calibration], settings)
-    candidate = _candidate(data, config, learnt, report, code_version)
+    candidate = _candidate(data, config, final_model(data, settings, folds), report, code_version)
     progress("model", 1, 1)
     return candidate
 
 
-def _fold(data: TrainingSet, split: Split, settings: TrainingConfig) -> FoldResult:
-    """Learn from what comes before the test period; then predict each of its bars, and trade."""
-    learnt = _learn(data, data.events[split.fit], data.events[split.calibration], settings)
-    tested = data.events[split.test]
-    bars = np.arange(tested[0], tested[-1] + 1)
-    probability = learnt.calibration(learnt.trees.margins(data.features(bars)))
-    labels = data.labels[bars]
-    taken = sequential_trades(labels.t0_ns, labels.t1_ns, probability, learnt.threshold)
-    at_event = tested - tested[0]
-    window = np.concatenate((learnt.fit, learnt.calibrated_on))
-    return FoldResult(
-        sample=OutOfSample(
-            t0_ns=labels.t0_ns[at_event],
-            probability=probability[at_event],
-            label=labels.label[at_event],
-            base=np.full(len(tested), np.nan),
-            trade_event=np.searchsorted(at_event, taken),
-            trade_return=labels.net_return[taken],
-        ),
-        events=tested,
-        trades=bars[taken],
-        fit_events=len(learnt.fit),
-        calibration_events=len(learnt.calibrated_on),
-        window_rate=float(data.labels.label[window].mean()),
-        recent_rate=float(data.labels.label[learnt.calibrated_on].mean()),
-        threshold=learnt.threshold,
-        mean_win=learnt.mean_win,
-        mean_loss=learnt.mean_loss,
-    )
+def walk_folds(
+    data: TrainingSet, settings: TrainingConfig, progress: Progress = quiet, fits: Fits = map
+) -> list[Fold]:
+    """Every walk-forward fold, learnt and tested. Raises DataError when one has too little to learn from."""
+    splits = walk_forward(
+        data.labels.t0_ns[data.events], data.labels.t1_ns[data.events], folds=settings.folds,
+        calibration_fraction=settings.calibration_fraction, embargo_ns=data.embargo_ns,
+    )  # fmt: skip
+    folds = []
+    progress("folds", 0, len(splits))
+    for fold in fits(partial(_walk, data, settings), splits):
+        folds.append(fold)
+        progress("folds", len(folds), len(splits))
+    return folds
 
 
-def _learn(
-    data: TrainingSet, fit: NDArray[np.int64], calibrate_on: NDArray[np.int64], settings: TrainingConfig
-) -> _Learnt:
-    """Trees from bars `fit`; calibration and break-even threshold from the later bars `calibrate_on`."""
-    labels = data.labels.label
-    wins = int(labels[fit].sum())
-    if wins in (0, len(fit)):
-        raise DataError(
-            f"{data.series_key}: all {len(fit):,} trades of one training window ended alike "
-            f"({'won' if wins else 'lost'}): use more history or fewer folds"
-        )
-    matrix = xgboost.QuantileDMatrix(
-        data.features(fit).astype(np.float32), labels[fit], nthread=settings.threads
-    )
-    booster = xgboost.train(_parameters(settings), matrix, settings.trees)
-    trees = read(bytes(booster.save_raw("ubj")))
-    threshold, win, loss = break_even(data.labels.net_return[calibrate_on])
-    calibration = fit_platt(trees.margins(data.features(calibrate_on)), labels[calibrate_on])
-    return _Learnt(booster, trees, calibration, threshold, win, loss, fit, calibrate_on)
+def _walk(data: TrainingSet, settings: TrainingConfig, split: Split) -> Fold:
+    return walk(data, split, settings)
 
 
-def _parameters(settings: TrainingConfig) -> dict[str, object]:
-    return {
-        "objective": "binary:logistic",
-        "tree_method": "hist",
-        "max_depth": settings.depth,
-        "eta": settings.learning_rate,
-        "min_child_weight": settings.min_child_weight,
-        "subsample": settings.subsample,
-        "colsample_bytree": settings.column_sample,
-        "nthread": settings.threads,
-        "seed": settings.seed,
-        "verbosity": 0,
-    }
+def final_model(data: TrainingSet, settings: TrainingConfig, folds: list[Fold]) -> Learnt:
+    """Learnt from everything before the holdout, for as many rounds as the folds found best (their median)."""
+    t0_ns, t1_ns = data.labels.t0_ns[data.events], data.labels.t1_ns[data.events]
+    fit, calibration = fit_and_calibration(
+        t0_ns, t1_ns, np.arange(len(t0_ns)), fraction=settings.calibration_fraction,
+        embargo_ns=data.embargo_ns,
+    )  # fmt: skip
+    rounds = int(np.median([fold.learnt.fitted.rounds for fold in folds]))
+    return learn(data, data.events[fit], data.events[calibration], settings, rounds=rounds)
 
 
 def _block_events(data: TrainingSet, config: Config) -> int:
@@ -201,9 +143,13 @@ def _block_events(data: TrainingSet, config: Config) -> int:
 
 
 def _candidate(
-    data: TrainingSet, config: Config, learnt: _Learnt, report: ValidationReport, code_version: str
+    data: TrainingSet, config: Config, learnt: Learnt, report: ValidationReport, code_version: str
 ) -> Candidate:
-    relevant = config.model_dump(mode="json", include={"barriers", "costs", "training", "gates"})
+    relevant = config.model_dump(
+        mode="json",
+        include={"barriers": True, "costs": True, "training": True, "gates": True},
+        exclude={"training": {"workers"}},
+    )
     metadata = ModelMetadata(
         series=data.series_key,
         target=TARGET,
@@ -222,13 +168,13 @@ def _candidate(
         config_hash=hashlib.sha256(artifact.to_json(relevant)).hexdigest(),
         code_version=code_version,
         libraries={
-            "numba": numba.__version__, "numpy": np.__version__, "xgboost": xgboost.__version__,
+            "numba": numba.__version__, "numpy": np.__version__, **learner(config.training).libraries,
         },
-        parity=check_bit_identity(learnt.booster, learnt.trees, data.features(data.events[-PARITY_ROWS:])),
+        parity=learnt.fitted.check(data.features(data.events[-PARITY_ROWS:])),
     )  # fmt: skip
     files = artifact.seal(
         {
-            artifact.MODEL: bytes(learnt.booster.save_raw("ubj")),
+            **learnt.fitted.files(),
             artifact.CALIBRATION: artifact.to_json(msgspec.to_builtins(learnt.calibration)),
             artifact.FEATURES: artifact.to_json(schema_document(data.schema)),
             artifact.METADATA: artifact.to_json(msgspec.to_builtins(metadata)),
@@ -238,7 +184,7 @@ def _candidate(
     return Candidate(files, metadata, report)
 
 
-def _description(data: TrainingSet, learnt: _Learnt) -> dict[str, object]:
+def _description(data: TrainingSet, learnt: Learnt) -> dict[str, object]:
     """The data version: what went in, and how it was balanced."""
     return {
         "candles_sha256": data.candles_fingerprint,
@@ -249,48 +195,7 @@ def _description(data: TrainingSet, learnt: _Learnt) -> dict[str, object]:
         "events": len(data.events),
         "fit_events": len(learnt.fit),
         "calibration_events": len(learnt.calibrated_on),
+        "rounds": learnt.fitted.rounds,
         "winning_share": float(data.labels.label[data.events].mean()),
         "outcomes": data.outcomes(),
     }
-
-
-def check_bit_identity(
-    booster: xgboost.Booster, trees: PackedTrees, rows: NDArray[np.float64], seed: int = 0
-) -> dict[str, int]:
-    """Serve `rows`, random rows, rows on the splits' own thresholds and rows with unknowns, both ways.
-
-    Returns how many rows were compared, and 0 `differing`: raises ArtifactError when a single bit differs.
-    """
-    rng = np.random.default_rng(seed)
-    random = rng.normal(size=(PARITY_ROWS, trees.features)) * (1.0 + np.abs(rows).max(axis=0))
-    probes = np.concatenate((rows, random, on_thresholds(trees, rows, rng), with_unknowns(rows, rng)))
-    expected = booster.predict(xgboost.DMatrix(probes))
-    differing = int((trees.probabilities(probes).view(np.int32) != expected.view(np.int32)).sum())
-    if differing:
-        raise ArtifactError(
-            f"{differing:,} of {len(probes):,} predictions differ from XGBoost {xgboost.__version__}'s own: "
-            "this version of XGBoost cannot be served; install the locked one"
-        )
-    return {"rows": len(probes), "differing": 0}
-
-
-def on_thresholds(
-    trees: PackedTrees, rows: NDArray[np.float64], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Copies of `rows` in which features take the very values that the trees split at."""
-    changed = rows.copy()
-    features = trees.split_features()
-    splits = np.flatnonzero(features < trees.features)
-    if not len(splits):
-        return changed
-    for _ in range(4):
-        chosen = splits[rng.integers(0, len(splits), len(rows))]
-        changed[np.arange(len(rows)), features[chosen]] = trees.nodes["threshold"][chosen]
-    return changed
-
-
-def with_unknowns(rows: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Copies of `rows` in which every fifth value or so is NaN."""
-    changed = rows.copy()
-    changed[rng.random(rows.shape) < 0.2] = np.nan
-    return changed

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gal_friday_core.candles import Candles
 from gal_friday_core.config import Config, CostsConfig
 from gal_friday_core.errors import DataError
+from gal_friday_core.evidence.uniqueness import average_uniqueness
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.labels import STOP, TARGET, TIME, Labels, break_even, label_trades
@@ -27,7 +28,8 @@ class TrainingSet:
 
     `table_rows` (bars,) where each bar stands in `table`; `labels` (bars,); `events` (events,) the bars to
     learn from; `holdout_start_ns` the open of the first bar that no label touches. `candles` are those before
-    it; `labels.index` are rows of them.
+    it; `labels.index` are rows of them. `uniqueness` (bars,) in (0, 1]: how much of each event's trade no other
+    event shares; 0 for bars that are no event.
     """
 
     candles: Candles
@@ -35,6 +37,7 @@ class TrainingSet:
     table_rows: NDArray[np.int64]
     labels: Labels
     events: NDArray[np.int64]
+    uniqueness: NDArray[np.float64]
     holdout_start_ns: int
     embargo_ns: int
     candles_fingerprint: str
@@ -87,11 +90,24 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     found = TrainingSet(
         candles=candles[: int(np.searchsorted(candles.ts, holdout_start))], table=table,
         table_rows=table_row[labels.index], labels=labels, events=events, stride_bars=stride,
+        uniqueness=_uniqueness(candles, labels, events, config.training.weights),
         holdout_start_ns=holdout_start, embargo_ns=embargo_ns, candles_fingerprint=candles.fingerprint(),
         series_key=candles.series.key, first_ns=int(candles.ts[0]), last_ns=int(candles.ts[-1]),
         candle_rows=len(candles),
     )  # fmt: skip
     _check_learnable(found, config.training.min_events)
+    return found
+
+
+def _uniqueness(
+    candles: Candles, labels: Labels, events: NDArray[np.int64], weights: str
+) -> NDArray[np.float64]:
+    """(bars,). A trade occupies the bars from its purchase to its end; `weights` "none" gives every event 1."""
+    found = np.zeros(len(labels))
+    found[events] = 1.0
+    if weights == "uniqueness" and len(events):
+        ends = np.searchsorted(candles.ts, labels.t1_ns[events] - candles.series.interval_ns)
+        found[events] = average_uniqueness(labels.index[events] + 1, ends, len(candles))
     return found
 
 

@@ -54,6 +54,10 @@ class PackedTrees:
     features: int
     trees: int
 
+    def margin(self, values: NDArray[np.float64]) -> float:
+        """Log odds of one row, a float32 number."""
+        return float(margin_row(self.nodes, self.groups, self.base_margin, values))
+
     def margins(self, matrix: NDArray[np.float64]) -> NDArray[np.float32]:
         """Log odds of each row of a (rows, features) matrix."""
         found: NDArray[np.float32] = margin_rows(

@@ -14,7 +14,7 @@ from gal_friday_core import artifact
 from gal_friday_core.artifact import artifact_id, seal, verify
 from gal_friday_core.errors import ArtifactError
 
-FILES = dict.fromkeys(artifact.REQUIRED, b"{}")
+FILES = dict.fromkeys((*artifact.REQUIRED, artifact.MODEL), b"{}")
 
 
 def test_sealing_twice_gives_the_same_id_whatever_the_order():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gal_friday_core import trees as trees_module
 from gal_friday_core.errors import ArtifactError
-from gal_friday_core.training import check_bit_identity, on_thresholds, with_unknowns
+from gal_friday_core.learners.boosted_trees import check_bit_identity, on_thresholds, with_unknowns
 from gal_friday_core.trees import read
 from gal_friday_core.ubjson import decode
 from tests.core.model_files import BOOSTER, rows, train_booster
