@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from gal_friday_core.errors import DataError
 
@@ -44,7 +45,12 @@ def to_iso(ns: int) -> str:
     '2017-01-01T00:00:00.000000001Z'
     """
     seconds, fraction = divmod(ns, SECOND_NS)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:09d}Z"
+    return f"{_to_the_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def from_iso(text: str) -> int:

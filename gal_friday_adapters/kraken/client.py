@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from gal_friday_adapters.bell import Bell
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.connection import PicowsTransport
 from gal_friday_adapters.kraken.counts import Counts
@@ -59,10 +60,9 @@ class KrakenClient:
             patience=patience,
         )  # fmt: skip
         self._retries = Retries(patience, timer=timer, jitter=jitter)
-        self._sleep = sleep
         self._line: MarketLine | None = None
-        self._changed = asyncio.Event()
-        self._closing = asyncio.Event()
+        self._changed = Bell(sleep)
+        self._closing = Bell(sleep)
         self._standing = asyncio.Event()
         self._lost_at: float | None = None
         self._failures = 0
@@ -120,14 +120,14 @@ class KrakenClient:
     async def run(self, sink: MarketSink) -> None:
         """Until `close`. Raises ExchangeError where Kraken cannot be reached at all, or refuses what is wanted."""
         load()
-        while not self._closing.is_set():
-            await self._rest(self._retries.pause_s(), self._closing)
-            if not self._closing.is_set():
-                await self._hold(MarketLine(self._market, sink, ended=self._changed.set), sink)
+        while not self._closing.rung:
+            await self._closing.wait(self._retries.pause_s())
+            if not self._closing.rung:
+                await self._hold(MarketLine(self._market, sink, ended=self._changed.ring), sink)
 
     async def close(self) -> None:
-        self._closing.set()
-        self._changed.set()
+        self._closing.ring()
+        self._changed.ring()
 
     @property
     def lag_s(self) -> float:
@@ -160,10 +160,10 @@ class KrakenClient:
         line.opened(connection)
         stood = False
         try:
-            while line.closed is None and line.refusal is None and not self._closing.is_set():
-                self._changed.clear()
+            while line.closed is None and line.refusal is None and not self._closing.rung:
+                self._changed.hush()
                 stood = self._watch(line, sink, stood)
-                await self._rest(market.patience.silence_s / TICKS, self._changed)
+                await self._changed.wait(market.patience.silence_s / TICKS)
         finally:
             self._line = None
             self._end(line, sink, stood)
@@ -195,7 +195,7 @@ class KrakenClient:
         line.books.lose("DISCONNECTED")
         reason = line.closed or ""
         sink.on_status(connected=False, system=market.system, reason=reason)
-        if self._closing.is_set():
+        if self._closing.rung:
             return
         if stood:
             market.counts.losses += 1
@@ -214,14 +214,3 @@ class KrakenClient:
                 "network, or replay stored history"
             )
         log.warning("no market data, attempt %s: %s", self._failures, reason)
-
-    async def _rest(self, seconds: float, unless: asyncio.Event) -> None:
-        """Until the time is over, or the event is set."""
-        if unless.is_set() or seconds <= 0:
-            return
-        tasks = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(unless.wait())}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from gal_friday_adapters.bell import Bell
 from gal_friday_adapters.kraken.client import TICKS
 from gal_friday_adapters.kraken.patience import Patience, Retries
 from gal_friday_adapters.kraken.private_line import PrivateLine, PrivateSink
@@ -57,10 +58,9 @@ class PrivateKeeper:
         self._patience = patience
         self._retries = retries
         self._timer = timer
-        self._sleep = sleep
         self._stood = False
         self._failures = 0
-        self._changed = asyncio.Event()
+        self._changed = Bell(sleep)
         self._closing = False
 
     @property
@@ -72,14 +72,14 @@ class PrivateKeeper:
         where the exchange wants to hear no more of us.
         """
         while not self._closing:
-            self._changed.clear()  # the end of the last line is no news any more: the pause must be one
-            await self._rest(self._retries.pause_s())
+            self._changed.hush()  # the end of the last line is no news any more: the pause must be one
+            await self._changed.wait(self._retries.pause_s())
             if not self._closing:
                 await self._hold()
 
     def close(self) -> None:
         self._closing = True
-        self._changed.set()
+        self._changed.ring()
         if self.line is not None:
             self.line.give_up("closed here")
 
@@ -91,7 +91,7 @@ class PrivateKeeper:
                 self._sink,
                 patience=self._patience,
                 timer=self._timer,
-                ended=self._changed.set,
+                ended=self._changed.ring,
             )
             connection = await self._transport.connect(self.url, line)
         except ExchangeError as error:
@@ -112,7 +112,7 @@ class PrivateKeeper:
     async def _watch(self, line: PrivateLine) -> None:
         stood = False
         while line.closed is None and not self._closing:
-            self._changed.clear()
+            self._changed.hush()
             line.check()
             if line.stands and not stood:
                 stood = self._stood = True
@@ -121,7 +121,7 @@ class PrivateKeeper:
                 self._events.stands()
             self._events.tick()
             if line.closed is None:
-                await self._rest(self._patience.silence_s / TICKS)
+                await self._changed.wait(self._patience.silence_s / TICKS)
         if not stood and line.refused is None and not self._closing:
             self._failed(line.closed or "")
 
@@ -135,14 +135,3 @@ class PrivateKeeper:
                 fatal,
             )
         log.warning("no private line, attempt %s: %s", self._failures, reason)
-
-    async def _rest(self, seconds: float) -> None:
-        """Until the time is over, or something changed."""
-        if seconds <= 0 or self._changed.is_set():
-            return
-        tasks = {asyncio.ensure_future(self._sleep(seconds)), asyncio.ensure_future(self._changed.wait())}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()

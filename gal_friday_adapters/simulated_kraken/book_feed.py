@@ -41,10 +41,16 @@ class BookView:
         self._decimals = (price_decimals, quantity_decimals)
         self._bids: Side = {}
         self._asks: Side = {}
+        self._shown: tuple[Sequence[Level], Sequence[Level]] = ((), ())
 
     def show(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Start from these levels, best first."""
-        self._bids, self._asks = self._texts(bids), self._texts(asks)
+        old_bids, old_asks = self._shown
+        if bids != old_bids:
+            self._bids = self._texts(bids)
+        if asks != old_asks:
+            self._asks = self._texts(asks)
+        self._shown = (bids, asks)
 
     def snapshot(self, time_text: str) -> bytes:
         return self._message("snapshot", list(self._bids.items()), list(self._asks.items()), time_text)
@@ -53,11 +59,14 @@ class BookView:
         """Move to these levels; the message that takes a subscriber there, or None where nothing changed."""
         old_bids, old_asks = self._bids, self._asks
         self.show(bids, asks)
-        bid_changes = _changes(old_bids, self._bids, self.depth, self._zero)
-        ask_changes = _changes(old_asks, self._asks, self.depth, self._zero)
+        bid_changes = self._changes(old_bids, self._bids)
+        ask_changes = self._changes(old_asks, self._asks)
         if not (bid_changes or ask_changes):
             return None
         return self._message("update", bid_changes, ask_changes, time_text)
+
+    def _changes(self, old: Side, new: Side) -> list[tuple[str, str]]:
+        return [] if old is new else _changes(old, new, self.depth, self._zero)
 
     @property
     def _zero(self) -> str:

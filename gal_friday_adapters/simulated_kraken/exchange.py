@@ -75,6 +75,11 @@ class Exchange:
             self._venue.call(account, request, at_ns, front=front)
         self.hub.publish(self._venue.advance(now_ns), now_ns)
 
+    def is_due(self) -> bool:
+        """Whether `advance` would do or tell anything now."""
+        now_ns, due_ns = self._now(), self._venue.due_ns()
+        return (due_ns is not None and due_ns <= now_ns) or any(item[0] <= now_ns for item in self._late)
+
     def system_status(self) -> str:
         return self._venue.status
 

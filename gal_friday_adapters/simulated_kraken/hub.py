@@ -1,7 +1,7 @@
 """Who listens to what, and what each update of the venue becomes on the wire."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -73,8 +73,10 @@ class Hub:
     def book_snapshot(self, symbol: str, depth: int, now_ns: int) -> bytes:
         return self._view(symbol, depth).snapshot(micro_iso(now_ns))
 
-    def publish(self, updates: Iterable[Update], now_ns: int) -> None:
+    def publish(self, updates: Sequence[Update], now_ns: int) -> None:
         """Take updates in the order in which they happened."""
+        if not updates:
+            return
         traded: dict[str, list[TradeUpdate]] = defaultdict(list)
         ledger: list[BalanceUpdate] = []
         before = {symbol: market.best() for symbol, market in self._markets.items()}

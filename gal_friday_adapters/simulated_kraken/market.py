@@ -70,10 +70,10 @@ class PairMarket:
 
     def best(self) -> tuple[PriceLevel | None, PriceLevel | None]:
         """The best bid and ask, None where a side is empty."""
-        bid, ask = self.bids[:1], self.asks[:1]
+        bids, asks = self.bids, self.asks
         return (
-            (bid[0].price, bid[0].quantity) if bid else None,
-            (ask[0].price, ask[0].quantity) if ask else None,
+            (bids[0].price, bids[0].quantity) if bids else None,
+            (asks[0].price, asks[0].quantity) if asks else None,
         )
 
     def _note_spread(self, time_ns: int) -> None:

@@ -1,6 +1,5 @@
 """One websocket connection: what waits to be sent, heartbeats, and the faults that strike its frames."""
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from aiohttp import ClientConnectionResetError, WSMsgType
 
+from gal_friday_adapters.bell import Bell
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 
 HEARTBEAT_S = 1.0
@@ -60,13 +60,15 @@ class Session:
     ) -> None:
         self.number = number
         self.subscriptions: dict[tuple[str, str, int], Subscription] = {}
+        self.accounts: dict[str, str] = {}
+        """Whose each token is that a private subscription was made with here: it holds as long as the connection."""
         self.half_open = False
         self._socket = socket
         self._transport = transport
         self._faults = faults
         self._sleep = sleep
         self._queue: deque[bytes] = deque()
-        self._more = asyncio.Event()
+        self._more = Bell()
         self._cut = False
 
     def send(self, message: bytes) -> None:
@@ -74,7 +76,7 @@ class Session:
             self._cut = True
         else:
             self._queue.append(message)
-        self._more.set()
+        self._more.ring()
 
     def strikes(self, kind: str) -> bool:
         """Whether a fault of that kind takes effect here and now."""
@@ -91,12 +93,10 @@ class Session:
             return  # the client went away: the reader notices and ends the session
 
     async def _waited(self) -> bool:
-        try:
-            await asyncio.wait_for(self._more.wait(), HEARTBEAT_S)
-        except TimeoutError:
-            if self.subscriptions:
-                self._queue.append(HEARTBEAT)
-        self._more.clear()
+        await self._more.wait(HEARTBEAT_S)
+        if not self._more.rung and self.subscriptions:
+            self._queue.append(HEARTBEAT)
+        self._more.hush()
         if self._cut:
             self._abort()
         return not self._cut

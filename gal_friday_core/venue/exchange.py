@@ -140,6 +140,13 @@ class Venue:
         self._clearing.updates = []
         return updates
 
+    def due_ns(self) -> int | None:
+        """When `advance` will have something to do or to tell; None where it never will by itself."""
+        if self._clearing.updates:
+            return self.now_ns
+        due = self._next()
+        return None if due is None else due[0]
+
     def admit_rest(self, account: str, method: str, now_ns: int) -> str | None:
         """Count a private REST call (§4); the error where it is one too many."""
         return None if self._rest[account].admit(method, now_ns) else error_texts.REST_RATE_LIMIT

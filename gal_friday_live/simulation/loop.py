@@ -60,17 +60,51 @@ class SimTask(asyncio.Task[T]):
         return self._number
 
 
+class _Soon(asyncio.Handle):
+    """As the base, but without asking for debug mode each time: a world makes ten thousand of them."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: "SimLoop", context: Any) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """As the base, likewise; one that is cancelled stays among the timers until its time has come."""
+
+    __slots__ = ()
+
+    def __init__(self, when: float, callback: Any, args: Any, loop: "SimLoop", context: Any) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = self._scheduled = False
+        self._repr = self._source_traceback = None
+        self._when = when
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback, self._args = None, ()
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """`steps` counts what ran of each life; `after_step` is told of each step of a life that is not the world's."""
 
-    # What `BaseEventLoop` calls its queues, in every version from 3.11 to 3.13.
+    # What `BaseEventLoop` calls its queue, in every version from 3.11 to 3.13.
     _ready: deque[Any]
-    _scheduled: list[Any]
     _stopping: bool
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._now = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_made = 0
         self._chance = random.Random(f"loop {seed}")  # noqa: S311 - a simulation is drawn from its seed
         self._ended: set[int] = set()
         self._dropped: list[asyncio.Handle] = []
@@ -89,11 +123,26 @@ class SimLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.Handle:
+        handle = _Soon(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
         drawn = when + self._chance.random() * TOGETHER_S
-        return super().call_at(drawn, callback, *args, context=context)
+        timer = _Timer(drawn, callback, args, self, context)
+        self._timers_made += 1
+        heapq.heappush(self._timers, (drawn, self._timers_made, timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
 
     # Lives
 
@@ -135,22 +184,26 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """What `BaseEventLoop` does, with time that jumps instead of a selector that waits."""
-        ready, scheduled = self._ready, self._scheduled
+        ready, timers = self._ready, self._timers
         if not ready and not self._stopping:
-            while scheduled and scheduled[0].cancelled():
-                heapq.heappop(scheduled)._scheduled = False  # noqa: SLF001 - as the loop this replaces
-            if not scheduled:
-                raise SimulationStuckError("nobody is ready and no timer runs")
-            self._now = max(self._now, scheduled[0].when())
+            self._jump()
         end = self._now + RESOLUTION_S
-        while scheduled and scheduled[0].when() <= end:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False  # noqa: SLF001 - as above
-            ready.append(handle)
+        while timers and timers[0][0] <= end:
+            ready.append(heapq.heappop(timers)[2])
+        step = self._step
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle.cancelled():
-                self._step(handle)
+            if not handle._cancelled:  # noqa: SLF001 - `cancelled()` without the call
+                step(handle)
+
+    def _jump(self) -> None:
+        """To the time of the next timer."""
+        timers = self._timers
+        while timers and timers[0][2].cancelled():
+            heapq.heappop(timers)
+        if not timers:
+            raise SimulationStuckError("nobody is ready and no timer runs")
+        self._now = max(self._now, timers[0][0])
 
     def _step(self, handle: Any) -> None:
         life = handle._context.get(LIFE, WORLD)  # noqa: SLF001 - whose step it is
