@@ -19,6 +19,7 @@ CALIBRATION = "calibration.json"
 FEATURES = "features.json"
 METADATA = "metadata.json"
 REPORT = "report.json"
+EVIDENCE = "evidence.json"
 REQUIRED = (CALIBRATION, FEATURES, METADATA, REPORT)
 """What every artifact contains beside its model and its manifest."""
 

@@ -4,7 +4,9 @@
 `learn`: those of folds, of trials, of retrains and the final one.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,15 @@ from gal_friday_core.validation import FoldResult
 
 Bars = NDArray[np.int64]
 """Rows of a training set's labels."""
+
+S = TypeVar("S")
+F = TypeVar("F")
+
+
+class Fits(Protocol):
+    """Runs independent fits and gives their results in order: `map`, or that of a pool of threads."""
+
+    def __call__(self, fit: Callable[[S], F], splits: Iterable[S], /) -> Iterator[F]: ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,7 +89,11 @@ def learn(
 def walk(data: TrainingSet, split: Split, settings: TrainingConfig) -> Fold:
     """Learn from what comes before the test period; then predict each of its bars, and trade."""
     learnt = learn(data, data.events[split.fit], data.events[split.calibration], settings)
-    tested = data.events[split.test]
+    return tested_on(data, learnt, data.events[split.test])
+
+
+def tested_on(data: TrainingSet, learnt: Learnt, tested: Bars) -> Fold:
+    """Predict every bar from the first to the last of the events `tested`, and trade them."""
     bars = np.arange(tested[0], tested[-1] + 1)
     probability = learnt.probabilities(data.features(bars))
     labels = data.labels[bars]

@@ -6,10 +6,9 @@ calibrate and find the break-even threshold on the later part, both purged of ea
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import msgspec
 import numba
@@ -18,10 +17,14 @@ import numpy as np
 from gal_friday_core import artifact
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config, TrainingConfig
-from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.evidence.canary import Recompute
+from gal_friday_core.evidence.measure import measure
+from gal_friday_core.evidence.report import Evidence
+from gal_friday_core.evidence.trials import ONE, Trials
+from gal_friday_core.features.drivers import FeatureTable, compute
 from gal_friday_core.labels import RULE
 from gal_friday_core.learners.choice import learner
-from gal_friday_core.learning import Fold, Learnt, learn, walk
+from gal_friday_core.learning import Fits, Fold, Learnt, learn, walk
 from gal_friday_core.predictor import TARGET, ModelMetadata, schema_document
 from gal_friday_core.splits import Split, fit_and_calibration, walk_forward
 from gal_friday_core.times import DAY_NS
@@ -34,12 +37,6 @@ Progress = Callable[[str, int, int], None]
 PARITY_ROWS = 2_000
 
 
-class Fits(Protocol):
-    """Runs independent fits and gives their results in order: `map`, or that of a pool of threads."""
-
-    def __call__(self, fit: Callable[[Split], Fold], splits: Iterable[Split], /) -> Iterator[Fold]: ...
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
     """A trained model before the registry knows it: its sealed files, and what they say."""
@@ -47,6 +44,7 @@ class Candidate:
     files: dict[str, bytes]
     metadata: ModelMetadata
     report: ValidationReport
+    evidence: Evidence
 
     @property
     def artifact_id(self) -> str:
@@ -73,15 +71,18 @@ def train(
     progress: Progress = quiet,
     *,
     code_version: str = "unknown",
+    trials: Trials = ONE,
+    recompute: Recompute = compute,
 ) -> Candidate:
     """Label, validate walk-forward, and fit the final model on everything before the holdout.
 
-    Raises DataError when there is too little to learn from, in words that say what is missing.
+    `trials` made before this configuration was chosen; `recompute` computes its features again, to look for
+    leaks. Raises DataError when there is too little to learn from, in words that say what is missing.
     """
     progress("labels", 0, 1)
     data = assemble(candles, table, config)
     progress("labels", 1, 1)
-    return train_on(data, config, progress, code_version=code_version)
+    return train_on(data, config, progress, code_version=code_version, trials=trials, recompute=recompute)
 
 
 def train_on(
@@ -90,6 +91,8 @@ def train_on(
     progress: Progress = quiet,
     *,
     code_version: str = "unknown",
+    trials: Trials = ONE,
+    recompute: Recompute = compute,
     fits: Fits = map,
 ) -> Candidate:
     """`train`, from a training set that is made already. `fits` changes how long it takes, and nothing else."""
@@ -100,8 +103,15 @@ def train_on(
         seed=settings.seed, outcomes=data.outcomes(),
     )  # fmt: skip
     progress("model", 0, 1)
-    candidate = _candidate(data, config, final_model(data, settings, folds), report, code_version)
+    learnt = final_model(data, settings, folds)
     progress("model", 1, 1)
+    progress("evidence", 0, 1)
+    evidence = measure(
+        data, config, folds, learnt, trials=trials, block_events=report.block_events, recompute=recompute,
+        fits=fits,
+    )  # fmt: skip
+    candidate = _candidate(data, config, learnt, report, evidence, code_version)
+    progress("evidence", 1, 1)
     return candidate
 
 
@@ -142,12 +152,17 @@ def _block_events(data: TrainingSet, config: Config) -> int:
     return max(1, -(-bars // data.stride_bars))
 
 
-def _candidate(
-    data: TrainingSet, config: Config, learnt: Learnt, report: ValidationReport, code_version: str
+def _candidate(  # noqa: PLR0917 - everything that a candidate is made of
+    data: TrainingSet,
+    config: Config,
+    learnt: Learnt,
+    report: ValidationReport,
+    evidence: Evidence,
+    code_version: str,
 ) -> Candidate:
     relevant = config.model_dump(
         mode="json",
-        include={"barriers": True, "costs": True, "training": True, "gates": True},
+        include={"barriers": True, "costs": True, "training": True, "validation": True, "gates": True},
         exclude={"training": {"workers"}},
     )
     metadata = ModelMetadata(
@@ -179,9 +194,10 @@ def _candidate(
             artifact.FEATURES: artifact.to_json(schema_document(data.schema)),
             artifact.METADATA: artifact.to_json(msgspec.to_builtins(metadata)),
             artifact.REPORT: artifact.to_json(report.to_dict()),
+            artifact.EVIDENCE: evidence.to_bytes(),
         }
     )
-    return Candidate(files, metadata, report)
+    return Candidate(files, metadata, report, evidence)
 
 
 def _description(data: TrainingSet, learnt: Learnt) -> dict[str, object]:

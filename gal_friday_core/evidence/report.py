@@ -12,8 +12,6 @@ from gal_friday_core import artifact
 from gal_friday_core.errors import ArtifactError
 from gal_friday_core.resampling import Estimate
 
-FILE = "evidence.json"
-
 
 class Day(msgspec.Struct, frozen=True):
     """One UTC day out of sample: trades that ended on it, and what they returned together."""
@@ -187,4 +185,4 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return msgspec.json.decode(content, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ArtifactError(f"{FILE}: {error}; train the model again") from None
+            raise ArtifactError(f"{artifact.EVIDENCE}: {error}; train the model again") from None

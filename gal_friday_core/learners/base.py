@@ -46,6 +46,12 @@ class Fitted(Protocol):
         """`rows` compared, and 0 `differing` between `served` and the library. Raises ArtifactError where a bit differs."""
         ...
 
+    def importance(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each feature: what it gained in training, in the learner's own terms, and its mean absolute share
+        of the log odds of `rows` (its SHAP value).
+        """
+        ...
+
 
 class Learner(Protocol):
     """`name` as the configuration writes it; `libraries` that a fit's bytes depend on, with their versions."""

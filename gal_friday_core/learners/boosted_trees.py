@@ -70,6 +70,13 @@ class FittedTrees:
     def check(self, rows: NDArray[np.float64]) -> dict[str, int]:
         return check_bit_identity(self.booster, self._packed, rows[-PROBE_ROWS:])
 
+    def importance(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        scores = self.booster.get_score(importance_type="total_gain")
+        gain = np.array([scores.get(f"f{column}", 0.0) for column in range(rows.shape[1])], np.float64)
+        # Exact for trees: Lundberg and others, Consistent Individualized Feature Attribution, 2018.
+        shares = self.booster.predict(xgboost.DMatrix(rows.astype(np.float32)), pred_contribs=True)
+        return gain, np.abs(shares[:, :-1]).mean(axis=0, dtype=np.float64)
+
     @cached_property
     def _packed(self) -> PackedTrees:
         return read(self.files()[artifact.MODEL])

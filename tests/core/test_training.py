@@ -1,6 +1,7 @@
 """Training learns what is there, says so when nothing is, leaks nothing, and repeats itself to the byte."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.features.schema import Feature, FeatureSchema
 from gal_friday_core.predictor import Predictor
-from gal_friday_core.training import train
+from gal_friday_core.training import train, train_on, walk_folds
 from gal_friday_core.training_set import assemble
 
 MINUTE = 60_000_000_000
@@ -133,7 +134,8 @@ def test_progress_is_told_to_its_end():
     train(*market(6_000), CONFIG, lambda *stage: told.append(stage))
     assert told[0] == ("labels", 0, 1)
     assert ("folds", 3, 3) in told
-    assert told[-1] == ("model", 1, 1)
+    assert ("model", 1, 1) in told
+    assert told[-1] == ("evidence", 1, 1)
 
 
 def test_too_few_events_say_how_many_are_needed():
@@ -175,3 +177,71 @@ def test_features_of_other_bars_are_refused():
 def test_features_of_a_part_of_the_bars_are_enough():
     candles, table = market(12_000)
     assert len(assemble(candles, table[1_000:], CONFIG).labels) < len(assemble(candles, table, CONFIG).labels)
+
+
+def changed(**training):
+    return CONFIG.model_copy(update={"training": CONFIG.training.model_copy(update=training)})
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return train(*market(), changed(learner="logistic", calibration="isotonic"))
+
+
+def test_the_baseline_learns_calibrates_and_is_served_from_its_files(linear):
+    model = Predictor.from_files(linear.files, model_id="m@v1", model_type="m", version=1)
+    assert linear.passed, linear.report.verdict.reasons
+    assert artifact.MODEL not in linear.files
+    rows = np.random.default_rng(0).normal(size=(300, 4)) * [0.001, 1, 1, 1]
+    assert [model.predict_row(row) for row in rows] == model.predict(rows).tolist()
+    assert model.metadata.libraries.keys() >= {"scikit-learn", "numpy"}
+    assert model.metadata.parity["differing"] == 0
+
+
+def test_the_baseline_repeats_itself_to_the_byte(linear):
+    again = train(*market(), changed(learner="logistic", calibration="isotonic"))
+    assert again.files == linear.files
+
+
+def test_folds_side_by_side_give_the_bytes_of_folds_in_turn(informed):
+    with ThreadPoolExecutor(3) as pool:
+        again = train_on(assemble(*market(), CONFIG), CONFIG, code_version="abc123", fits=pool.map)
+    assert again.files == informed.files
+    assert train(*market(), changed(workers=4), code_version="abc123").files == informed.files
+
+
+def test_the_final_model_takes_the_median_of_the_rounds_that_the_folds_found_best():
+    config = changed(trees=200, early_stopping_rounds=5, learning_rate=0.3)
+    data = assemble(*market(), config)
+    rounds = [fold.learnt.fitted.rounds for fold in walk_folds(data, config.training)]
+    candidate = train_on(data, config)
+    assert max(rounds) < 200
+    assert candidate.metadata.data["rounds"] == int(np.median(rounds))
+    assert candidate.metadata.parity["differing"] == 0
+
+
+def test_events_weigh_as_much_as_their_trade_is_their_own():
+    data = assemble(*market(), CONFIG)
+    weight = data.uniqueness[data.events]
+    length = (data.labels.t1_ns - data.labels.t0_ns)[data.events] // MINUTE
+    assert 0 < weight.min() < weight.max() <= 1
+    assert (np.delete(data.uniqueness, data.events) == 0).all()
+    # Events stand three bars apart: a trade that ends within three shares at most its last bar's neighbours.
+    assert weight[length <= 3].mean() > weight[length > 8].mean()
+    alike = assemble(*market(), changed(weights="none"))
+    assert (alike.uniqueness[alike.events] == 1).all()
+
+
+def test_what_happens_after_a_fold_trains_changes_no_weight_of_its_training():
+    candles, table = market()
+    data = assemble(candles, table, CONFIG)
+    split = walk_folds(data, CONFIG.training)[0].learnt
+    cut = int(data.labels.t1_ns[split.fit].max())
+    later = candles.ts > cut + 10 * MINUTE
+    moved = Candles(
+        candles.series, candles.ts,
+        *(np.where(later, column * 3, column) for column in candles.columns()[1:5]),
+        candles.volume, candles.trades,
+    )  # fmt: skip
+    again = assemble(moved, table, CONFIG)
+    assert again.uniqueness[split.fit].tobytes() == data.uniqueness[split.fit].tobytes()

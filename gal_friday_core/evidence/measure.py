@@ -1,0 +1,72 @@
+"""Everything that is measured about a candidate, in one place: `measure`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gal_friday_core.config import Config
+from gal_friday_core.evidence.canary import Recompute, look
+from gal_friday_core.evidence.cross import cross_validate
+from gal_friday_core.evidence.daily import daily
+from gal_friday_core.evidence.explain import calibration_curve, importance
+from gal_friday_core.evidence.quality import quality
+from gal_friday_core.evidence.report import Evidence, Importance
+from gal_friday_core.evidence.slices import slices
+from gal_friday_core.evidence.stress import stressed
+from gal_friday_core.evidence.track_record import choice, sharpe_family
+from gal_friday_core.evidence.trials import Trials
+from gal_friday_core.learning import Fits, Fold, Learnt
+from gal_friday_core.training_set import TrainingSet
+
+
+def measure(
+    data: TrainingSet,
+    config: Config,
+    folds: Sequence[Fold],
+    final: Learnt,
+    *,
+    trials: Trials,
+    block_events: int,
+    recompute: Recompute,
+    fits: Fits = map,
+) -> Evidence:
+    """The evidence for the model `final`, whose procedure the walk-forward `folds` tested.
+
+    `block_events`: length of a bootstrap block, in events.
+    """
+    results = [fold.result for fold in folds]
+    record = daily(data.labels, results)
+    trades = sum(len(result.trades) for result in results)
+    events = sum(len(result.events) for result in results)
+    return Evidence(
+        days=record.days(),
+        sharpe=sharpe_family(record.net_return, trials, config.gates.confidence),
+        choice=choice(trials),
+        combinatorial=cross_validate(data, config, fits),
+        stress=stressed(data, config, results, record, max(1, round(block_events * trades / events))),
+        slices=slices(data, results),
+        importance=_explained(data, config, folds, final),
+        calibration=calibration_curve(
+            np.concatenate([result.sample.probability for result in results]),
+            np.concatenate([result.sample.label for result in results]),
+        ),
+        canary=look(
+            data,
+            [(np.concatenate((fold.learnt.fit, fold.learnt.calibrated_on)), fold.bars) for fold in folds],
+            rows=config.validation.canary_rows,
+            seed=config.training.seed,
+            max_auc=config.gates.max_feature_auc,
+            recompute=recompute,
+        ),
+        quality=quality(data.candles, config.gates.max_missing_share),
+    )
+
+
+def _explained(
+    data: TrainingSet, config: Config, folds: Sequence[Fold], final: Learnt
+) -> tuple[Importance, ...]:
+    """By the final model, over events spread evenly over all that was tested."""
+    tested = np.concatenate([fold.result.events for fold in folds])
+    chosen = np.unique(np.linspace(0, len(tested) - 1, config.validation.explained_rows).astype(np.int64))
+    gain, contribution = final.fitted.importance(data.features(tested[chosen]))
+    return importance(data.schema.names, gain, contribution)
