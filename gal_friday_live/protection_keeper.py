@@ -61,8 +61,10 @@ DEADLINE_NS = 2 * SECOND_NS
 """Shorter than an entry's: what is not known to have arrived keeps its successor waiting."""
 STEPS = 8
 """At one look; whatever is left is done at the next."""
-LONGEST_PAUSE_S = 60.0
-"""Between two tries to place protection that the venue refuses; they double from one second."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+"""Between two tries to place protection that the venue refuses; they double."""
+STILLBORN_NS = 2 * SECOND_NS
+"""Protection that ends unfilled so soon is triggered where nobody buys: a third at once would end as two did."""
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +109,7 @@ class ProtectionKeeper:
         self._swaps: dict[str, Swap] = {}
         self._pauses = Pauses(self.tend, timer)
         self._refusals: Counter[str] = Counter()
+        self._stillborn: Counter[str] = Counter()  # in a row
         self._unverified: set[str] = set()  # pairs whose open orders must be read before anything is placed
         self._busy: set[str] = set()  # pairs for which the venue is being asked or an amendment is on its way
         self._tending: set[str] = set()
@@ -202,7 +205,7 @@ class ProtectionKeeper:
             self._pauses.begin(pair, "fill", self._grace_s)
 
     def _judge(self, pair: str, record: OrderRecord) -> None:
-        """Protection of ours that was refused is tried again, later each time; a target that missed, too."""
+        """Protection of ours that was refused, or could not stand, is tried again later; a target that missed, too."""
         order = record.order
         if order.parent is None or record.is_open:
             return
@@ -211,7 +214,15 @@ class ProtectionKeeper:
                 self._pauses.begin(pair, "target", PAUSE_S)
         elif record.status in ("REJECTED", "ERROR"):
             self._refusals[pair] += 1
-            self._pauses.begin(pair, "refused", min(2.0 ** (self._refusals[pair] - 1), LONGEST_PAUSE_S))
+            self._pauses.begin(
+                pair, "refused", min(FIRST_PAUSE_S * 2.0 ** (self._refusals[pair] - 1), LONGEST_PAUSE_S)
+            )
+        elif record.filled or record.updated_at - order.created_at >= STILLBORN_NS:
+            self._stillborn.pop(pair, None)
+        elif pair not in self._swaps:  # nobody asked for its end
+            self._stillborn[pair] += 1
+            if self._stillborn[pair] > 1:
+                self._pauses.begin(pair, "refused", FIRST_PAUSE_S)
 
     def _desk(self, pair: str) -> Desk | None:
         bracket = self.brackets.get(pair)

@@ -167,6 +167,30 @@ async def test_a_stop_that_somebody_cancelled_is_placed_again():
     assert client.keeper.placed == {"STOP": 1}
 
 
+async def test_a_stop_that_cannot_stand_is_not_placed_again_and_again_without_a_pause():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    place = setting.venue.place
+
+    def where_nobody_buys(order, parent=None):
+        resting = place(order, parent)
+        setting.venue.end(resting, "CANCELED", "insufficient liquidity")
+        return resting
+
+    setting.venue.place = where_nobody_buys
+    (stop,) = [one for one in setting.venue.orders.values() if one.parent and one.is_open]
+    setting.venue.end(stop, "CANCELED")
+    await client.quiet()
+    assert client.keeper.placed == {"STOP": 1}
+    await client.later(1)
+    assert client.keeper.placed == {"STOP": 2}
+    del setting.venue.place
+    await client.later(1)
+    assert client.keeper.placed == {"STOP": 3}
+    assert setting.venue.open_stops() == 1
+
+
 async def test_below_the_stop_what_is_bare_is_sold_at_market():
     setting = Setting()
     client = await setting.client()
