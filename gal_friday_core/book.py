@@ -55,7 +55,9 @@ class BookResult(IntEnum):
 class OrderBook:
     """`depth` 1 to 1000 levels a side (Kraken serves DEPTHS); decimals 0 to 12 as the instrument says."""
 
-    __slots__ = ("_room", "_state", "_text", "_view", "depth", "pair", "price_decimals", "qty_decimals")
+    __slots__ = (
+        "_columns", "_levels", "_room", "_state", "_text", "_view", "depth", "pair", "price_decimals", "qty_decimals",
+    )  # fmt: skip
 
     def __init__(self, pair: str, depth: int, price_decimals: int, qty_decimals: int) -> None:
         symbol = pair.encode()
@@ -67,9 +69,10 @@ class OrderBook:
             )
         self.pair, self.depth = pair, depth
         self.price_decimals, self.qty_decimals = price_decimals, qty_decimals
+        self._columns: Columns | None = None
         self._state = np.zeros(book_layout.size(depth), np.int64)
         self._state[book_layout.DEPTH] = depth
-        self._state[book_layout.ROOM] = book_layout.room(depth)
+        self._state[book_layout.ROOM] = self._levels = book_layout.room(depth)
         self._state[book_layout.MESSAGE_ROOM] = book_layout.message_room(depth)
         self._state[book_layout.PRICE_DECIMALS] = price_decimals
         self._state[book_layout.QTY_DECIMALS] = qty_decimals
@@ -87,12 +90,14 @@ class OrderBook:
                 return book_layout.MALFORMED
             self._grow(2 * length)
         self._view[:length] = raw
+        self._columns = None
         return book_kernel.apply_text(self._state, self._text, length)
 
     def apply(self, message: BookMessage) -> BookResult:
         """Apply a decoded message: the slow way to the same result."""
         if message.symbol != self.pair:
             return BookResult.OTHER_PAIR
+        self._columns = None
         state = self._state
         most = int(state[book_layout.MESSAGE_ROOM])
         at = HEADER + 6 * int(state[book_layout.ROOM])
@@ -110,6 +115,7 @@ class OrderBook:
 
     def invalidate(self) -> None:
         """Forget every level; nothing is read from here until the next snapshot verifies."""
+        self._columns = None
         book_kernel.clear(self._state)
 
     @property
@@ -155,11 +161,19 @@ class OrderBook:
         return self._column(4, ASK_START, ASK_COUNT)
 
     def columns(self) -> Columns:
-        """All four at once, for who needs them with every message: prices and quantities of bids, then of asks."""
-        state = self._state
-        room = state.item(book_layout.ROOM)
-        bid, ask = HEADER + state.item(BID_START), HEADER + 3 * room + state.item(ASK_START)
-        bid_end, ask_end = bid + state.item(BID_COUNT), ask + state.item(ASK_COUNT)
+        """All four at once, for who needs them with every message: prices and quantities of bids, then of asks.
+
+        Views like the properties', made once a message.
+        """
+        if self._columns is None:
+            self._columns = self._viewed()
+        return self._columns
+
+    def _viewed(self) -> Columns:
+        state, room = self._state, self._levels
+        number = state.item
+        bid, ask = HEADER + number(BID_START), HEADER + 3 * room + number(ASK_START)
+        bid_end, ask_end = bid + number(BID_COUNT), ask + number(ASK_COUNT)
         return (
             state[bid:bid_end],
             state[bid + room : bid_end + room],

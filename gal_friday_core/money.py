@@ -4,6 +4,7 @@ Products of quantity and price are formed exactly and rounded once, half to even
 a portfolio and a report that read the same fill always book the same amount.
 """
 
+from collections.abc import Callable
 from decimal import (
     ROUND_CEILING,
     ROUND_FLOOR,
@@ -43,22 +44,11 @@ RATIO = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 """For quotients: prices, fractions, percentages, which no cash is booked from."""
 
 
-def ratio(part: Decimal, whole: Decimal) -> Decimal:
-    """A quotient to 28 digits, whatever the caller's own decimal context.
+ratio: Callable[[Decimal, Decimal], Decimal] = RATIO.divide
+"""A quotient to 28 digits, whatever the caller's own decimal context."""
 
-    >>> ratio(Decimal(1), Decimal(8))
-    Decimal('0.125')
-    """
-    return RATIO.divide(part, whole)
-
-
-def product(left: Decimal, right: Decimal) -> Decimal:
-    """The exact product.
-
-    >>> product(Decimal("1.0000000000000001"), Decimal("1.0000000000000001"))
-    Decimal('1.00000000000000020000000000000001')
-    """
-    return _multiply(left, right)
+product: Callable[[Decimal, Decimal], Decimal] = EXACT.multiply
+"""The exact product."""
 
 
 def round_cash(amount: Decimal) -> Decimal:
@@ -123,4 +113,4 @@ def is_multiple(amount: Decimal, step: Decimal) -> bool:
     >>> is_multiple(Decimal("0.30"), Decimal("0.1")), is_multiple(Decimal("0.35"), Decimal("0.1"))
     (True, False)
     """
-    return EXACT.remainder(amount, step) == 0
+    return not EXACT.remainder(amount, step)

@@ -23,8 +23,8 @@ from gal_friday_core.events import PRIORITY, Event, decode, from_dict
 from gal_friday_core.payloads import PAYLOADS, Payload
 from gal_friday_core.ports import Clock, Ids
 from gal_friday_live.bus_doors import Door, Doors, Entry, failed_at
-from gal_friday_live.bus_lanes import Lanes, check_priority
-from gal_friday_live.bus_metrics import BusMeter
+from gal_friday_live.bus_lanes import Lanes
+from gal_friday_live.bus_metrics import LANES, BusMeter
 from gal_friday_live.tasks import TaskSupervisor
 
 Handler = Callable[[Event], Awaitable[None] | None]
@@ -78,8 +78,7 @@ class PubSubManager:
         spawn: Spawn | None = None,
         timer: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self._clock = clock
-        self._ids = ids
+        self._now_ns, self._next_id = clock.now_ns, ids.next_id
         self._on_failure = on_failure
         self._records = records
         self._spawn = spawn or TaskSupervisor().start
@@ -94,7 +93,9 @@ class PubSubManager:
         self._until_measured = 1  # deliveries by the long way
         self._rounds = DOOR_ROUNDS
         self._counted = 0
-        self._first: Event | None = None  # to be delivered before anything in the lanes: it found them empty
+        self._first: Event | None = (
+            None  # waits alone: it found the lanes empty, and is spared the way through them
+        )
         self._meter = BusMeter(clock)
         self._lanes = Lanes(self._meter)
         self._doors = Doors(
@@ -119,7 +120,7 @@ class PubSubManager:
     @property
     def backlog(self) -> int:
         """Events that wait. Who computes what can wait (features) looks here first, and computes less often."""
-        return sum(self._lanes.depths()) if self._lanes.waiting else 0
+        return sum(self._depths()) if self._lanes.waiting or self._first is not None else 0
 
     def on_failure(self, handler: FailureHandler) -> None:
         self._on_failure = handler
@@ -165,10 +166,8 @@ class PubSubManager:
         state = self._current.cell_contents
         if state is None or state is DUE:
             self._doors.doors[event_type](event)
-            return
-        self._lanes.put(event)
-        if self._granted:
-            self._take_stock()
+        else:
+            self._enqueue(event)
 
     def emit_event(self, event: Event) -> None:
         """`emit` for an event that is already built."""
@@ -203,7 +202,7 @@ class PubSubManager:
 
         Times are of one event through all of its handlers, sampled.
         """
-        return self._meter.report(self.delivered, self._lanes.depths())
+        return self._meter.report(self.delivered, self._depths())
 
     async def replay_events(self, from_timestamp: int, to_timestamp: int) -> AsyncGenerator[Event, None]:
         """Journalled events in [from, to), marked as replayed; they are not delivered to subscribers."""
@@ -216,16 +215,16 @@ class PubSubManager:
     def _event(
         self, event_type: str, payload: Any, priority: int | None, source: str, correlation_id: str | None
     ) -> Event:
-        event_id = self._ids.next_id()
+        event_id = self._next_id()
         if correlation_id is None:
             cause = self._current.cell_contents
             correlation_id = cause.correlation_id if cause.__class__ is Event else event_id
         return Event(
             event_id=event_id,
             event_type=event_type,
-            timestamp=self._clock.now_ns(),
+            timestamp=self._now_ns(),
             source_module=source,
-            payload=payload if type(payload) is PAYLOADS.get(event_type) else decode(event_type, payload),
+            payload=payload if payload.__class__ is PAYLOADS.get(event_type) else decode(event_type, payload),
             priority=PRIORITY[event_type] if priority is None else priority,
             correlation_id=correlation_id,
         )
@@ -245,19 +244,30 @@ class PubSubManager:
         if not self._is_idle():
             self._enqueue(event)
             return False
-        if self._lanes.waiting:  # a cancelled delivery left them behind
-            self._lanes.put(event)
-        else:
-            check_priority(event)
-            self._first = event
+        self._enqueue(event)  # behind what a cancelled delivery left behind
         self._take_stock()
         self._current.cell_contents = BUSY
         return True
 
     def _enqueue(self, event: Event) -> None:
-        self._lanes.put(event)
+        """Let the event wait. Raises ContractError for a priority that is none."""
+        first, lanes = self._first, self._lanes
+        if first is None and not lanes.waiting and 0 <= event.priority < LANES:
+            self._first = event
+        else:
+            if first is not None:  # no longer alone
+                self._first = None
+                lanes.put(first)
+            lanes.put(event)
         if self._granted:
             self._take_stock()
+
+    def _depths(self) -> list[int]:
+        """How many events wait, by lane."""
+        depths = self._lanes.depths()
+        if self._first is not None:
+            depths[self._first.priority] += 1
+        return depths
 
     def _next(self) -> Event | None:
         """What is delivered now: the first of the most urgent lane; None where nothing is left."""
@@ -303,21 +313,21 @@ class PubSubManager:
 
     def _deliver_now(self) -> None:
         """`_deliver` without awaiting; an event that needs it goes to a task, and all behind it."""
-        lanes, current, handed_over = self._lanes, self._current, False
+        lanes, current, entries_of, handed_over = self._lanes, self._current, self._entries, False
         try:
-            while not handed_over:
+            while True:
                 if self._awaited and self._must_await():
-                    self._current.cell_contents = BUSY
+                    current.cell_contents = BUSY
                     self._spawn(self._deliver(), "bus")
                     handed_over = True
-                    continue
+                    return
                 event = self._first or (lanes.pop() if lanes.waiting else None)
                 if event is None:
                     return
                 self._first = None
                 current.cell_contents = event
                 self._counted += 1
-                entries = self._entries.get(event.event_type, ())
+                entries = entries_of.get(event.event_type, ())
                 if self._until_measured == 1:
                     self._hear_and_measure(event, entries)
                     continue
@@ -359,7 +369,7 @@ class PubSubManager:
             for event_type in self._unfitted:
                 self._fit_door(event_type)
             self._unfitted.clear()
-        due = self._until_measured == 1 or self._lanes.waiting
+        due = self._until_measured == 1 or self._lanes.waiting or self._first is not None
         self._granted = self._left.cell_contents = 0 if due else DOOR_TURNS - 1
         self._current.cell_contents = DUE if due else None
 

@@ -72,7 +72,7 @@ class RiskManager:
         self._bus = event_bus
         self._portfolio = portfolio_manager
         self._instruments = {instrument.pair: instrument for instrument in instruments}
-        self._clock = clock
+        self._now_ns = clock.now_ns
         self._is_halted = is_halted
         self._journal = journal
         self._reservations = reservations if reservations is not None else Reservations()
@@ -144,12 +144,13 @@ class RiskManager:
 
     def _take_limits(self, config: Config) -> None:
         self._limits = limits = config.risk
+        self._window_ns = int(limits.duplicate_window_s * SECOND_NS)
         self._tightest = min(limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown)
 
     def _on_proposed(self, event: Event) -> None:
         signal = event.payload
         assert isinstance(signal, TradeSignalProposed)
-        now_ns = self._clock.now_ns()
+        now_ns = self._now_ns()
         verdict = self._judge(signal, now_ns)
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
@@ -167,9 +168,12 @@ class RiskManager:
         if instrument is None:
             return Rejected("UNKNOWN_PAIR", {"limit": ", ".join(self._instruments), "value": pair})
         cause = signal.triggering_prediction
-        book = self._book(pair) if buying or signal.proposed_entry_price is not None else None
-        quote = Quote.of(book) if book is not None else None
-        unfit = UNFIT if book is not None and quote is None else ""
+        quote, unfit = None, ""
+        if buying or signal.proposed_entry_price is not None:
+            book = self._book(pair)
+            if book is not None:
+                quote = Quote.of(book)
+                unfit = UNFIT if quote is None else ""
         desk = Desk(
             state=self._portfolio.state(),
             instrument=instrument,
@@ -207,8 +211,7 @@ class RiskManager:
     def _count(self, signal: TradeSignalProposed, verdict: Approved, now_ns: int) -> None:
         bought = signal.side == "BUY"
         buy = (signal.trading_pair, verdict.quantity, verdict.reservation.price) if bought else None
-        window_ns = int(self._limits.duplicate_window_s * SECOND_NS)
-        self.conduct.approved(signal.signal_id, signal.expires_at, now_ns, buy, window_ns)
+        self.conduct.approved(signal.signal_id, signal.expires_at, now_ns, buy, self._window_ns)
         self.approved += 1
 
     def _check_limits(self) -> None:
@@ -228,7 +231,7 @@ class RiskManager:
             side=signal.side,
             order_type=signal.entry_type,
             quantity=verdict.quantity,
-            risk_parameters=dict(verdict.checks),
+            risk_parameters=verdict.checks,
             reference_price=signal.reference_price,
             data_timestamp=signal.data_timestamp,
             expires_at=signal.expires_at,

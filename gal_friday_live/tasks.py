@@ -107,7 +107,7 @@ else:
         The names are those that asyncio documents for other implementations of tasks.
         """
         begun: list[Any] = []
-        task = loop.create_task(_go_on(work, begun), name=name)
+        task = asyncio.Task(_go_on(work, begun), loop=loop, name=name)
         running = asyncio.current_task(loop)
         if running is not None:
             asyncio.tasks._leave_task(loop, running)  # noqa: SLF001 - documented under "Extending asyncio"

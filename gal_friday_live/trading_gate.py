@@ -28,6 +28,8 @@ class TradingGate:
 
     def why(self, pair: str) -> tuple[str, str] | None:
         """Code and reason of the first block on the pair or on all, or None where entries may pass."""
+        if not self._blocks:
+            return None
         for (blocked, code), reason in self._blocks.items():
             if blocked in (ALL, pair):
                 return code, reason

@@ -142,7 +142,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     config.on_reload(lambda new: provenance.configured(fingerprint(new)))
     checks = OrderChecks(
         instruments=ports.instruments, reservations=reservations, clock=clock, costs=config.config.costs,
-        limits=lambda: risk.limits, position=portfolio.position, cash=lambda: portfolio.funds.cash,
+        limits=lambda: risk.limits, position=portfolio.positions.position, cash=lambda: portfolio.funds.cash,
         order_types=lambda: exchange.capabilities.order_types, trading=lambda: monitoring.trading_state,
     )  # fmt: skip
     execution = ExecutionHandler(
@@ -162,8 +162,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         writer=writer, clock=clock, tasks=tasks,
     )  # fmt: skip
     strategy = StrategyArbitrator(
-        config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio, models=prediction,
-        clock=clock, ids=ids,
+        config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio.positions,
+        models=prediction, clock=clock, ids=ids,
     )  # fmt: skip
     features = FeatureEngine(
         config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks

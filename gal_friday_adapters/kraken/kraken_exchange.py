@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gal_friday_adapters.kraken.account_stream import AccountStream
@@ -58,8 +59,7 @@ class KrakenSettings:
     switch: SwitchRule | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Placement:
+class _Placement(Struct, frozen=True):
     """An order in an error's words, put only where one is raised."""
 
     order: Order
@@ -194,11 +194,11 @@ class KrakenExchange:
         line = self._keeper.line
         what = _Placement(order)
         if order.purpose == "ENTRY":
-            self._refuse_entry(sent, line, what)
+            self._take_entry(sent, line, what)
         else:
             line = await self._turn(order.trading_pair, "add")
+            self.counters.charge(order.trading_pair, "add", self._now())
         self._ledger.expect(sent)
-        self.counters.charge(order.trading_pair, "add", self._now())
         try:
             await self._place(sent, line, what)
         except ExchangeError as error:
@@ -208,11 +208,11 @@ class KrakenExchange:
         if self._switch is not None and may_rest(order):
             self._switch.look()
 
-    def _refuse_entry(self, order: Order, line: PrivateLine | None, what: object) -> None:
-        """An order that opens a position goes out now or not at all."""
+    def _take_entry(self, order: Order, line: PrivateLine | None, what: object) -> None:
+        """Count an order that opens a position: it goes out now or not at all. Raises ExchangeError."""
         if line is None or not line.stands:
             raise ExchangeError(f"{what}: the private line to Kraken is down", "EXCHANGE_DISCONNECTED")
-        if not self.counters.admits(order.trading_pair, "add", self._now()):
+        if not self.counters.take(order.trading_pair, self._now()):
             raise ExchangeError(
                 f"{what}: Kraken's limit for this pair is nearly reached", "ENGINE_RATE_LIMIT"
             )

@@ -249,8 +249,7 @@ def _form_prices(order: Order) -> tuple[str, str]:
 
 def _check(order: Order) -> None:
     """Raises ExchangeError where a field is missing that the type of order needs, or one that it cannot have."""
-    needed = _missing_price(order) or _missing_terms(order)
-    if needed:
+    if needed := _missing_price(order) or _missing_terms(order):
         kind, time = order.order_type, order.time_in_force
         raise _invalid(f"order {order.client_order_id}: {kind} {time} needs {needed}")
 
@@ -327,7 +326,8 @@ def _timeout(seconds: int) -> int:
 
 def _number(value: Decimal) -> msgspec.Raw:
     """A JSON number with every digit of the decimal, never with an exponent."""
-    return msgspec.Raw(f"{value:f}".encode())
+    text = str(value)
+    return msgspec.Raw((f"{value:f}" if "E" in text else text).encode())
 
 
 def _milliseconds(ns: Nanoseconds) -> str:

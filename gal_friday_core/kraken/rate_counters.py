@@ -52,6 +52,14 @@ class _Counter:
         over = self.units(now_ns) + units - most
         return 0 if over <= 0 else -(-over // self._drain)
 
+    def take(self, units: int, most: int, now_ns: int) -> bool:
+        """Add them where they fit below `most`; whether they did."""
+        found = self.units(now_ns) + units
+        if found > most:
+            return False
+        self._units = found
+        return True
+
 
 class RestCounter:
     """The counter of one API key. Ask `wait_ns`, wait, `charge`, call."""
@@ -141,9 +149,6 @@ class EngineCounters:
             self._counters[pair].add(counter.units(now_ns), now_ns)
         return False
 
-    def admits(self, pair: str, action: Action, now_ns: int, *, age_ns: int = 0, orders: int = 1) -> bool:
-        return self.wait_ns(pair, action, now_ns, age_ns=age_ns, orders=orders) == 0
-
     def wait_ns(self, pair: str, action: Action, now_ns: int, *, age_ns: int = 0, orders: int = 1) -> int:
         """How long until this fits; 0 now. `age_ns` is that of the order it touches, since it was placed or amended.
 
@@ -155,6 +160,10 @@ class EngineCounters:
         kept = 0 if action == "cancel" else DEAREST_CANCEL
         cost = points(action, age_ns, orders)
         return self._counter(pair).wait_ns(cost * _UNITS, self._most - kept * _UNITS, now_ns)
+
+    def take(self, pair: str, now_ns: int) -> bool:
+        """Count a new order that is about to be sent, where it fits now; whether it does."""
+        return self._counter(pair).take(_NEW, self._most - _KEPT, now_ns)
 
     def charge(self, pair: str, action: Action, now_ns: int, *, age_ns: int = 0, orders: int = 1) -> None:
         """Count a request that is about to be made; it counts whatever becomes of it."""
@@ -186,3 +195,7 @@ def points(action: Action, age_ns: int, orders: int = 1) -> int:
     (8, 3, 1)
     """
     return orders * (FIXED[action] + age_points(action, age_ns))
+
+
+_NEW, _KEPT = points("add", 0) * _UNITS, DEAREST_CANCEL * _UNITS
+"""Units of a new order, and those that it leaves free."""

@@ -16,7 +16,7 @@ from gal_friday_core.reservations import Reservation
 from gal_friday_core.risk.admission import admission, market
 from gal_friday_core.risk.codes import Approved, Rejected, refuse, refuse_measured
 from gal_friday_core.risk.desk import Desk
-from gal_friday_core.risk.exposure import Room, free_cash, rooms
+from gal_friday_core.risk.exposure import Room, free_cash, least_room
 from gal_friday_core.risk.quote import Quote
 from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit
 from gal_friday_core.times import SECOND_NS
@@ -126,23 +126,19 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
 
 def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal) -> Cap:
     """The lowest of all caps on the quantity."""
-    room, *others = rooms(signal.trading_pair, desk)
-    for other in others:
-        if other.value < room.value:
-            room = other
-    tightest: Cap = (ratio(room.value, entry), room, entry)
+    room, taken = least_room(signal.trading_pair, desk), entry
+    cap = ratio(room.value, entry)
     cash, price = free_cash(desk), product(entry, 1 + desk.costs.taker_fee)
     affordable = ratio(cash, price)
-    if affordable < tightest[0]:
-        tightest = (affordable, Room("INSUFFICIENT_FUNDS", cash, cash), price)
-    if desk.quote is not None and signal.entry_type == "MARKET":
-        depth = desk.quote.depth(desk.limits.max_slippage) * desk.limits.max_depth_share
-        if depth < float(
-            tightest[0]
-        ):  # the exact number costs more than all the rest, and is rarely asked for
+    if affordable < cap:
+        cap, room, taken = affordable, Room("INSUFFICIENT_FUNDS", cash, cash), price
+    quote = desk.quote
+    if quote is not None and signal.entry_type == "MARKET":
+        depth = quote.depth(desk.limits.max_slippage) * desk.limits.max_depth_share
+        if depth < float(cap):  # the exact number costs more than all the rest, and is rarely asked for
             offered = from_float(depth)
             return offered, Room("INSUFFICIENT_DEPTH", offered, offered), _ALL
-    return tightest
+    return cap, room, taken
 
 
 def _no_room(room: Room, wanted: Decimal, taken: Decimal, small: Rejected) -> Rejected:

@@ -19,8 +19,8 @@ class Room(msgspec.Struct, frozen=True):
     scope: str = ""
 
 
-def rooms(pair: str, desk: Desk) -> list[Room]:
-    """Every limit on what is held and pending, each with what is left of it, never below zero."""
+def least_room(pair: str, desk: Desk) -> Room:
+    """Of every limit on what is held and pending, the one with the least left; never below zero."""
     state, limits, held = desk.state, desk.limits, desk.reservations
     equity = max(state.total_equity, ZERO)
     worth, others = ZERO, ZERO
@@ -29,16 +29,22 @@ def rooms(pair: str, desk: Desk) -> list[Room]:
         others += value
         if name == pair:
             worth = value
-    found = [
-        _room("EXCEEDS_MAX_EXPOSURE", product(equity, limits.max_pair_exposure), worth + held.buying(pair), "pair"),
-        _room("EXCEEDS_MAX_EXPOSURE", product(equity, limits.max_total_exposure), others + held.buying(), "total"),
-    ]  # fmt: skip
+    code, scope = "EXCEEDS_MAX_EXPOSURE", "pair"
+    limit = product(equity, limits.max_pair_exposure)
+    left = max(limit - (worth + held.buying(pair)), ZERO)
+    most = product(equity, limits.max_total_exposure)
+    more = max(most - (others + held.buying()), ZERO)
+    if more < left:
+        limit, left, scope = most, more, "total"
     if limits.max_correlated_exposure < _ONE:
-        limit = product(equity, limits.max_correlated_exposure)
-        found.append(_room("EXCEEDS_CORRELATED_EXPOSURE", limit, correlated(pair, desk), "correlated"))
-    if limits.max_order_value is not None:
-        found.append(Room("EXCEEDS_MAX_ORDER_VALUE", limits.max_order_value, limits.max_order_value))
-    return found
+        most = product(equity, limits.max_correlated_exposure)
+        more = max(most - correlated(pair, desk), ZERO)
+        if more < left:
+            code, limit, left, scope = "EXCEEDS_CORRELATED_EXPOSURE", most, more, "correlated"
+    single = limits.max_order_value
+    if single is not None and single < left:
+        code, limit, left, scope = "EXCEEDS_MAX_ORDER_VALUE", single, single, ""
+    return Room(code, limit, left, scope)
 
 
 def correlated(pair: str, desk: Desk) -> Decimal:
@@ -54,7 +60,3 @@ def correlated(pair: str, desk: Desk) -> Decimal:
 def free_cash(desk: Desk) -> Decimal:
     """Cash that no pending buy will take."""
     return max(desk.state.cash - desk.reservations.cash(), ZERO)
-
-
-def _room(code: str, limit: Decimal, used: Decimal, scope: str) -> Room:
-    return Room(code, limit, max(limit - used, ZERO), scope)

@@ -73,7 +73,7 @@ def deny(order: Order, account: Account) -> Rejected | None:
         _identity(order, account)
         or _form(order, account.instrument)
         or _time(order, account.now_ns)
-        or _affordable(order, account, _value(order, account))
+        or _affordable(order, account)
     )
 
 
@@ -157,8 +157,9 @@ def _time(order: Order, now_ns: int) -> Rejected | None:
     return None
 
 
-def _affordable(order: Order, account: Account, value: Decimal) -> Rejected | None:
-    """What the venue takes and the account can bear, of an order worth `value`."""
+def _affordable(order: Order, account: Account) -> Rejected | None:
+    """What the venue takes and the account can bear."""
+    value = _value(order, account)
     refusal = _venue(order, account, value)
     if refusal is not None:
         return refusal

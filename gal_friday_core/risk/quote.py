@@ -9,6 +9,8 @@ import msgspec
 from gal_friday_core.money import UNITS
 from gal_friday_core.ports import Book
 
+_UNITS = tuple(10.0**-places for places in range(len(UNITS)))
+
 
 class Quote(msgspec.Struct, frozen=True):
     """One moment of a verified book with both sides; asks best first, in the book's own whole units.
@@ -29,15 +31,16 @@ class Quote(msgspec.Struct, frozen=True):
         """None where a side is empty or the book is crossed: nothing can be judged by it."""
         bids, _, prices, quantities = book.columns()
         asks = prices.tolist()
-        if not (len(bids) and asks):
+        if not (asks and len(bids)):
             return None
         bid = bids.item(0)
         if bid >= asks[0]:
             return None
-        unit = 10.0**-book.price_decimals
+        places = book.price_decimals
+        unit = _UNITS[places]
         return cls(
-            bid * unit, asks[0] * unit, asks[0] * UNITS[book.price_decimals],
-            asks, quantities.tolist(), unit, 10.0**-book.qty_decimals,
+            bid * unit, asks[0] * unit, asks[0] * UNITS[places],
+            asks, quantities.tolist(), unit, _UNITS[book.qty_decimals],
         )  # fmt: skip
 
     @property

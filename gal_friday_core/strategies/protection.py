@@ -16,9 +16,8 @@ VOLATILITY = "volatility_60"
 
 def volatility_of(features: FeatureVector | None) -> float:
     """The standard deviation of one bar's log return; NaN where the feature set has none."""
-    if features is None or VOLATILITY not in features.schema.places:
-        return math.nan
-    return features[VOLATILITY]
+    place = None if features is None else features.schema.places.get(VOLATILITY)
+    return math.nan if features is None or place is None else features.values.item(place)
 
 
 def time_exit(situation: Situation, barriers: BarriersConfig) -> Proposal | None:

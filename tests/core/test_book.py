@@ -40,11 +40,27 @@ def started() -> OrderBook:
 
 
 def same(made: OrderBook, plain: PlainBook) -> bool:
+    at_once = [column.tolist() for column in made.columns()]
+    one_by_one = made.bid_prices, made.bid_quantities, made.ask_prices, made.ask_quantities
     return (
-        list(zip(made.bid_prices.tolist(), made.bid_quantities.tolist(), strict=True)) == list(plain.bids.items())
+        at_once == [column.tolist() for column in one_by_one]
+        and list(zip(made.bid_prices.tolist(), made.bid_quantities.tolist(), strict=True)) == list(plain.bids.items())
         and list(zip(made.ask_prices.tolist(), made.ask_quantities.tolist(), strict=True))
         == list(plain.asks.items())
     )  # fmt: skip
+
+
+def test_the_columns_are_those_of_the_last_message_whichever_way_it_came() -> None:
+    made, plain = started(), PlainBook(10)
+    plain.apply(BIDS, ASKS, snapshot=True)
+    assert same(made, plain)
+    bids: Levels = [(294302, 5)]
+    told = decode(text("update", bids, [], plain.apply(bids, [], snapshot=False)))
+    assert isinstance(told, BookMessage)
+    assert made.apply(told) == BookResult.APPLIED
+    assert same(made, plain)
+    made.invalidate()
+    assert [len(column) for column in made.columns()] == [0, 0, 0, 0]
 
 
 @pytest.mark.data

@@ -70,6 +70,21 @@ async def test_urgent_lanes_are_delivered_first_and_each_in_order():
     assert names == ["SYSTEM_STATE_CHANGE", "a", "b", "c", "LOG_ENTRY"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_what_waits_is_counted_by_lane_also_where_it_waits_alone(count):
+    bus, told = make_bus(), []
+
+    async def burst(_):
+        for _ in range(count):
+            bus.emit("LOG_ENTRY", entry())
+        told.append((bus.backlog, (await bus.get_queue_metrics())["depth"]))
+
+    bus.subscribe("SYSTEM_ERROR", burst)
+    await bus.publish("SYSTEM_ERROR", failure())
+    assert told == [(count, {0: count})]
+    assert bus.backlog == 0
+
+
 async def test_equal_priorities_never_lose_or_reorder_events():
     bus, seen = make_bus(), Recorder()
 

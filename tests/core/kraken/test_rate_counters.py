@@ -43,16 +43,17 @@ def test_however_fast_orders_come_one_of_them_can_be_cancelled_at_once(tier, pau
     counters, now_ns = EngineCounters(tier), 0
     for pause_ns in pauses:
         now_ns += pause_ns
-        if counters.admits("BTC/USD", "add", now_ns):
-            counters.charge("BTC/USD", "add", now_ns)
-    assert counters.admits("BTC/USD", "cancel", now_ns, age_ns=0)
+        fits, before = counters.wait_ns("BTC/USD", "add", now_ns) == 0, counters.read("BTC/USD", now_ns)
+        assert counters.take("BTC/USD", now_ns) == fits
+        assert counters.read("BTC/USD", now_ns) == before + fits
+    assert counters.wait_ns("BTC/USD", "cancel", now_ns, age_ns=0) == 0
 
 
 def test_pairs_are_counted_apart():
     counters = EngineCounters("starter")
     counters.charge("BTC/USD", "add", 0, orders=60)
-    assert not counters.admits("BTC/USD", "add", 0)
-    assert counters.admits("ETH/USD", "add", 0)
+    assert not counters.take("BTC/USD", 0)
+    assert counters.take("ETH/USD", 0)
 
 
 def test_the_worked_example_of_the_guide():
@@ -75,7 +76,7 @@ def test_after_the_exchange_refused_for_its_limit_nothing_is_sent_until_it_has_d
     counters.exceeded("BTC/USD", 0)
     wait_ns = counters.wait_ns("BTC/USD", "cancel", 0)
     assert 8 * SECOND_NS <= wait_ns < 8.1 * SECOND_NS
-    assert counters.admits("BTC/USD", "cancel", wait_ns)
+    assert counters.wait_ns("BTC/USD", "cancel", wait_ns) == 0
 
 
 def test_a_lower_threshold_than_configured_holds_with_what_was_counted():
