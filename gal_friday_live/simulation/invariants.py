@@ -1,9 +1,10 @@
 """What must hold at every instant, judged from the exchange's side and the database's: never from the engine's word.
 
 Orders are looked at twice: when their bytes leave the engine, and when the exchange takes them. The names are those
-of the promises: P1 one live order a signal, P2 no order without a durable intent, P3 each fill booked once,
-P5 nothing that increases risk leaves a halted engine, P6 exposure within its limit, P7 no decision on a market that
-is not the exchange's, P10 stops stay.
+of the promises: P1 one live order a signal, P2 no order without a durable intent, P3 each fill booked once, P4 no
+difference is believed that is none, P5 nothing that increases risk leaves a halted engine, P6 exposure within its
+limit, P7 no decision on a market that is not the exchange's, P8 no outcome is guessed, P10 stops stay, P11 limits hold
+and stay, P16 every entry says what it came from. What needs a calm world to be judged by is in `calm`.
 """
 
 import json
@@ -13,22 +14,34 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_core.config import Config
 from gal_friday_core.journal import JournalLine
 from gal_friday_core.money import ZERO
-from gal_friday_core.payloads import TradeSignalApproved
+from gal_friday_core.payloads import ExecutionReport, PotentialHaltTrigger, TradeSignalApproved
+from gal_friday_core.risk.loosening import changed_limits
 from gal_friday_core.times import SECOND_NS
+from gal_friday_core.venue.error_texts import ENGINE_RATE_LIMIT, INSUFFICIENT_FUNDS, REST_RATE_LIMIT
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.orders import Execution, VenueOrder
 from gal_friday_core.venue.requests import AddOrder, Front, Request, Response
 from gal_friday_live.engine import Engine
+from gal_friday_live.intents import PROVENANCE
+from gal_friday_live.reconciliation_service import HALT_REASON
+from gal_friday_live.simulation.calm import CalmWatch
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace
+from gal_friday_live.unknown_orders import NEVER_ARRIVED
 
 SLACK = Decimal("1.08")
 """Prices move between a decision and its fills."""
+LOSS_SLACK, LOSS_MARGIN = Decimal("1.5"), Decimal("0.002")
+"""So do they between a mark and the exchange's last price."""
+LIMITED_NS, LIMITED_MOST = 30 * SECOND_NS, 5
+"""So many requests beyond a rate limit in so short a time, and an exchange locks the account out."""
 UNDER_WAY_NS = 3 * SECOND_NS
 """How much older than its limit a book may be, for what is on its way."""
 
@@ -37,12 +50,21 @@ class WatchedVenue(Venue):
     """The venue, with somebody who looks at what it takes."""
 
     accepted: Callable[[AddOrder], None] = staticmethod(lambda _request: None)
+    refused: Callable[[str, str], None] = staticmethod(lambda _what, _error: None)
 
     def call(self, account: str, request: Request, now_ns: int, *, front: Front = "rest") -> Response:
         response = super().call(account, request, now_ns, front=front)
-        if isinstance(request, AddOrder) and response.error is None and not request.validate:
+        if response.error is not None:
+            self.refused(getattr(request, "cl_ord_id", "") or type(request).__name__, response.error)
+        elif isinstance(request, AddOrder) and not request.validate:
             self.accepted(request)
         return response
+
+    def admit_rest(self, account: str, method: str, now_ns: int) -> str | None:
+        error = super().admit_rest(account, method, now_ns)
+        if error is not None:
+            self.refused(method, error)
+        return error
 
 
 class WatchedExchange(Exchange):
@@ -53,6 +75,32 @@ class WatchedExchange(Exchange):
     def advance(self) -> None:
         super().advance()
         self.advanced()
+
+
+class _Intent(msgspec.Struct):
+    """As much of an intent as is looked at."""
+
+    trading_pair: str
+    side: str
+    signal_id: str
+    purpose: str
+    model_id: str | None = None
+    artifact_sha256: str | None = None
+    data_version: str | None = None
+    code_version: str | None = None
+    config_hash: str | None = None
+    feature_schema_hash: str | None = None
+
+
+class _Report(msgspec.Struct):
+    """As much of a report."""
+
+    client_order_id: str
+    order_status: str
+
+
+_read_intent = msgspec.json.Decoder(_Intent).decode
+_read_report = msgspec.json.Decoder(_Report).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +129,22 @@ class Invariants:
         self._trace = trace
         self._client_ids: set[str] = set()
         self._entries: Counter[str] = Counter()
+        self._intents: dict[str, _Intent] = {}
+        self._unanswered: dict[
+            str, str
+        ] = {}  # pairs of entries that no report in the journal tells anything of
+        self._voided: set[str] = set()  # orders that an engine called never arrived
         self._halted = False
+        self._reconciled = False  # whether a comparison ended clean since the halt
+        self._worth_most = ZERO
+        self._limited: deque[int] = deque(maxlen=LIMITED_MOST)
+        self.calm = CalmWatch(
+            exchange,
+            self.violate,
+            now_ns=now_ns,
+            engine=lambda: self.engine,
+            halt_is_durable=lambda: self._halted,
+        )
         self._best: dict[str, deque[tuple[int, tuple[Decimal, Decimal]]]] = {
             symbol: deque() for symbol in exchange.markets
         }
@@ -99,6 +162,9 @@ class Invariants:
         self.engine = engine
         self._revision = -1
         engine.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved)
+        engine.bus.subscribe("EXECUTION_REPORT", self._on_report)
+        engine.bus.subscribe("RECONCILIATION", self._on_reconciliation)
+        engine.bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger)
 
     def gone(self) -> None:
         self.engine = None
@@ -126,12 +192,50 @@ class Invariants:
         engine = self.engine
         if engine is not None and engine.halt.halted:
             self.violate("P5", f"buy {key} is sent while halted: {engine.halt.reason}")
-        if engine is not None and (why := engine.gate.why(str(fields.get("symbol", "")))):
+        pair = str(fields.get("symbol", ""))
+        if engine is not None and (why := engine.gate.why(pair)):
             self.violate("P5", f"buy {key} is sent while the gate says {why[0]}")
+        for other, its_pair in self._unanswered.items():
+            if other != key and its_pair == pair:
+                self.violate("P8", f"buy {key} is sent while nobody knows what became of {other}")
 
     def _on_committed(self, line: JournalLine) -> None:
         if line.kind == "SYSTEM_STATE":
-            self._halted = json.loads(line.record)["state"] == "HALTED"
+            self._on_state(json.loads(line.record)["state"])
+        elif line.kind == "ORDER_INTENT":
+            intent = self._intents[line.key] = _read_intent(line.record)
+            if intent.purpose == "ENTRY":
+                self._unanswered[line.key] = intent.trading_pair
+        elif line.kind == "EXECUTION_REPORT":
+            report = _read_report(line.record)
+            if report.order_status not in ("PENDING_NEW", "UNKNOWN"):
+                self._unanswered.pop(report.client_order_id, None)
+        elif line.kind == "CASH_FLOW" and line.key.startswith("adjustment:"):
+            self.violate("P4", f"{line.key} is booked, though all money has its fill or its flow")
+
+    def _on_state(self, state: str) -> None:
+        if state == "HALTED" and not self._halted:
+            self._reconciled = False
+        elif state == "RUNNING" and self._halted and not self._reconciled:
+            self.violate("P5", "trading resumes, and the account was not compared since the halt")
+        self._halted = state == "HALTED"
+
+    def _on_reconciliation(self, _event: Any) -> None:
+        if self.engine is not None and self.engine.reconciliation is not None:
+            self._reconciled |= self.engine.reconciliation.clean
+
+    def _on_trigger(self, event: Any) -> None:
+        trigger: PotentialHaltTrigger = event.payload
+        if trigger.reason == HALT_REASON:
+            self.violate("P4", f"a difference is believed that is none: {trigger.details.get('what')}")
+
+    def _on_report(self, event: Any) -> None:
+        report: ExecutionReport = event.payload
+        key = report.client_order_id
+        if report.order_status == "EXPIRED" and NEVER_ARRIVED in (report.error_message or ""):
+            self._voided.add(key)
+            if key in self._client_ids:
+                self.violate("P8", f"order {key} is called never arrived, and the exchange has it")
 
     def _on_approved(self, event: Any) -> None:
         """A decision has been made: on what?"""
@@ -164,6 +268,7 @@ class Invariants:
 
     def advanced(self) -> None:
         """Remember the exchange's best prices as long as somebody may rest a decision on them."""
+        self._worth_most = max(self._worth_most, self._exchange.worth_usd(KEY))
         now_ns = self._now_ns()
         oldest = now_ns - int(self._config.market.max_book_age_s * SECOND_NS) - UNDER_WAY_NS
         for symbol, market in self._exchange.markets.items():
@@ -188,24 +293,52 @@ class Invariants:
         if key in self._client_ids:
             self.violate("P1", f"order {key} is taken a second time")
         self._client_ids.add(key)
-        if not self._store.has("ORDER_INTENT", key):
+        if key in self._voided:
+            self.violate("P8", f"order {key} is taken, and was called never arrived")
+        intent = self._intents.get(key)
+        if intent is None:
             self.violate("P2", f"order {key} has no durable intent")
-            return
-        if request.side == "buy":
-            self._check_entry(key, request)
+        elif request.side == "buy":
+            self._check_origin(key, intent)
+            self._check_limits(key, request)
 
-    def _check_entry(self, key: str, request: AddOrder) -> None:
-        (intent,) = [line for line in self._store.of_kind("ORDER_INTENT") if line.key == key]
-        order = json.loads(intent.record)
-        self._entries[order["signal_id"]] += 1
-        if self._entries[order["signal_id"]] > 1:
-            self.violate("P1", f"signal {order['signal_id']} has {self._entries[order['signal_id']]} entries")
+    def refused(self, what: str, error: str) -> None:
+        """By the exchange's own rules: a fault does not come this way."""
+        if error in (ENGINE_RATE_LIMIT, REST_RATE_LIMIT):
+            # An engine that crashed has forgotten what it asked for: once or twice, then it must have learnt.
+            now_ns = self._now_ns()
+            self._limited.append(now_ns)
+            if sum(now_ns - when < LIMITED_NS for when in self._limited) >= LIMITED_MOST:
+                self.violate("P11", f"{what}: more and more is asked than the exchange allows ({error})")
+        elif error == INSUFFICIENT_FUNDS:
+            self.violate("P6", f"order {what} asks for more than there is")
+
+    def _check_origin(self, key: str, intent: _Intent) -> None:
+        signal = intent.signal_id
+        self._entries[signal] += 1
+        if self._entries[signal] > 1:
+            self.violate("P1", f"signal {signal} has {self._entries[signal]} entries")
+        unnamed = [name for name in PROVENANCE if not getattr(intent, name)]
+        if unnamed:
+            self.violate("P16", f"the intent of {key} does not say {', '.join(unnamed)}")
+
+    def _check_limits(self, key: str, request: AddOrder) -> None:
         limits, equity = self._config.risk, self._exchange.worth_usd(KEY)
         worths = {symbol: self._worst(symbol) for symbol in self._exchange.markets}
         if worths[request.symbol] > limits.max_pair_exposure * equity * SLACK:
             self.violate("P6", f"{request.symbol}: {worths[request.symbol]:.2f} of {equity:.2f} after {key}")
         if sum(worths.values(), ZERO) > limits.max_total_exposure * equity * SLACK:
             self.violate("P6", f"all pairs: {sum(worths.values(), ZERO):.2f} of {equity:.2f} after {key}")
+        lost = 1 - equity / self._worth_most if self._worth_most else ZERO
+        if lost > limits.max_daily_drawdown * LOSS_SLACK + LOSS_MARGIN:
+            self.violate("P11", f"buy {key} is taken after a loss of {lost:.2%} of a day's most")
+        if self.engine is not None:
+            now = self._config.model_copy(update={"risk": self.engine.risk.limits})
+            for change in changed_limits(self._config, now):
+                if change.looser:
+                    self.violate(
+                        "P11", f"{change.key} is {change.after}, and was {change.before} at the start"
+                    )
 
     def _worst(self, symbol: str) -> Decimal:
         """What is held of a pair and what its open buys may add, at the last price."""

@@ -5,6 +5,7 @@ import contextvars
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from gal_friday_adapters.kraken.client import KrakenClient
@@ -18,7 +19,7 @@ from gal_friday_adapters.kraken.rest_line import RestClock, RestLine, RestPatien
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
 from gal_friday_core.config import Config
-from gal_friday_core.errors import ExchangeError, GalFridayError
+from gal_friday_core.errors import ConfigError, ExchangeError, GalFridayError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Clock
 from gal_friday_core.venue.listings import Listing
@@ -115,6 +116,9 @@ class Life:
         self.up = False
         self.stopping = asyncio.Event()
         self.context: contextvars.Context | None = None
+        self.settings = ConfigurationManager.from_config(
+            setting.config, again=lambda: _looser(setting.config)
+        )
         self._setting = setting
         self._chance = random.Random(f"life {setting.seed} {number}")  # noqa: S311 - drawn from a seed
 
@@ -140,6 +144,14 @@ class Life:
         except GalFridayError as error:
             return f"ended: {error}"
         return "stopped"
+
+    def loosen(self) -> str:
+        """An operator writes looser limits into the configuration, and has it read again; what came of that."""
+        try:
+            self.settings.reload()
+        except ConfigError as error:
+            return f"reload: {error}"
+        return "reload: taken"
 
     async def _until_stopped(self, engine: Engine) -> None:
         running = asyncio.ensure_future(engine.run())
@@ -176,7 +188,7 @@ class Life:
             simulated=True, surroundings=SimSurroundings(setting, time_ns), code_version="simulation",  # type: ignore[arg-type]
             health_every_s=setting.config.monitoring.every_s, timer=setting.loop.time,
         )  # fmt: skip
-        engine = self.engine = build(ConfigurationManager.from_config(setting.config), ports)
+        engine = self.engine = build(self.settings, ports)
         return engine
 
     def _exchange(self, clock: Clock) -> KrakenExchange:
@@ -204,3 +216,8 @@ class Life:
         if missing:
             raise ExchangeError(f"not listed: {', '.join(missing)}")
         return [listed[one.symbol] for one in self._setting.listings]
+
+
+def _looser(config: Config) -> Config:
+    looser = {"max_pair_exposure": Decimal(1), "max_total_exposure": Decimal(1)}
+    return config.model_copy(update={"risk": config.risk.model_copy(update=looser)})

@@ -9,9 +9,10 @@ import asyncio
 import contextvars
 import gc
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.dead_man_switch import SwitchRule
@@ -69,7 +70,8 @@ class Outcome:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What may be asked of a world beside its seed. `crash_at` ends the engine at that step of its first life;
-    `faults` replace those of the seed; `tamper` may break an engine before it starts, for tests of these tests.
+    `faults` replace those of the seed, `settings` some of its configuration, by dotted key; `tamper` may break an engine
+    before it starts, for tests of these tests.
     """
 
     seed: int
@@ -77,6 +79,7 @@ class Plan:
     faults: Sequence[Fault] | None = None
     seconds: float = SAFETY_S
     tamper: Callable[[Life], None] | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
 
 def run(plan: Plan) -> Outcome:
@@ -115,9 +118,10 @@ class World:
         self._lives = 0
         self._skew_ns = 0
         self._free_mb = 10_000.0
+        self._trouble_until = 0.0
         self._died = asyncio.Event()
         self.trace = Trace(loop.time, self._where)
-        self.config = _config(chance)
+        self.config = _config(chance, plan.settings)
         listings = LISTINGS[: chance.choice((1, 1, 2))]
         markets = {
             listing.symbol: market(listing, seed * 7 + number) for number, listing in enumerate(listings)
@@ -136,6 +140,8 @@ class World:
             self.exchange, self.store, self.config, now_ns=self.now_ns, trace=self.trace
         )
         venue.accepted = self.invariants.accepted
+        venue.refused = self.invariants.refused
+        self.invariants.calm.is_calm = self._is_calm
         self.exchange.advanced = self.invariants.advanced
         self.network.sent = self.invariants.sent
         loop.after_step = self._after_step
@@ -165,7 +171,9 @@ class World:
         """Safety, then liveness."""
         loop = self._loop
         self.exchange.advance()
-        background = [loop.create_task(self._move_market()), loop.create_task(self._keep_alive())]
+        background = [
+            loop.create_task(work) for work in (self._move_market(), self._keep_alive(), self._watch_calm())
+        ]
         try:
             for fault in self.schedule:
                 await asyncio.sleep(max(fault.at_s - loop.time(), 0.0))
@@ -192,6 +200,11 @@ class World:
         while True:
             self.exchange.advance()
             await asyncio.sleep(TICK_S)
+
+    async def _watch_calm(self) -> None:
+        while True:
+            self.invariants.calm.look()
+            await asyncio.sleep(LOOK_S)
 
     async def _keep_alive(self) -> None:
         """Start an engine, and another one whenever it is gone."""
@@ -264,6 +277,7 @@ class World:
 
     def _strike(self, fault: Fault) -> None:
         self.trace("fault", str(fault))
+        self._trouble_until = max(self._trouble_until, self._loop.time() + fault.lasts_s)
         getattr(self, f"_fault_{fault.kind}")(fault)
 
     def _later(self, seconds: float, undo: Callable[[], object]) -> None:
@@ -340,6 +354,14 @@ class World:
         self._free_mb = 500.0 * fault.strength
         self._later(fault.lasts_s, lambda: setattr(self, "_free_mb", 10_000.0))
 
+    def _is_calm(self) -> bool:
+        """Whether nothing is wrong at this moment, as far as the world knows, and the account's line is open."""
+        life = self.life
+        if life is None or not life.up or life.skewed or self._skew_ns:
+            return False
+        heard = any(wire.kind == "private" and wire.life == life.number for wire in self.network.wires)
+        return heard and self._loop.time() > self._trouble_until
+
     def _calm(self) -> None:
         """Nothing is wrong any more."""
         self.trace("world", "no more faults")
@@ -376,6 +398,8 @@ class World:
                 found = await monitoring.trigger_resume("looked at it", "ada")
                 problems = "; ".join(f"{one.name} {one.problem}" for one in found.problems)
                 self.trace("operator", f"resume: {found.refusal or 'done'} {problems}".rstrip())
+            elif what == "loosen":
+                self.trace("operator", life.loosen())
             else:
                 action = "LIQUIDATE_POSITIONS" if what == "liquidate" else "CANCEL_ENTRIES"
                 await monitoring.trigger_halt("MANUAL", action, who="ada")  # type: ignore[arg-type]
@@ -393,16 +417,18 @@ class World:
         return f"{life}:{self._loop.steps[life]}" if life else "-"
 
 
-def _config(chance: random.Random) -> Config:
-    return Config.model_validate(
-        {
-            "market": {"pairs": ["BTC/USD"], "max_silence_s": 4.0, "max_book_age_s": 5.0},
-            "exchange": {"tier": "pro", "order_deadline_s": chance.choice((2.0, 5.0)), "rest_timeout_s": 4.0},
-            "risk": {
-                "risk_per_trade": "0.005", "max_daily_drawdown": "1", "max_weekly_drawdown": "1",
-                "max_total_drawdown": "1", "max_slippage": 0.03, "max_spread": 0.03, "max_depth_share": 1,
-            },
-            "monitoring": {"every_s": 1.0, "recover_after_s": 2.0},
-            "reconciliation": {"every_minutes": 1, "pause_s": 0.5, "retry_s": 5.0},
-        }
-    )  # fmt: skip
+def _config(chance: random.Random, settings: Iterable[tuple[str, Any]]) -> Config:
+    drawn: dict[str, dict[str, Any]] = {
+        "market": {"pairs": ["BTC/USD"], "max_silence_s": 4.0, "max_book_age_s": 5.0},
+        "exchange": {"tier": "pro", "order_deadline_s": chance.choice((2.0, 5.0)), "rest_timeout_s": 4.0},
+        "risk": {
+            "risk_per_trade": "0.005", "max_daily_drawdown": "1", "max_weekly_drawdown": "1",
+            "max_total_drawdown": "1", "max_slippage": 0.03, "max_spread": 0.03, "max_depth_share": 1,
+        },
+        "monitoring": {"every_s": 1.0, "recover_after_s": 2.0},
+        "reconciliation": {"every_minutes": 1, "pause_s": 0.5, "retry_s": 5.0},
+    }  # fmt: skip
+    for key, value in settings:
+        section, _, name = key.partition(".")
+        drawn.setdefault(section, {})[name] = value
+    return Config.model_validate(drawn)
