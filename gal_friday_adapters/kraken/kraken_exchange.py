@@ -45,6 +45,8 @@ CAPABILITIES = Capabilities(
 ANSWER_MARGIN_S = 1.0
 """How much longer than an order's deadline its answer is waited for."""
 GONE = "UNKNOWN_ORDER"
+WORN_OUT = "SESSION"
+"""The line's token is of no more use: what was asked was not done."""
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +231,10 @@ class KrakenExchange:
         except OutcomeUnknownError:
             if self._ledger.record(order.client_order_id) is None:
                 raise  # else its executions have told already that it is there
+        except ExchangeError as error:
+            if error.code != WORN_OUT or order.purpose == "ENTRY":
+                raise  # an entry would leave after its last check
+            await self.rest.add_order(order)
 
     async def amend(self, client_order_id: str, change: Amendment) -> None:
         record = self._ledger.record(client_order_id)
@@ -279,7 +285,9 @@ class KrakenExchange:
                     line, what,
                     lambda token, number: order_requests.cancel_order([name], token=token, req_id=number),
                 )  # fmt: skip
-            except OutcomeUnknownError as error:
+            except (ExchangeError, OutcomeUnknownError) as error:
+                if not _ask_by_rest(error):
+                    raise
                 log.warning("%s; asking by REST", error)
             else:
                 return
@@ -297,7 +305,9 @@ class KrakenExchange:
                     line, "cancel all",
                     lambda token, number: order_requests.cancel_all(token=token, req_id=number),
                 )  # fmt: skip
-            except OutcomeUnknownError as error:
+            except (ExchangeError, OutcomeUnknownError) as error:
+                if not _ask_by_rest(error):
+                    raise
                 log.warning("%s; asking by REST", error)
             else:
                 return response.cancelled or 0
@@ -394,3 +404,8 @@ class KrakenExchange:
             line, "dead man's switch",
             lambda token, number: order_requests.cancel_all_orders_after(timeout_s, token=token, req_id=number),
         )  # fmt: skip
+
+
+def _ask_by_rest(error: ExchangeError | OutcomeUnknownError) -> bool:
+    """Whether a cancel that the line failed at is worth asking for by REST: asking twice does no harm."""
+    return isinstance(error, OutcomeUnknownError) or error.code == WORN_OUT

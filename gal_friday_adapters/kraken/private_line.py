@@ -82,7 +82,7 @@ class PrivateLine:
         self._on: dict[type, Callable[[Any], None]] = {
             private_wire.ExecutionsMessage: self._on_executions,
             private_wire.BalancesMessage: self._on_balances,
-            private_wire.Response: sink.on_answer,
+            private_wire.Response: self._on_answer,
             wire.Acknowledgement: self._on_acknowledgement,
             wire.StatusMessage: self._on_status,
         }
@@ -219,6 +219,12 @@ class PrivateLine:
             return
         if answer.result is not None and answer.result.maxratecount is not None:
             self._sink.on_threshold(answer.result.maxratecount)
+
+    def _on_answer(self, answer: private_wire.Response) -> None:
+        """A worn-out token is of no more use to anything: the next line comes with another."""
+        self._sink.on_answer(answer)
+        if not answer.success and refusal(answer.error or "").kind == "SESSION":
+            self.give_up(f"{answer.method} refused: {answer.error}")
 
     def _on_status(self, message: wire.StatusMessage) -> None:
         for status in message.data:

@@ -125,6 +125,11 @@ class Exchange:
         order = self._venue.order(account, order_id)
         return None if order is None else self._venue.rate_counter(account, order.symbol, self._now())
 
+    def revoke_tokens(self) -> None:
+        """As when the exchange restarts its sessions: every token is worth nothing from now on."""
+        self.tokens.revoke()
+        self.hub.forget_tokens()
+
     def account_of(self, token: str) -> str | None:
         return self.tokens.account(token, self._now())
 

@@ -51,6 +51,11 @@ class Hub:
             self.unsubscribe(session, subscription.topic)
         self._sessions.pop(session.number, None)
 
+    def forget_tokens(self) -> None:
+        """No token holds for its line any longer; what is subscribed goes on."""
+        for session in self._sessions.values():
+            session.accounts.clear()
+
     def hang_up(self) -> None:
         """Lose every connection."""
         for session in list(self._sessions.values()):

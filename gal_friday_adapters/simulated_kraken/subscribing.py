@@ -44,7 +44,8 @@ class Subscribing:
                 raise ExchangeError("Symbol(s) not found")
             return [act(session, Subscription(channel, str(symbol), variant)) for symbol in symbols]
         if channel in PRIVATE:
-            subscription = Subscription(channel, account=self._account(fields))
+            subscription = Subscription(channel, account=account_of(self._exchange, session, fields))
+            session.accounts[fields.values["token"]] = subscription.account
             subscription.options["order_status"] = fields.flag("order_status", default=True)
             subscription.options["ratecounter"] = fields.flag("ratecounter", default=False)
             return [act(session, subscription)]
@@ -68,13 +69,6 @@ class Subscribing:
         if not self._exchange.hub.unsubscribe(session, subscription.topic):
             return {"error": NOT_SUBSCRIBED, "symbol": subscription.symbol or None}
         return {"result": _named(subscription)}
-
-    def _account(self, fields: Fields) -> str:
-        token = fields.values.get("token")
-        account = self._exchange.account_of(token) if isinstance(token, str) else None
-        if account is None:
-            raise ExchangeError(INVALID_SESSION)
-        return account
 
     def _snapshots(
         self, session: Session, subscription: Subscription, fields: Fields
@@ -122,6 +116,20 @@ class Subscribing:
         if subscription.channel == "ohlc":
             message["timestamp"] = micro_iso(now_ns)
         session.send(encode(message))
+
+
+def account_of(exchange: Exchange, session: Session, fields: Fields) -> str:
+    """Whose token it is: one not used in time is worth nothing, one with a private subscription holds as long as that line.
+
+    Raises ExchangeError where it is nobody's.
+    """
+    token = fields.values.get("token")
+    account = None
+    if isinstance(token, str):
+        account = session.accounts.get(token) or exchange.account_of(token)
+    if account is None:
+        raise ExchangeError(INVALID_SESSION)
+    return account
 
 
 def _entries(exchange: Exchange, subscription: Subscription, now_ns: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Websocket tokens: 15 minutes to use one, then as long as the connection that used it."""
+"""Websocket tokens: 15 minutes to use one; a session keeps the one that it subscribed with."""
 
 import base64
 from collections.abc import Callable
@@ -24,6 +24,9 @@ class Tokens:
         """Whose token this is, or None where it is unknown or was never used in time."""
         account, until_ns = self._issued.get(token, (None, 0))
         return account if now_ns <= until_ns else None
+
+    def revoke(self) -> None:
+        self._issued.clear()
 
     def _forget_old(self, now_ns: int) -> None:
         for token in [token for token, (_, until_ns) in self._issued.items() if until_ns < now_ns]:

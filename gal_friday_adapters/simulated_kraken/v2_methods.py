@@ -8,7 +8,7 @@ from gal_friday_adapters.simulated_kraken import v2_orders
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_adapters.simulated_kraken.fields import Fields
 from gal_friday_adapters.simulated_kraken.session import Session
-from gal_friday_adapters.simulated_kraken.subscribing import Subscribing
+from gal_friday_adapters.simulated_kraken.subscribing import Subscribing, account_of
 from gal_friday_adapters.simulated_kraken.text import encode, micro_iso
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.venue.error_texts import UNKNOWN_ORDER
@@ -23,7 +23,6 @@ from gal_friday_core.venue.requests import (
 )
 
 MALFORMED = "Malformed request"
-INVALID_SESSION = "ESession:Invalid session"
 UNKNOWN_METHOD = "Method not found"
 
 Answer = dict[str, Any]
@@ -72,7 +71,7 @@ class V2Methods:
         self._order(method, fields, frame)
 
     def _order(self, method: str, fields: Fields, frame: "_Frame") -> None:
-        account = self._account(fields)
+        account = account_of(self._exchange, frame.session, fields)
         request = v2_orders.parse(method, fields)
         response = self._exchange.trade(account, request, "websocket")
         if response is None:
@@ -80,13 +79,6 @@ class V2Methods:
             return
         frame.answer_order(response)
         self._exchange.advance()
-
-    def _account(self, fields: Fields) -> str:
-        token = fields.values.get("token")
-        account = self._exchange.account_of(token) if isinstance(token, str) else None
-        if account is None:
-            raise ExchangeError(INVALID_SESSION)
-        return account
 
 
 class _Frame:

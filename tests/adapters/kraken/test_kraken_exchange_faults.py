@@ -225,3 +225,34 @@ async def test_waiting_for_the_end_of_a_line_is_over_when_it_is_stopped():
         waiting = asyncio.create_task(exchange.finished())
         await exchange.stop()
         assert await waiting is None
+
+
+async def test_a_token_that_the_exchange_takes_back_costs_one_entry_and_nothing_else():
+    async with trading() as (kraken, exchange, told):
+        resting = order(quantity="0.1", limit_price="29000.0")
+        await exchange.submit(resting)
+        await told.until(lambda report: report.client_order_id == resting.client_order_id)
+        kraken.exchange.revoke_tokens()
+        with pytest.raises(ExchangeError) as refused:
+            await exchange.submit(order(quantity="0.1", limit_price="29000.0"))
+        assert refused.value.code == "SESSION"
+        await exchange.cancel(resting.client_order_id)
+        await line_is(told, True, 2)
+        again = order(quantity="0.1", limit_price="29000.0")
+        await exchange.submit(again)
+        assert (
+            await told.until(lambda report: report.client_order_id == again.client_order_id)
+        ).error_message is None
+        assert [found.asked.cl_ord_id for found in kraken.exchange.orders(KEY) if found.is_open] == [
+            again.client_order_id
+        ]
+
+
+async def test_what_is_no_entry_goes_by_rest_where_the_token_is_worn_out():
+    async with trading() as (kraken, exchange, _):
+        kraken.exchange.revoke_tokens()
+        sale = order(side="SELL", quantity="0.01", limit_price="31000.0", purpose="EXIT")
+        await exchange.submit(sale)
+        assert [found.asked.cl_ord_id for found in kraken.exchange.orders(KEY) if found.asked.cl_ord_id] == [
+            sale.client_order_id
+        ]

@@ -5,7 +5,7 @@ import base64
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -47,11 +47,11 @@ class Ladder:
         return None
 
 
-def exchange(faults: str = "", seed: int = 1) -> Exchange:
-    now_ns = time.time_ns()
+def exchange(faults: str = "", seed: int = 1, now: Callable[[], int] = time.time_ns) -> Exchange:
+    now_ns = now()
     venue = Venue(seed=seed, start_ns=now_ns, markets={listing.symbol: Ladder() for listing in DEMO_LISTINGS})
     venue.open_account(KEY, FUNDS)
-    return Exchange(venue, now=time.time_ns, faults=WireFaults.parse(faults, seed), tokens=Tokens(os.urandom))
+    return Exchange(venue, now=now, faults=WireFaults.parse(faults, seed), tokens=Tokens(os.urandom))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 from kraken.spot import User
 
 from gal_friday_adapters.simulated_kraken.server import SOCKET_PATHS, SimulatedKraken
+from gal_friday_adapters.simulated_kraken.subscribing import INVALID_SESSION
+from gal_friday_adapters.simulated_kraken.tokens import LIFETIME_NS
 from gal_friday_adapters.simulated_kraken.v2_methods import V2Methods
 from gal_friday_adapters.simulated_kraken.v2_orders import METHODS
-from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange
+from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange, running
 from tests.adapters.simulated_kraken.sockets import Socket, connected
 
 PAIR = "BTC/USD"
@@ -117,6 +120,24 @@ def test_private_sequence_starts_anew_with_each_subscription(kraken: SimulatedKr
             await socket.answer("unsubscribe", channel="balances", token=secret)
 
     talk(kraken, conversation)
+
+
+def test_a_token_holds_as_long_as_the_line_that_subscribed_with_it_and_no_longer_elsewhere():
+    passed_ns = [0]
+    served = exchange(now=lambda: time.time_ns() + passed_ns[0])
+
+    async def conversation(socket: Socket) -> None:
+        await socket.answer("subscribe", channel="balances", token=secret)
+        passed_ns[0] += 2 * LIFETIME_NS
+        assert (await socket.answer("cancel_all", token=secret))["success"]
+
+    async def late(socket: Socket) -> None:
+        assert (await socket.answer("cancel_all", token=secret))["error"] == INVALID_SESSION
+
+    with running(served) as kraken:
+        secret = token(kraken)
+        talk(kraken, conversation)
+        talk(kraken, late)
 
 
 def test_order_life_is_told_as_documented(kraken: SimulatedKraken):
@@ -234,6 +255,7 @@ class Recorder:
         self.number = 1
         self.sent: list[bytes] = []
         self.subscriptions: dict[object, object] = {}
+        self.accounts: dict[str, str] = {}
 
     def send(self, message: bytes) -> None:
         self.sent.append(message)
