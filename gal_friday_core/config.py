@@ -153,6 +153,17 @@ class TrainingConfig(Section):
     calibration: Literal["platt", "isotonic"] = Field(
         "platt", description="How log odds become probabilities; isotonic asks for more events"
     )
+    search_trials: int = Field(
+        0,
+        ge=0,
+        le=1_000,
+        description="Settings that are tried before the best is trained; 0 trains those above. Every trial is "
+        "remembered, and makes the deflated Sharpe ratio ask for more",
+    )
+    search_objective: Literal["log_loss_gain", "ratio"] = Field(
+        "log_loss_gain",
+        description="What the search makes large out of sample: gain of log loss, or the daily Sharpe ratio",
+    )
     workers: int = Field(
         1, ge=1, le=64, description="Fits that run at the same time; the model does not depend on it"
     )
@@ -228,6 +239,9 @@ class ValidationConfig(Section):
     )
     tested_groups: int = Field(
         2, ge=0, le=8, description="Of them tested together, in every combination; 0 leaves it out"
+    )
+    max_events: int = Field(
+        20_000, ge=100, description="Events for it, evenly spread; a history with more is thinned"
     )
     canary_rows: int = Field(
         24, ge=1, description="Feature rows that are computed again from candles cut off at their time"

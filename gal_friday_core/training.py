@@ -91,11 +91,14 @@ def train_on(
     progress: Progress = quiet,
     *,
     code_version: str = "unknown",
-    trials: Trials = ONE,
+    trials: Trials | Callable[[list[Fold]], Trials] = ONE,
     recompute: Recompute = compute,
     fits: Fits = map,
 ) -> Candidate:
-    """`train`, from a training set that is made already. `fits` changes how long it takes, and nothing else."""
+    """`train`, from a training set that is made already. `fits` changes how long it takes, and nothing else.
+
+    `trials` may be asked for once the folds are known, so that this configuration's own record is among them.
+    """
     settings = config.training
     folds = walk_folds(data, settings, progress, fits)
     report = validate(
@@ -107,7 +110,7 @@ def train_on(
     progress("model", 1, 1)
     progress("evidence", 0, 1)
     evidence = measure(
-        data, config, folds, learnt, trials=trials, block_events=report.block_events, recompute=recompute,
+        data, config, folds, learnt, trials=trials(folds) if callable(trials) else trials, block_events=report.block_events, recompute=recompute,
         fits=fits,
     )  # fmt: skip
     candidate = _candidate(data, config, learnt, report, evidence, code_version)

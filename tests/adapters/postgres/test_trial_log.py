@@ -1,0 +1,69 @@
+"""The memory of trials gives back every bit, counts nothing twice, and cannot be made to forget."""
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.trial_log import Question, TrialLog
+from gal_friday_core.errors import StorageError
+from gal_friday_core.search import Trial
+
+QUESTION = Question("kraken:BTC-USD:5m", "label", "schema", "data")
+
+
+def trial(depth=3, **changes):
+    return Trial(
+        **{
+            "parameters": {"depth": depth, "learning_rate": 0.1 + 0.2}, "log_loss_gain": 1 / 3, "ratio": None,
+            "first_day": 17_000, "returns": (0.0, -1e-300, 0.1 + 0.2), **changes,
+        }
+    )  # fmt: skip
+
+
+def test_a_trial_comes_back_bit_for_bit(database_url):
+    log = TrialLog(database_url)
+    log.write(QUESTION, trial())
+    assert log.read(QUESTION) == ([trial()], 0)
+
+
+def test_the_same_trial_again_is_no_further_one(database_url):
+    log = TrialLog(database_url)
+    for _ in range(3):
+        log.write(QUESTION, trial())
+    log.write(QUESTION, trial(4))
+    trials, failed = log.read(QUESTION)
+    assert (len(trials), failed) == (2, 0)
+    assert [one.id for one in trials] == sorted(one.id for one in trials)
+
+
+def test_a_failed_trial_counts_until_it_succeeds(database_url):
+    log = TrialLog(database_url)
+    log.write_failed(QUESTION, trial(9).parameters, "nothing to learn from")
+    assert log.read(QUESTION) == ([], 1)
+    log.write(QUESTION, trial(9))
+    assert log.read(QUESTION) == ([trial(9)], 0)
+
+
+@pytest.mark.parametrize("part", ["series", "label_hash", "schema_hash", "data_version"])
+def test_trials_on_another_question_are_not_counted(database_url, part):
+    log = TrialLog(database_url)
+    log.write(replace(QUESTION, **{part: "another"}), trial())
+    assert log.read(QUESTION) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "statement", ["delete from trial", "update trial set status = 'failed'", "truncate trial"]
+)
+def test_nothing_that_was_tried_is_forgotten(database_url, statement):
+    log = TrialLog(database_url)
+    log.write(QUESTION, trial())
+    with connect(database_url) as connection, pytest.raises(psycopg.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    assert log.read(QUESTION) == ([trial()], 0)
+
+
+def test_a_database_that_is_not_there_is_named():
+    with pytest.raises(StorageError, match="nowhere"):
+        TrialLog("postgresql://ada@127.0.0.1:1/nowhere").read(QUESTION)
