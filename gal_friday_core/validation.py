@@ -171,12 +171,13 @@ def _fold_report(
 
 def judge(pooled: Scores, gates: GatesConfig) -> Verdict:
     """Passed only if every gate is; the reasons are those of the failed gates, or of all when none failed."""
-    checks = [_informs(pooled, gates), _trades_enough(pooled, gates), _earns(pooled, gates)]
+    checks = [informs(pooled, gates), trades_enough(pooled, gates), earns(pooled, gates)]
     failed = tuple(reason for passed, reason in checks if not passed)
     return Verdict(not failed, failed or tuple(reason for _, reason in checks))
 
 
-def _informs(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+def informs(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+    """Whether it says more than the base rate does, and that in words."""
     gain, demanded = pooled.log_loss_gain, gates.min_log_loss_gain
     said = f"log loss {pooled.log_loss.value:.4f} against {pooled.base_log_loss:.4f} of the base rate"
     if gain.value is None or gain.low is None:
@@ -189,14 +190,16 @@ def _informs(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
     return True, f"{said}: better than always saying {pooled.base_rate:.1%} ({interval})"
 
 
-def _trades_enough(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+def trades_enough(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+    """Whether there is enough to judge, and that in words."""
     said = f"{pooled.trades:,} out-of-sample trades above the break-even probability"
     if pooled.trades < gates.min_trades:
         return False, f"{said}: at least {gates.min_trades:,} are needed before profit can be judged"
     return True, said
 
 
-def _earns(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+def earns(pooled: Scores, gates: GatesConfig) -> tuple[bool, str]:
+    """Whether its trades earn more than they cost, and that in words."""
     mean, demanded = pooled.mean_net_return, gates.min_net_profit
     if mean.value is None or mean.low is None:
         return False, "no out-of-sample trade: net profit is unknown"

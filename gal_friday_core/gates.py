@@ -1,0 +1,99 @@
+"""From evidence to a verdict: `certify` puts every gate of a model into its certificate.
+
+It decides on what the sealed artifact says of itself, together with the two things that only the outside knows:
+how the model in production does on the same unseen bars, and whether live bars give the same predictions.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gal_friday_core import artifact
+from gal_friday_core import gate_checks as checks
+from gal_friday_core.certificate import Certificate
+from gal_friday_core.config import GatesConfig
+from gal_friday_core.errors import ArtifactError
+from gal_friday_core.evidence.challenge import Challenge
+from gal_friday_core.evidence.parity import Parity
+from gal_friday_core.evidence.report import Evidence
+from gal_friday_core.validation import ValidationReport
+
+LABEL_SET = "triple-barrier-v1"
+"""What artifacts that name no label set were trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the artifact cannot know. `challenge` None: no model of this type is in production; `replay` None: not done."""
+
+    challenge: Challenge | None = None
+    replay: Parity | None = None
+
+
+def certify(
+    files: Mapping[str, bytes],
+    gates: GatesConfig,
+    outside: Outside,
+    *,
+    model_type: str | None = None,
+    artifact_id: str | None = None,
+) -> Certificate:
+    """The certificate of a sealed artifact; the same files, limits and outside give the same bytes.
+
+    `model_type` is the artifact's series where not given; `artifact_id` the id that the files must have. Raises
+    ArtifactError for files that were altered, or that carry no evidence.
+    """
+    found = artifact.verify(files, artifact_id)
+    report, evidence = _report(files), _evidence(files)
+    said = artifact.from_json(artifact.METADATA, files[artifact.METADATA])
+    features = artifact.from_json(artifact.FEATURES, files[artifact.FEATURES])
+    judged = (
+        *checks.walk_forward(report.pooled, gates),
+        checks.beats_production(outside.challenge, gates),
+        *checks.skill(evidence.sharpe, evidence.choice, gates),
+        *checks.stress(evidence.stress, gates),
+        checks.leakage(evidence.canary),
+        checks.serving(int(said["parity"]["rows"]), int(said["parity"]["differing"])),
+        checks.replayed(outside.replay),
+        checks.untouched(found, len(files)),
+        checks.calibrated(report.pooled, gates),
+        checks.believable(evidence.quality),
+    )
+    return Certificate(
+        model_type=model_type or str(said["series"]),
+        artifact_sha256=found,
+        series=str(said["series"]),
+        feature_set=str(features["schema"]["name"]),
+        schema_hash=str(said["schema_hash"]),
+        label_set=str(said.get("label_set") or LABEL_SET),
+        label_hash=str(said.get("label_hash") or _label_hash(said)),
+        data_version=str(said["data"]["candles_sha256"]),
+        code_version=str(said["code_version"]),
+        config_hash=str(said["config_hash"]),
+        trials=evidence.sharpe.trials,
+        incumbent=outside.challenge.incumbent if outside.challenge else None,
+        gates=judged,
+        passed=all(gate.passed for gate in judged),
+    )
+
+
+def _label_hash(said: Mapping[str, Any]) -> str:
+    rule = {"label": said["label"], "barriers": said["barriers"], "costs": said["costs"]}
+    return hashlib.sha256(artifact.to_json(rule)).hexdigest()
+
+
+def _report(files: Mapping[str, bytes]) -> ValidationReport:
+    try:
+        return ValidationReport.from_dict(artifact.from_json(artifact.REPORT, files[artifact.REPORT]))
+    except msgspec.ValidationError as error:
+        raise ArtifactError(f"{artifact.REPORT}: {error}; train the model again") from None
+
+
+def _evidence(files: Mapping[str, bytes]) -> Evidence:
+    content = files.get(artifact.EVIDENCE)
+    if content is None:
+        raise ArtifactError(f"{artifact.EVIDENCE}: missing; train the model again with this version")
+    return Evidence.from_bytes(content)
