@@ -23,7 +23,6 @@ from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 from gal_friday_core.config import Config
 from gal_friday_core.times import SECOND_NS
-from gal_friday_core.venue.requests import CancelAll
 from gal_friday_live.simulation.faults import Fault, schedule
 from gal_friday_live.simulation.invariants import Invariants, Violation, WatchedExchange, WatchedVenue
 from gal_friday_live.simulation.life import Life, Setting
@@ -32,7 +31,8 @@ from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuc
 from gal_friday_live.simulation.market import LISTINGS, START_NS, market
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace, TraceHandler
-from gal_friday_live.simulation.wires import Network, Weather
+from gal_friday_live.simulation.troubles import Surface, Troubles
+from gal_friday_live.simulation.wires import Network
 
 TICK_S = 0.25
 """How often the market moves by itself."""
@@ -40,7 +40,6 @@ SAFETY_S = 200.0
 LOOK_S = 1.0
 RESTART_S = 2.0
 CASH = Decimal(10_000)
-CALM_AFTER = Weather()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,9 +115,6 @@ class World:
         chance = self._chance("world")
         self.life: Life | None = None
         self._lives = 0
-        self._skew_ns = 0
-        self._free_mb = 10_000.0
-        self._trouble_until = 0.0
         self._died = asyncio.Event()
         self.trace = Trace(loop.time, self._where)
         self.config = _config(chance, plan.settings)
@@ -128,7 +124,6 @@ class World:
         }
         venue = WatchedVenue(seed=seed, start_ns=START_NS, listings=listings, markets=markets)
         venue.open_account(KEY, {"USD": CASH, **{one.base.name: Decimal(0) for one in listings}}, tier="pro")
-        self._venue = venue
         self.faults = WireFaults({}, seed)
         self.exchange = WatchedExchange(
             venue, now=self.now_ns, faults=self.faults, tokens=Tokens(self._chance("tokens").randbytes)
@@ -136,6 +131,13 @@ class World:
         keyring = Keyring([ApiKey(KEY, SECRET, account=KEY)])
         self.network = Network(loop, self.exchange, keyring, chance=self._chance("network"), trace=self.trace)
         self.store = Store(loop, chance=self._chance("store"), trace=self.trace)
+        self.troubles = Troubles(
+            Surface(
+                loop=loop, venue=venue, wire=self.faults, network=self.network, store=self.store,
+                keyring=keyring, now_ns=self.now_ns,
+            ),
+            self,
+        )  # fmt: skip
         self.invariants = Invariants(
             self.exchange, self.store, self.config, now_ns=self.now_ns, trace=self.trace
         )
@@ -149,7 +151,7 @@ class World:
         self._setting = Setting(
             loop=loop, network=self.network, store=self.store, listings=listings, config=self.config,
             horizon_bars=chance.choice((2, 2, 3)), seed=seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
-            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self._free_mb,
+            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self.troubles.free_mb,
             switch=SwitchRule() if chance.random() < 0.3 else None,
         )  # fmt: skip
 
@@ -163,7 +165,7 @@ class World:
         return self.now_ns()
 
     def _wall_ns(self) -> int:
-        return self.now_ns() + self._skew_ns
+        return self.now_ns() + self.troubles.skew_ns
 
     # The course of things
 
@@ -177,9 +179,10 @@ class World:
         try:
             for fault in self.schedule:
                 await asyncio.sleep(max(fault.at_s - loop.time(), 0.0))
-                self._strike(fault)
+                self.troubles.strike(fault)
             await asyncio.sleep(max(self._plan.seconds - loop.time(), 0.0))
-            self._calm()
+            self.troubles.end()
+            self._set_clock()
             await self._converge()
         finally:
             for task in background:
@@ -198,7 +201,8 @@ class World:
 
     async def _move_market(self) -> None:
         while True:
-            self.exchange.advance()
+            if self.exchange.is_due():
+                self.exchange.advance()
             await asyncio.sleep(TICK_S)
 
     async def _watch_calm(self) -> None:
@@ -211,7 +215,7 @@ class World:
         while True:
             self._lives += 1
             self._died = asyncio.Event()
-            life = self.life = Life(self._setting, self._lives, skewed=self._skew_ns != 0)
+            life = self.life = Life(self._setting, self._lives, skewed=self.troubles.skew_ns != 0)
             context = contextvars.copy_context()
             context.run(LIFE.set, life.number)
             self.trace("world", f"engine {life.number} begins")
@@ -256,6 +260,11 @@ class World:
             self._loop.end(self.life.number)
             self._died.set()
 
+    def restart(self) -> None:
+        """As a service manager does it: the engine is asked to end."""
+        if self.life is not None:
+            self.life.stopping.set()
+
     async def _converge(self) -> None:
         """Nothing goes wrong any more. An operator lets a halted engine go on."""
         until = self._loop.time() + WITHIN_S
@@ -270,124 +279,29 @@ class World:
                 self.trace("world", "all is well")
                 return
             if up and engine is not None and engine.halt.halted and int(self._loop.time()) % 5 == 0:
-                self._operate("resume")
+                self.operate("resume")
         self.invariants.violate("LIVENESS", f"after {WITHIN_S:g} s without a fault: {'; '.join(problems)}")
 
     # What goes wrong
 
-    def _strike(self, fault: Fault) -> None:
-        self.trace("fault", str(fault))
-        self._trouble_until = max(self._trouble_until, self._loop.time() + fault.lasts_s)
-        getattr(self, f"_fault_{fault.kind}")(fault)
-
-    def _later(self, seconds: float, undo: Callable[[], object]) -> None:
-        self._loop.call_later(seconds, undo)
-
-    def _fault_wire(self, fault: Fault) -> None:
-        self.faults.set(fault.what, fault.strength)
-        self._later(fault.lasts_s, lambda: self.faults.set(fault.what, 0.0))
-
-    def _fault_rest(self, fault: Fault) -> None:
-        rest = self.network.weather.rest
-        rest[fault.what] = fault.strength
-        self._later(fault.lasts_s, lambda: rest.pop(fault.what, None))
-
-    def _fault_cut(self, fault: Fault) -> None:
-        self.network.cut(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
-
-    def _fault_silence(self, fault: Fault) -> None:
-        self.network.silence(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
-
-    def _fault_down(self, fault: Fault) -> None:
-        """Nobody can be reached, and who was connected is not any more."""
-        kinds = {"public", "private", "rest"} if fault.what == "all" else {fault.what}
-        down = self.network.weather.down
-        down |= kinds
-        for kind in sorted(kinds - {"rest"}):
-            self.network.cut(kind)  # type: ignore[arg-type]
-        self._later(fault.lasts_s, lambda: down.difference_update(kinds))
-
-    def _fault_mangled(self, fault: Fault) -> None:
-        weather = self.network.weather
-        weather.mangled = fault.strength
-        self._later(fault.lasts_s, lambda: setattr(weather, "mangled", 0.0))
-
-    def _fault_latency(self, fault: Fault) -> None:
-        weather = self.network.weather
-        weather.latency_s, weather.spread_s = fault.strength * 0.5, fault.strength * 0.8
-        self._later(fault.lasts_s, self._usual_latency)
-
-    def _usual_latency(self) -> None:
-        weather = self.network.weather
-        weather.latency_s, weather.spread_s = CALM_AFTER.latency_s, CALM_AFTER.spread_s
-
-    def _fault_store(self, fault: Fault) -> None:
-        if fault.what == "ambiguous":
-            self.store.ambiguous = fault.strength
-            self._later(fault.lasts_s, lambda: setattr(self.store, "ambiguous", 0.0))
-        else:
-            self.store.be(fault.what)  # type: ignore[arg-type]
-            self._later(fault.lasts_s, lambda: self.store.be("well"))
-
-    def _fault_clock(self, fault: Fault) -> None:
-        self._skew_ns += int(fault.what) * SECOND_NS
-
-    def _fault_crash(self, _: Fault) -> None:
-        self.crash()
-
-    def _fault_restart(self, _: Fault) -> None:
-        if self.life is not None:
-            self.life.stopping.set()
-
-    def _fault_operator(self, fault: Fault) -> None:
-        self._operate(fault.what)
-
-    def _fault_status(self, fault: Fault) -> None:
-        self._venue.set_status(fault.what, self.now_ns())  # type: ignore[arg-type]
-        self._later(fault.lasts_s, lambda: self._venue.set_status("online", self.now_ns()))
-
-    def _fault_sweep(self, _: Fault) -> None:
-        """Somebody cancels every order of the account, stops too."""
-        self._venue.call(KEY, CancelAll(), self.now_ns())
-
-    def _fault_disk(self, fault: Fault) -> None:
-        self._free_mb = 500.0 * fault.strength
-        self._later(fault.lasts_s, lambda: setattr(self, "_free_mb", 10_000.0))
-
     def _is_calm(self) -> bool:
         """Whether nothing is wrong at this moment, as far as the world knows, and the account's line is open."""
         life = self.life
-        if life is None or not life.up or life.skewed or self._skew_ns:
+        if life is None or not life.up or life.skewed or self.troubles.skew_ns:
             return False
         heard = any(wire.kind == "private" and wire.life == life.number for wire in self.network.wires)
-        return heard and self._loop.time() > self._trouble_until
-
-    def _calm(self) -> None:
-        """Nothing is wrong any more."""
-        self.trace("world", "no more faults")
-        for kind in self.faults.counts:
-            self.faults.set(kind, 0.0)
-        weather = self.network.weather
-        weather.down.clear()
-        weather.rest.clear()
-        weather.mangled = 0.0
-        self._usual_latency()
-        self.store.ambiguous = 0.0
-        self.store.be("well")
-        self._free_mb = 10_000.0
-        self._set_clock()
-        self._venue.set_status("online", self.now_ns())
+        return heard and self._loop.time() > self.troubles.until
 
     # People
 
     def _set_clock(self) -> None:
         """Set the clock right, and start an engine anew that had begun with a wrong one."""
-        self._skew_ns = 0
+        self.troubles.skew_ns = 0
         if self.life is not None and self.life.skewed:
             self.trace("operator", "restarts an engine that began with a wrong clock")
             self.life.stopping.set()
 
-    def _operate(self, what: str) -> None:
+    def operate(self, what: str) -> None:
         life = self.life
         if life is None or not life.up or life.engine is None or life.context is None:
             return

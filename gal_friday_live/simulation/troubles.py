@@ -1,0 +1,159 @@
+"""How what goes wrong is done to a world, and undone: one method for each kind of fault."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gal_friday_adapters.simulated_kraken.demo import KEY
+from gal_friday_adapters.simulated_kraken.signing import Keyring
+from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.times import SECOND_NS
+from gal_friday_core.venue.exchange import Venue
+from gal_friday_core.venue.requests import CancelAll
+from gal_friday_live.simulation.faults import Fault
+from gal_friday_live.simulation.loop import SimLoop
+from gal_friday_live.simulation.store import Store
+from gal_friday_live.simulation.wires import Network, Weather
+
+USUAL = Weather()
+ROOM_MB = 10_000.0
+"""Free on a disk where nothing is wrong."""
+
+
+class Hands(Protocol):
+    """Who may act on the engine."""
+
+    def crash(self) -> None: ...
+    def restart(self) -> None: ...
+    def operate(self, what: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surface:
+    """What trouble may touch."""
+
+    loop: SimLoop
+    venue: Venue
+    wire: WireFaults
+    network: Network
+    store: Store
+    keyring: Keyring
+    now_ns: Callable[[], int]
+
+
+class Troubles:
+    """`skew_ns` is how wrong wall clocks are, `free_mb` what is free on the disk; `until` is when the last fault ends,
+    in the loop's time.
+    """
+
+    def __init__(self, surface: Surface, hands: Hands) -> None:
+        self.skew_ns = 0
+        self.free_mb = ROOM_MB
+        self.until = 0.0
+        self._on = surface
+        self._hands = hands
+
+    def strike(self, fault: Fault) -> None:
+        self._on.network.trace("fault", str(fault))
+        self.until = max(self.until, self._on.loop.time() + fault.lasts_s)
+        getattr(self, f"_fault_{fault.kind}")(fault)
+
+    def end(self) -> None:
+        """Nothing is wrong any more, but for the clock, which somebody must set."""
+        on = self._on
+        on.network.trace("world", "no more faults")
+        for kind in on.wire.counts:
+            on.wire.set(kind, 0.0)
+        weather = on.network.weather
+        weather.down.clear()
+        weather.rest.clear()
+        weather.mangled = 0.0
+        self._usual_latency()
+        on.store.ambiguous = 0.0
+        on.store.be("well")
+        self.free_mb = ROOM_MB
+        on.venue.set_status("online", on.now_ns())
+
+    def _later(self, seconds: float, undo: Callable[[], object]) -> None:
+        self._on.loop.call_later(seconds, undo)
+
+    # The exchange
+
+    def _fault_wire(self, fault: Fault) -> None:
+        wire = self._on.wire
+        wire.set(fault.what, fault.strength)
+        self._later(fault.lasts_s, lambda: wire.set(fault.what, 0.0))
+
+    def _fault_status(self, fault: Fault) -> None:
+        on = self._on
+        on.venue.set_status(fault.what, on.now_ns())  # type: ignore[arg-type]
+        self._later(fault.lasts_s, lambda: on.venue.set_status("online", on.now_ns()))
+
+    def _fault_sweep(self, _: Fault) -> None:
+        """Somebody cancels every order of the account, stops too."""
+        self._on.venue.call(KEY, CancelAll(), self._on.now_ns())
+
+    # The network
+
+    def _fault_rest(self, fault: Fault) -> None:
+        rest = self._on.network.weather.rest
+        rest[fault.what] = fault.strength
+        self._later(fault.lasts_s, lambda: rest.pop(fault.what, None))
+
+    def _fault_cut(self, fault: Fault) -> None:
+        self._on.network.cut(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
+
+    def _fault_silence(self, fault: Fault) -> None:
+        self._on.network.silence(None if fault.what == "all" else fault.what)  # type: ignore[arg-type]
+
+    def _fault_down(self, fault: Fault) -> None:
+        """Nobody can be reached, and who was connected is not any more."""
+        kinds = {"public", "private", "rest"} if fault.what == "all" else {fault.what}
+        network = self._on.network
+        network.weather.down |= kinds
+        for kind in sorted(kinds - {"rest"}):
+            network.cut(kind)  # type: ignore[arg-type]
+        self._later(fault.lasts_s, lambda: network.weather.down.difference_update(kinds))
+
+    def _fault_mangled(self, fault: Fault) -> None:
+        weather = self._on.network.weather
+        weather.mangled = fault.strength
+        self._later(fault.lasts_s, lambda: setattr(weather, "mangled", 0.0))
+
+    def _fault_latency(self, fault: Fault) -> None:
+        weather = self._on.network.weather
+        weather.latency_s, weather.spread_s = fault.strength * 0.5, fault.strength * 0.8
+        self._later(fault.lasts_s, self._usual_latency)
+
+    def _usual_latency(self) -> None:
+        weather = self._on.network.weather
+        weather.latency_s, weather.spread_s = USUAL.latency_s, USUAL.spread_s
+
+    # The machine
+
+    def _fault_store(self, fault: Fault) -> None:
+        store = self._on.store
+        if fault.what == "ambiguous":
+            store.ambiguous = fault.strength
+            self._later(fault.lasts_s, lambda: setattr(store, "ambiguous", 0.0))
+        else:
+            store.be(fault.what)  # type: ignore[arg-type]
+            self._later(fault.lasts_s, lambda: store.be("well"))
+
+    def _fault_disk(self, fault: Fault) -> None:
+        self.free_mb = 500.0 * fault.strength
+        self._later(fault.lasts_s, lambda: setattr(self, "free_mb", ROOM_MB))
+
+    def _fault_clock(self, fault: Fault) -> None:
+        self.skew_ns += int(fault.what) * SECOND_NS
+
+    # People
+
+    def _fault_crash(self, _: Fault) -> None:
+        self._hands.crash()
+
+    def _fault_restart(self, _: Fault) -> None:
+        self._hands.restart()
+
+    def _fault_operator(self, fault: Fault) -> None:
+        self._hands.operate(fault.what)
