@@ -98,6 +98,7 @@ class Engine:
             await self.reconciliation.start()
             self.tasks.background(self._tend(), "protection")
         await self.tasks.settle()
+        self.monitoring.ready()
 
     async def run(self) -> None:
         """Until the feed ends or `stop`; then every consequence of the last bar has been drawn."""

@@ -1,12 +1,12 @@
 """Readings taken, judged, and turned into what the trading gate says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gal_friday_core.config import MonitoringConfig
 from gal_friday_core.health import Changes, Finding, Health, Limit, Severity
 from gal_friday_core.ports import Clock
 from gal_friday_core.times import SECOND_NS
-from gal_friday_live.probes import Probe
+from gal_friday_live.probes import LoopLag, Probe
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
@@ -77,9 +77,16 @@ class HealthWatch:
         self._probes += probes
 
     def start(self, tasks: TaskSupervisor) -> None:
-        """Let the probes measure until the engine stops."""
+        """Let the probes measure until the engine stops. Until `ready`, the start itself holds up the event loop."""
+        for lag in self._lags():
+            lag.hold()
         for probe in self._probes:
             tasks.background(probe.run(), f"probe {probe.code}")
+
+    def ready(self) -> None:
+        """The engine is up: what held up the event loop until now says nothing about how it will trade."""
+        for lag in self._lags():
+            lag.ready()
 
     def heard(self) -> None:
         """The market spoke."""
@@ -98,3 +105,6 @@ class HealthWatch:
             if finding.severity != "DEGRADED":
                 self._gate.block(finding.code, str(finding))
         return changes
+
+    def _lags(self) -> Iterator[LoopLag]:
+        return (probe for probe in self._probes if isinstance(probe, LoopLag))

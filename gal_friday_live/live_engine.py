@@ -124,6 +124,7 @@ async def run_live(
                 await engine.start()
                 gc.collect()
                 gc.freeze()  # what stands now stays: looking through all of it again would stop trading for 0.2 s
+                engine.monitoring.ready()
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
                 await _until_over(live, reload or asyncio.Event())

@@ -96,6 +96,10 @@ class MonitoringService:
         for subscription in self._subscriptions:
             self._bus.unsubscribe(subscription)
 
+    def ready(self) -> None:
+        """The engine is up, or was held up by its start only: from now on the event loop's waits are judged."""
+        self._watch.ready()
+
     def is_halted(self) -> bool:
         return self._halt.halted
 

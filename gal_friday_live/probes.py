@@ -5,6 +5,7 @@ still out gives how long it has been out, so that a service which hangs is a num
 """
 
 import asyncio
+import math
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -41,7 +42,10 @@ class Probe(Protocol):
 
 
 class LoopLag:
-    """The longest that something had to wait for the event loop since the last reading, in seconds."""
+    """The longest that something had to wait for the event loop since the last reading, in seconds.
+
+    Between `hold` and `ready` nothing counts: an engine that starts holds up nobody but itself.
+    """
 
     code = "LOOP_LAG"
 
@@ -49,12 +53,21 @@ class LoopLag:
         self._timer = timer
         self._every_s = every_s
         self._worst = 0.0
+        self._since = -math.inf
+
+    def hold(self) -> None:
+        self._since = math.inf
+
+    def ready(self) -> None:
+        """What was due before now does not count."""
+        self._worst, self._since = 0.0, self._timer()
 
     async def run(self) -> None:
         while True:
             due = self._timer() + self._every_s
             await asyncio.sleep(self._every_s)
-            self._worst = max(self._worst, self._timer() - due)
+            if due >= self._since:
+                self._worst = max(self._worst, self._timer() - due)
 
     def read(self) -> float:
         worst, self._worst = self._worst, 0.0
@@ -174,21 +187,32 @@ class ClockOffset:
 
 
 class FreeDisk:
-    """Free space where the product writes, in MB."""
+    """Free space where the product writes, in MB: a disk that hangs holds up a thread, and the last answer stands."""
 
     code = "DISK_FULL"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, every_s: float = 1.0) -> None:
         self._folder = folder
+        self._every_s = every_s
+        self._free_mb: float | None = None
 
     async def run(self) -> None:
-        """Nothing to wait for."""
+        while True:
+            await self.look()
+            await asyncio.sleep(self._every_s)
+
+    async def look(self) -> float | None:
+        """Ask now; None where nothing is there to ask."""
+        try:
+            usage = await asyncio.to_thread(shutil.disk_usage, self._folder)
+        except OSError:
+            self._free_mb = None
+        else:
+            self._free_mb = usage.free / MEGABYTE
+        return self._free_mb
 
     def read(self) -> float | None:
-        try:
-            return shutil.disk_usage(self._folder).free / MEGABYTE
-        except OSError:
-            return None
+        return self._free_mb
 
 
 class Memory:

@@ -97,7 +97,7 @@ class Recovery:
             await self.journal.append(STORAGE_CHECK, self.ids.next_id(), self.clock.now_ns(), {})
         except StorageError as error:
             return str(error)
-        free, least = FreeDisk(self.folder).read(), self.settings().min_disk_mb
+        free, least = await FreeDisk(self.folder).look(), self.settings().min_disk_mb
         if free is not None and free <= least:
             return f"{free:.0f} MB of disk are free, limit {least} MB"
         return ""

@@ -1,13 +1,19 @@
 """What each probe reads, and that it answers while what it asks after does not."""
 
 import asyncio
+import shutil
+import threading
 
 import pytest
 
+from gal_friday_core.config import MonitoringConfig
 from gal_friday_core.errors import ExchangeError, StorageError
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.clock import SimulatedClock
+from gal_friday_live.health_watch import HealthWatch
 from gal_friday_live.probes import Answers, ClockOffset, FreeDisk, LineDown, LoopLag, Memory
+from gal_friday_live.tasks import TaskSupervisor
+from gal_friday_live.trading_gate import TradingGate
 
 
 class Timer:
@@ -32,6 +38,47 @@ async def test_the_loop_lag_is_the_longest_wait_since_the_last_reading():
     await turns()
     assert probe.read() == 0.75
     assert probe.read() == 0.0
+    running.cancel()
+
+
+async def test_what_holds_up_the_loop_while_an_engine_starts_does_not_count():
+    timer = Timer()
+    probe = LoopLag(timer=timer, every_s=0.01)
+    watch = HealthWatch(
+        MonitoringConfig(), clock=SimulatedClock(0), gate=TradingGate(), silence_s=60, probes=[probe]
+    )
+    tasks = TaskSupervisor()
+    watch.start(tasks)
+    await turns()
+    timer.now += 3.0
+    await asyncio.sleep(0.02)
+    assert probe.read() == 0.0
+    timer.now += 0.9  # the last of the start, which the probe hears of only after it
+    watch.ready()
+    await asyncio.sleep(0.02)
+    assert probe.read() == 0.0
+    timer.now += 0.75
+    await asyncio.sleep(0.02)
+    assert probe.read() == pytest.approx(0.75, abs=0.02)
+    await tasks.stop()
+
+
+async def test_a_disk_that_hangs_holds_up_a_thread_and_nobody_else(tmp_path, monkeypatch):
+    answers, usage = threading.Event(), shutil.disk_usage
+
+    def hangs(folder):
+        answers.wait(30)
+        return usage(folder)
+
+    disk = FreeDisk(tmp_path, every_s=0)
+    assert disk.read() is None
+    before = await disk.look()
+    monkeypatch.setattr(shutil, "disk_usage", hangs)
+    running = asyncio.create_task(disk.run())
+    await turns()
+    assert disk.read() == before  # at once, and the last that was known
+    monkeypatch.undo()
+    answers.set()
     running.cancel()
 
 
@@ -110,9 +157,9 @@ async def test_the_clock_offset_has_no_sign_and_outlives_an_exchange_that_does_n
     running.cancel()
 
 
-def test_disk_and_memory_are_what_the_system_says(tmp_path):
-    assert 0 < FreeDisk(tmp_path).read() < 1e12
-    assert FreeDisk(tmp_path / "absent").read() is None
+async def test_disk_and_memory_are_what_the_system_says(tmp_path):
+    assert 0 < await FreeDisk(tmp_path).look() < 1e12
+    assert await FreeDisk(tmp_path / "absent").look() is None
     held = bytearray(50_000_000)
     held[::4096] = b"x" * len(held[::4096])
     assert 50 < Memory().read() < 100_000

@@ -175,18 +175,21 @@ async def test_on_a_full_disk_trading_halts_and_entries_can_be_cancelled(small_d
         async with desk(server.url(), disk, min_disk_mb=20, halt_disk_mb=5) as (engine, exchange):
             await engine.bus.publish("TRADE_SIGNAL_APPROVED", approved("resting"))
             await until(lambda: exchange.heard == [("submit", "resting")])
+            await disk.look()
             await engine.monitoring.check_health()
             assert engine.gate.why(PAIR) is None
             ballast = fill(small_disk)
             with pytest.raises(StorageError, match="No space left on device"):
                 await append_until_refused(engine.journal)
             await engine.bus.publish("TRADE_SIGNAL_APPROVED", approved("not to be sent"))
+            await disk.look()
             await engine.monitoring.check_health()
             assert engine.gate.why(PAIR)[0] == "DISK_FULL"
             await until(engine.halt.is_halted)
             await until(lambda: exchange.heard[-1][0] == "cancel")
             assert ("submit", "not to be sent") not in exchange.heard[1:]
             ballast.unlink()
+            await disk.look()
             await engine.monitoring.check_health()
             await until(lambda: engine.halt.durable)
             assert engine.gate.why(PAIR) is None
