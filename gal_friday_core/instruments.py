@@ -1,13 +1,14 @@
 """What a pair may be traded in: price tick, lot, and the smallest order a venue takes."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from statistics import median
 from typing import Self
 
 from gal_friday_core.errors import ContractError, DataError
-from gal_friday_core.money import CENT, ZERO, ceil_to, floor_to, from_float, is_multiple
+from gal_friday_core.grid import Grid
+from gal_friday_core.money import CENT, ZERO, from_float
 
 LEAST_DIGITS = 6
 MOST_DIGITS = 9
@@ -34,6 +35,8 @@ class Instrument:
     qty_decimals: int = UNKNOWN_DECIMALS
     status: str = "online"
     max_quantity: Decimal | None = None
+    _prices: Grid = field(init=False, repr=False, compare=False)
+    _quantities: Grid = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         base, _, quote = self.pair.partition("/")
@@ -47,6 +50,8 @@ class Instrument:
                 object.__setattr__(self, name, max(0, _decimals(step)))
             elif told < _decimals(step):
                 raise ContractError(f"{self.pair}: {name} {told} cannot write the step {step}")
+        object.__setattr__(self, "_prices", Grid(self.price_tick))
+        object.__setattr__(self, "_quantities", Grid(self.lot))
 
     @property
     def online(self) -> bool:
@@ -62,19 +67,19 @@ class Instrument:
         return self.pair.partition("/")[2]
 
     def price_down(self, price: Decimal) -> Decimal:
-        return floor_to(price, self.price_tick)
+        return self._prices.down(price)
 
     def price_up(self, price: Decimal) -> Decimal:
-        return ceil_to(price, self.price_tick)
+        return self._prices.up(price)
 
     def quantity_down(self, quantity: Decimal) -> Decimal:
-        return floor_to(quantity, self.lot)
+        return self._quantities.down(quantity)
 
     def fits_price(self, price: Decimal) -> bool:
-        return price > 0 and is_multiple(price, self.price_tick)
+        return price > 0 and self._prices.holds(price)
 
     def fits_quantity(self, quantity: Decimal) -> bool:
-        return quantity > 0 and is_multiple(quantity, self.lot)
+        return quantity > 0 and self._quantities.holds(quantity)
 
     @classmethod
     def derive(cls, pair: str, prices: Iterable[float]) -> Self:

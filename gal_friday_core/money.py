@@ -24,7 +24,7 @@ _TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=_TRAPS)
 """Wide enough that no product or sum of real amounts is ever rounded by accident."""
 _multiply, _divide, _quantize = EXACT.multiply, EXACT.divide, EXACT.quantize
-_DOWN, _UP = (Context(prec=96, rounding=way, traps=_TRAPS) for way in (ROUND_FLOOR, ROUND_CEILING))
+DOWN, UP = (Context(prec=96, rounding=way, traps=_TRAPS) for way in (ROUND_FLOOR, ROUND_CEILING))
 
 
 UNITS = tuple(Decimal(1).scaleb(-places) for places in range(20))
@@ -95,7 +95,7 @@ def floor_to(amount: Decimal, step: Decimal) -> Decimal:
     >>> floor_to(Decimal("0.123456789"), Decimal("0.00000001"))
     Decimal('0.12345678')
     """
-    return _multiply(_DOWN.to_integral_value(_divide(amount, step)), step)
+    return _multiply(DOWN.to_integral_value(_divide(amount, step)), step)
 
 
 def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
@@ -104,7 +104,7 @@ def ceil_to(amount: Decimal, step: Decimal) -> Decimal:
     >>> ceil_to(Decimal("963.371"), Decimal("0.01"))
     Decimal('963.38')
     """
-    return _multiply(_UP.to_integral_value(_divide(amount, step)), step)
+    return _multiply(UP.to_integral_value(_divide(amount, step)), step)
 
 
 def is_multiple(amount: Decimal, step: Decimal) -> bool:

@@ -1,5 +1,6 @@
 """Proposals in, approvals or refusals out: asks `core.risk`, and holds the reservations (001 §2.6)."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from gal_friday_core.payloads import (
     ExecutionReport,
     MarketDataOHLCV,
     PotentialHaltTrigger,
+    PredictionGenerated,
     TradeSignalApproved,
     TradeSignalProposed,
     TradeSignalRejected,
@@ -188,10 +190,16 @@ class RiskManager:
             quote=quote,
             conduct=self.conduct,
             correlations=self._correlations,
-            volatility=volatility_of(cause.associated_features if cause is not None else None),
+            volatility=self._volatility(cause),
             bars_a_day=self._bars_a_day,
         )
         return check(signal, desk)
+
+    def _volatility(self, cause: PredictionGenerated | None) -> float:
+        """Asked for only where sizes depend on it."""
+        if cause is None or self._limits.sizing != "volatility_scaled":
+            return math.nan
+        return volatility_of(cause.associated_features)
 
     def _model_fault(self, signal: TradeSignalProposed) -> str:
         """Why the model behind a signal may not trade; an override by name is for paper money, as wiring sees to."""

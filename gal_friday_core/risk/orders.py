@@ -127,16 +127,22 @@ def _form(order: Order, instrument: Instrument) -> Rejected | None:
             return Rejected("MISSING_PRICE", {"limit": name, "value": order.order_type})
     if not instrument.fits_quantity(order.quantity):
         return Rejected("QUANTITY_PRECISION", {"limit": str(instrument.lot), "value": str(order.quantity)})
-    for place, price in enumerate(_prices_of(order)):
+    for price in _prices_of(order):
         if price is not None and not instrument.fits_price(price):
-            return Rejected(
-                "PRICE_PRECISION",
-                {"limit": str(instrument.price_tick), "value": str(price), "price": _PRICES[place]},
-            )
+            return _off_tick(order, instrument)
     if order.quantity < instrument.min_quantity:
         return refuse("BELOW_MINIMUM", instrument.min_quantity, order.quantity)
     if instrument.max_quantity is not None and order.quantity > instrument.max_quantity:
         return refuse("EXCEEDS_MAX_QUANTITY", instrument.max_quantity, order.quantity)
+    return None
+
+
+def _off_tick(order: Order, instrument: Instrument) -> Rejected | None:
+    """Which price is not on the tick."""
+    for name, price in zip(_PRICES, _prices_of(order), strict=True):
+        if price is not None and not instrument.fits_price(price):
+            details = {"limit": str(instrument.price_tick), "value": str(price), "price": name}
+            return Rejected("PRICE_PRECISION", details)
     return None
 
 
