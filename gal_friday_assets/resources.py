@@ -41,6 +41,13 @@ class Settings:
     def config(self) -> Config:
         return self.manager.config
 
+    @property
+    def database_url(self) -> str:
+        """Raises ConfigError where there is none."""
+        if (url := self.config.storage.database_url) is None:
+            raise ConfigError("storage.database_url is unset: start through `gal-friday up`, or set it")
+        return url.get_secret_value()
+
     def report_file(self, *parts: str) -> Path:
         """Where a page for people is written; its folder exists."""
         path = paths.reports_dir(self.config).joinpath(*(part.replace(":", "_") for part in parts))
@@ -78,9 +85,7 @@ class Registry:
 
     async def _converse(self, conversation: Callable[[ModelRegistry], Awaitable[Result]]) -> Result:
         manager = self.settings.manager
-        if (url := manager.config.storage.database_url) is None:
-            raise ConfigError("storage.database_url is unset: start through `gal-friday up`, or set it")
-        database = Database(url.get_secret_value())
+        database = Database(self.settings.database_url)
         await database.open()
         try:
             store = ArtifactStore(paths.artifacts_dir(manager.config))

@@ -68,10 +68,11 @@ def candidate_model(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
     """Boosted trees, calibrated, validated walk-forward and sealed; the same data and configuration give the same bytes."""
-    from gal_friday_core.training import train_on
+    from gal_friday_assets.candidates import make_candidate
 
-    data = assemble_series(lake, tables, Series.parse(context.partition_key), settings.config)
-    candidate = train_on(data, settings.config, progress, code_version=code_version())
+    config = settings.config
+    data = assemble_series(lake, tables, Series.parse(context.partition_key), config)
+    candidate = make_candidate(data, config, settings.database_url, progress, code_version=code_version())
     stored = artifacts.put(candidate.files)
     return dg.MaterializeResult(
         metadata=model_metadata(stored, candidate.metadata), data_version=dg.DataVersion(stored)
