@@ -6,7 +6,6 @@ told to everybody, each fill once. An order whose fate nobody knows blocks its p
 """
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -75,7 +74,6 @@ class ExecutionHandler:
         provenance: Provenance | None = None,
         order_deadline_s: float = ORDER_DEADLINE_S,
         ask_every_s: float = EVERY_S,
-        timer: Callable[[], float] = time.monotonic,
         checks: Callable[[Order], Rejected | None] = lambda _: None,
     ) -> None:
         del config
@@ -98,7 +96,7 @@ class ExecutionHandler:
         self.blotter = blotter if blotter is not None else Blotter()
         self.unknown = UnknownOrders(
             exchange=exchange, blotter=self.blotter, gate=self._gate, tasks=tasks, clock=clock,
-            absorb=self.absorb, cancel=self.cancel, deadline_s=order_deadline_s, every_s=ask_every_s, timer=timer,
+            absorb=self.absorb, cancel=self.cancel, deadline_s=order_deadline_s, every_s=ask_every_s,
         )  # fmt: skip
         self.orders = 0
         self.reports = 0

@@ -7,7 +7,6 @@ time after time: a venue's read side may lag behind its matching.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -24,6 +23,8 @@ CODE = "ORDER_UNKNOWN"
 NEVER_ARRIVED = "NEVER_ARRIVED"
 MARGIN_S = 5.0
 """Beyond the deadline: how far a venue's answers may lag behind its matching."""
+STOP_MARGIN_S = 1.0
+"""For a stop: what it should sell is bare meanwhile, and a venue that holds the base takes no second one."""
 READS = 3
 EVERY_S = 1.0
 LOOK_BACK_NS = 60 * SECOND_NS
@@ -37,9 +38,9 @@ Cancel = Callable[[str], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Question:
-    """Since when an order is asked about, by the timer, and how often in a row it was absent."""
+    """Since when an order is asked about, and how often in a row it was absent."""
 
-    since: float
+    since_ns: int
     cancelling: bool
     absent: int = 0
 
@@ -64,7 +65,6 @@ class UnknownOrders:
         margin_s: float = MARGIN_S,
         reads: int = READS,
         every_s: float = EVERY_S,
-        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._exchange = exchange
         self._blotter = blotter
@@ -73,11 +73,10 @@ class UnknownOrders:
         self._clock = clock
         self._absorb = absorb
         self._cancel = cancel
-        self._certain_after_s = deadline_s + margin_s
+        self._deadline_ns = int(deadline_s * SECOND_NS)
         self._margin_ns = int(margin_s * SECOND_NS)
         self._reads = reads
         self._every_s = every_s
-        self._timer = timer
         self._questions: dict[str, _Question] = {}
         self._asking = False
         self.asked = 0
@@ -94,7 +93,7 @@ class UnknownOrders:
         record = self._blotter.get(client_order_id)
         if record is None:
             return
-        question = self._questions.setdefault(client_order_id, _Question(self._timer(), cancelling))
+        question = self._questions.setdefault(client_order_id, _Question(self._clock.now_ns(), cancelling))
         question.cancelling |= cancelling
         if record.status in ("PENDING_NEW", "UNKNOWN"):
             pair = record.order.trading_pair
@@ -170,10 +169,12 @@ class UnknownOrders:
         """Whether the venue would refuse the order if it arrived now. Its deadline is in the venue's time, which ours
         may differ from by the margin at most: a larger offset keeps entries back anyway.
         """
-        deadline = record.order.deadline
-        if deadline is not None:
-            return self._clock.now_ns() > deadline + self._margin_ns
-        return self._timer() - question.since > self._certain_after_s
+        order = record.order
+        deadline = question.since_ns + self._deadline_ns if order.deadline is None else order.deadline
+        margin_ns = self._margin_ns
+        if order.purpose == "STOP":
+            margin_ns = min(margin_ns, int(STOP_MARGIN_S * SECOND_NS))
+        return self._clock.now_ns() > deadline + margin_ns
 
     async def _take_fills(self, record: OrderRecord, exchange_order_id: str | None) -> None:
         """Fills of the order that no report has told."""

@@ -148,7 +148,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
         is_halted=halt.is_halted, gate=gate, provenance=provenance,
-        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why, timer=ports.timer,
+        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why,
     )  # fmt: skip
     protection = ProtectionKeeper(
         bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,

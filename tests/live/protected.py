@@ -72,7 +72,7 @@ class Client:
         seconds = lambda: self.clock.now_ns() / SECOND_NS  # noqa: E731 - a timer that the test moves
         self.execution = ExecutionHandler(
             None, self.bus, exchange=self.exchange, journal=self.journal, clock=self.clock, ids=ids,
-            tasks=self.tasks, is_halted=lambda: setting.halted, gate=self.gate, ask_every_s=0, timer=seconds,
+            tasks=self.tasks, is_halted=lambda: setting.halted, gate=self.gate, ask_every_s=0,
         )  # fmt: skip
         self.blotter = self.execution.blotter
         self.keeper = ProtectionKeeper(

@@ -238,6 +238,19 @@ async def test_protection_that_the_venue_refuses_blocks_the_pair_and_is_tried_ag
     assert client.keeper.unprotected() == ()
 
 
+async def test_a_stop_that_never_arrived_is_placed_again_a_second_after_its_deadline():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    stop = next(one for one in setting.venue.orders.values() if one.parent)
+    client.exchange.script.append("lost request")
+    setting.venue.end(stop, "CANCELED")
+    await client.quiet()
+    assert client.keeper.placed == {"STOP": 2}
+    assert client.exchange.asked == 4  # a second each: two of deadline, one of margin, one to be past it
+    assert setting.venue.open_stops() == 1
+
+
 @pytest.mark.parametrize("amends", [True, False])
 async def test_a_fill_too_small_for_a_stop_of_its_own_joins_another(amends):
     setting = Setting(liquidity=Decimal("0.995"))

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from gal_friday_core.orders import Order
 from tests.live.protected import Setting
 from tests.live.scripted_exchange import PAIR
 
@@ -30,6 +31,20 @@ async def test_an_order_that_never_arrived_is_given_up_only_after_its_deadline_a
     assert client.exchange.asked >= 10  # one second each: five of deadline, five of margin
     assert setting.venue.accepted == {}
     assert client.gate.why(PAIR) is None
+
+
+async def test_how_long_an_order_without_a_deadline_is_asked_about_is_counted_on_the_clock_that_was_passed():
+    """A market twenty times as fast is over twenty times as soon."""
+    setting = Setting()
+    client = await setting.client(script=["lost request"])
+    stranger = Order(
+        client_order_id="by hand", signal_id="", trading_pair=PAIR, side="BUY", order_type="LIMIT",
+        quantity=Decimal(1), created_at=client.clock.now_ns(), limit_price=Decimal(1), purpose="EXTERNAL",
+    )  # fmt: skip
+    client.execution.place(stranger)
+    await client.quiet()
+    assert client.blotter.get("by hand").status == "EXPIRED"
+    assert client.exchange.asked == 11  # one second each: five, five of margin, and one to be past them
 
 
 async def test_an_order_that_arrives_late_is_found():
