@@ -5,7 +5,8 @@ when one begins, and blank again once its end is in the journal.
 """
 
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +46,21 @@ class HaltPage:
             text = msgspec.json.encode({**record, "reason": str(record.get("reason", ""))[: SIZE // 8]})
         self._save(text.ljust(SIZE))
 
+    def write_aside(self, record: Mapping[str, Any], done: Callable[[StorageError | None], None]) -> None:
+        """`write` in a thread that nobody waits for at the end: a disk that hangs must hold up neither. `done` is
+        called there, with what went wrong.
+        """
+
+        def write() -> None:
+            try:
+                self.write(record)
+            except StorageError as error:
+                done(error)
+            else:
+                done(None)
+
+        threading.Thread(target=write, name="halt page", daemon=True).start()
+
     def clear(self) -> None:
         """The halt is over. Raises StorageError as `write` does."""
         self._save(_BLANK)
@@ -56,7 +72,7 @@ class HaltPage:
             record: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any]) if text else {}
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return {"state": "HALTED", "reason": f"HALT_PAGE_UNREADABLE: {self._path}: {error}"}
         return record or None
 

@@ -96,7 +96,7 @@ def decode(event_type: str, payload: Payload | Mapping[str, Any]) -> Payload:
 
     Raises ContractError naming the field where `payload` does not fit `event_type`.
     """
-    wanted = PAYLOADS.get(event_type)
+    wanted = PAYLOADS.get(event_type) if isinstance(event_type, str) else None
     if wanted is None:
         raise ContractError(f"unknown event type {event_type!r}")
     if type(payload) is wanted:
@@ -116,7 +116,7 @@ def from_dict(event: Mapping[str, Any], *, replayed: bool = False) -> Event:
             timestamp=_time("timestamp", event["timestamp"]),
             source_module=str(event["source_module"]),
             payload=decode(event_type, event["payload"]),
-            priority=int(event.get("priority", DEFAULT)),
+            priority=_whole("priority", event.get("priority", DEFAULT)),
             correlation_id=event.get("correlation_id"),
             trace_id=event.get("trace_id"),
             replayed=replayed,
@@ -176,6 +176,13 @@ def _time(what: str, value: Any) -> int:
         return from_iso(str(value))
     except DataError as error:
         raise ContractError(f"{what}: {error}") from None
+
+
+def _whole(what: str, value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ContractError(f"event: {what} is not a whole number") from None
 
 
 def _number(value: float) -> str | None:

@@ -200,5 +200,5 @@ def _model(files: Mapping[str, bytes]) -> Served:
 def _decode(files: Mapping[str, bytes], name: str, kind: Any) -> Any:
     try:
         return msgspec.json.decode(files[name], type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArtifactError(f"{name}: {error}; register the model again from its training") from None

@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from gal_friday_core.errors import ConfigError, GalFridayError
 from gal_friday_core.recovery import Resumption
@@ -127,11 +127,11 @@ class CLIService:
 
     async def _halt(self, details: Mapping[str, Any]) -> Any:
         action = details.get("action", "CANCEL_ENTRIES")
-        if action not in HALT_ACTIONS:
+        if not isinstance(action, str) or action not in HALT_ACTIONS:
             raise ConfigError(f"unknown halt action {action!r}: use {', '.join(HALT_ACTIONS)}")
         who = _text(details, "who", "operator")
         reason = _text(details, "reason", "asked for by the operator")
-        await self._monitoring.trigger_halt(f"MANUAL by {who}: {reason}", cast("HaltAction", action))
+        await self._monitoring.trigger_halt(f"MANUAL by {who}: {reason}", action)
         return self._controller.status()
 
     async def _resume(self, details: Mapping[str, Any]) -> Any:

@@ -237,7 +237,7 @@ def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
         origin[key] = f"environment variable {name}"
     try:
         return _Environment(names)(), origin
-    except SettingsError:
+    except (SettingsError, RecursionError):
         listed = ", ".join(sorted(set(origin.values())))
         raise ConfigError(f'{listed}: a list is written as JSON, such as ["BTC/USD", "ETH/USD"]') from None
 

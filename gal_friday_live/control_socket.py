@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -113,6 +114,7 @@ class ControlSocket:
         refusal = self._refusal(writer)
         if refusal:
             self.refused += 1
+            await _hear_out(reader)
             await _send(writer, _error(refusal))
             return
         while True:
@@ -136,7 +138,7 @@ class ControlSocket:
     async def _reply(self, line: bytes) -> Mapping[str, Any]:
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return _error(f"not a request: {error}")
         try:
             return {"ok": True, "result": await self._answer(request)}
@@ -146,12 +148,13 @@ class ControlSocket:
 
 async def ask(path: Path, command: str, *, timeout_s: float = 30.0, **details: Any) -> Any:
     """The engine's answer. Raises StorageError where no engine listens or it does not answer in time, ConfigError
-    with its words where it refuses.
+    with its words where it refuses, and where another user's process answers.
     """
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT << 6)
             try:
+                _refuse_stranger(path, writer.get_extra_info("socket"))
                 await _send(writer, {"command": command, **details})
                 line = await reader.readuntil(b"\n")
             finally:
@@ -175,6 +178,15 @@ def peer_user(connected: socket.socket) -> int | None:
         return None
     credentials = connected.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size)
     return int(_CREDENTIALS.unpack(credentials)[1])
+
+
+def _refuse_stranger(path: Path, connected: socket.socket) -> None:
+    """A halt must not be confirmed by whoever made a socket of that name first. Root may ask everybody's engine."""
+    server, own = peer_user(connected), os.geteuid()
+    if own != 0 and server not in (None, own, 0):
+        raise ConfigError(
+            f"user {server} answers at {path}, not an engine of user {own}: nothing was asked of it"
+        )
 
 
 def _refuse_second(path: Path) -> None:
@@ -209,6 +221,12 @@ def _bound(path: Path) -> socket.socket:
         listening.close()
         raise StorageError(f"cannot open the control socket {path}: {error.strerror or error}") from error
     return listening
+
+
+async def _hear_out(reader: asyncio.StreamReader) -> None:
+    """Take in what a caller asks: closing a socket on unread bytes takes the answer from its other end."""
+    with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+        await asyncio.wait_for(reader.readuntil(b"\n"), ANSWERS_WITHIN_S)
 
 
 async def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

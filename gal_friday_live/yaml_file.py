@@ -15,7 +15,7 @@ import yaml
 from gal_friday_core.errors import ConfigError
 
 _AMBIGUOUS = re.compile(r"y|n|yes|no|on|off", re.IGNORECASE)
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]{0,38})")
 _REAL = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+)([eE][-+]?\d+)?")
 _PLAIN = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -36,7 +36,23 @@ class FileValues:
 def read_yaml(path: Path) -> FileValues:
     """Read a file of sections. Raises ConfigError naming file and line."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = _composed(path)
+        where: dict[str, str] = {}
+        if root is None:
+            return FileValues({}, where, str(path))
+        if not isinstance(root, yaml.MappingNode):
+            raise ConfigError(f"{path}, line 1: expected sections such as 'risk:' with keys below them")
+        values = dict(_mapping(root, "", str(path), where))
+    except RecursionError:  # also an alias inside what it stands for
+        raise ConfigError(f"configuration file {path}: nested too deeply to be one") from None
+    return FileValues(
+        {key: {} if value is None else value for key, value in values.items()}, where, str(path)
+    )
+
+
+def _composed(path: Path) -> yaml.Node | None:
+    try:
+        root: yaml.Node | None = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except OSError as error:
         raise ConfigError(f"configuration file {path}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -46,15 +62,7 @@ def read_yaml(path: Path) -> FileValues:
         raise ConfigError(f"{path}, line {line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise ConfigError(f"configuration file {path}: not valid YAML (a control character?)") from None
-    where: dict[str, str] = {}
-    if root is None:
-        return FileValues({}, where, str(path))
-    if not isinstance(root, yaml.MappingNode):
-        raise ConfigError(f"{path}, line 1: expected sections such as 'risk:' with keys below them")
-    values = dict(_mapping(root, "", str(path), where))
-    return FileValues(
-        {key: {} if value is None else value for key, value in values.items()}, where, str(path)
-    )
+    return root
 
 
 def _mapping(

@@ -1,5 +1,6 @@
 """Kraken's ZIP of OHLCVT files, read in memory: nothing is ever extracted to disk, so no member's path matters."""
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def members(path: Path) -> Iterator[tuple[str, zipfile.ZipInfo, zipfile.ZipFile]
                 raise DataError(f"{path.name}: {len(entries):,} members are too many; {NOTHING_STORED}")
             for entry in sorted(entries, key=lambda entry: entry.filename):
                 yield PurePosixPath(entry.filename).name, entry, archive
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, struct.error) as error:
         raise DataError(f"{path.name}: not a readable ZIP archive ({error}). Fetch it again") from error
 
 
@@ -42,7 +43,7 @@ def read_member(path: Path, entry: zipfile.ZipInfo, archive: zipfile.ZipFile) ->
         )
     try:
         return archive.read(entry)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError) as error:
         raise DataError(f"{where}: damaged ({error}); {NOTHING_STORED}. Fetch the archive again") from error
 
 

@@ -80,7 +80,7 @@ def _read_line_by_line(content: bytes, series: Series, source: str) -> RawCandle
         else:
             bad.append(BadRow(number, reason, lines[number - 1][:120]))
     columns = [
-        np.array([(int if field in ("time", "trades") else float)(row[at]) for _, row in good], dtype)
+        np.array([(int if field in ("time", "trades") else float)(row[at].strip()) for _, row in good], dtype)
         for at, (field, dtype) in enumerate(zip(FIELDS, _dtypes(), strict=True))
     ]
     numbers = np.array([number for number, _ in good], np.int64)

@@ -54,7 +54,7 @@ def parse_json(text: str) -> Any:
     """
     try:
         return json.loads(text, parse_float=str)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -30,7 +30,7 @@ DERIVATIVE = re.compile(r"PERP|FUTURES?|SWAP|PI|PF", re.IGNORECASE)
 REBUILT = frozenset({"cdd"})
 """Notes that mark another party's rebuild of a venue's candles: kept apart, as venue `kraken-cdd`."""
 
-_KRAKEN = re.compile(r"(?P<pair>[A-Za-z0-9.]+)_(?P<minutes>\d+)")
+_KRAKEN = re.compile(r"(?P<pair>[A-Za-z0-9.]+)_(?P<minutes>[0-9]{1,9})")
 _GENERAL = re.compile(
     r"(?P<venue>[A-Za-z].*?)_(?P<pair>[A-Z0-9.]+(?:[-][A-Z0-9]+)*)_(?P<interval>\d+(?:[mhdw]|min|s))(?:_(?P<note>.+))?"
 )

@@ -33,7 +33,7 @@ def read_parquet(path: Path, series: Series, source: str | None = None) -> RawCa
                 f"{name}: {rows:,} rows are more than {MAX_ROWS:,}; {NOTHING_STORED}. Split the file"
             )
         frame = scan.select(_expressions(schema)).collect()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         first = str(error).splitlines()[0]
         raise DataError(
             f"{name}: not a readable Parquet file ({first}); {NOTHING_STORED}. Fetch it again"

@@ -87,7 +87,7 @@ def _document(path: Path) -> list[bytes] | None:
         return None
     try:
         whole = bytes(_ONE.decode(text))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return _unfolded(whole) if b"\n" in whole or b'"updates"' in whole else None
 
@@ -96,6 +96,6 @@ def _unfolded(document: bytes) -> list[bytes]:
     try:
         parts = _DOCUMENT.decode(document)
         first = _LIST.decode(parts.init) if bytes(parts.init).startswith(b"[") else [parts.init]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return [document]
     return [bytes(message) for message in (*first, *parts.updates)]

@@ -11,7 +11,6 @@ there are `close` (the line went down: `reason`) and `gap` (`dropped` records we
 the connection where several are open at once.
 """
 
-import binascii
 from base64 import b64decode, b64encode
 from decimal import Decimal
 
@@ -89,7 +88,7 @@ def decode(line: bytes) -> Record:
             parts.reason,
             parts.dropped,
         )
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, UTF-8 and base64
         raise DataError(f"not a record: {error}") from None
 
 
@@ -110,7 +109,7 @@ def _is_json(message: bytes) -> bool:
     try:
         _RAW.decode(message)
         return message.isascii() or bool(message.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

@@ -56,7 +56,7 @@ class _Client:
     def send(self, message: bytes) -> None:
         try:
             ping = _PING.decode(message)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         if ping.method == "ping":
             pong = msgspec.json.encode({"method": "pong", "req_id": ping.req_id})
@@ -145,7 +145,7 @@ def _as_kraken_writes(message: bytes) -> bytes:
         return message
     try:
         return msgspec.json.format(message, indent=-1)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return message
 
 

@@ -90,7 +90,7 @@ def _look_at(record: Record, found: Survey) -> None:
             found.listed |= {pair.symbol for pair in _LISTING.decode(message.data).pairs}
         elif message.channel in CHANNELS:
             _note_items(message, found)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
 
 

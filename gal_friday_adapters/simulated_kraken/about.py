@@ -45,7 +45,7 @@ async def ask_about(url: str) -> About:
         ):
             body = await answer.read()
             return msgspec.json.decode(body, type=About)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ConfigError(f"--venue {url}: what answers there is no simulated Kraken") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ExchangeError(

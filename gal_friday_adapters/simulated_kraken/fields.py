@@ -10,7 +10,8 @@ from gal_friday_core.venue.error_texts import invalid
 
 _TRUE = frozenset(("true", "1", "yes"))
 _FALSE = frozenset(("false", "0", "no", ""))
-_BIGGEST = Decimal("1e18")
+_MOST_DIGITS = 18
+"""No number has its first digit further than this from the point: written out, it could fill the memory."""
 INT32 = 1 << 31
 
 
@@ -112,6 +113,6 @@ def number(text: str, name: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise ExchangeError(invalid(name)) from None
-    if not value.is_finite() or abs(value) > _BIGGEST:
+    if not value.is_finite() or not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
         raise ExchangeError(invalid(name))
     return value

@@ -163,6 +163,8 @@ def _batch_item(response: Response) -> Answer:
 def _parsed(raw: str | bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
+        if ("\\u" if isinstance(raw, str) else b"\\u") in raw:  # half a character could not be sent back
+            json.dumps(message, ensure_ascii=False, default=str).encode()
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

@@ -342,9 +342,14 @@ def flow(ledger_id: str, entry: LedgerShape) -> Flow | None:
 
 
 def balances(found: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Totals by our names. Two spellings of one asset add up; staked coins keep their suffix."""
+    """Totals by our names. Two spellings of one asset add up; staked coins keep their suffix.
+
+    Raises ContractError for an amount that none can be.
+    """
     totals: dict[str, Decimal] = {}
     for name, amount in found.items():
+        if not is_sane(amount):
+            raise ContractError(f"not Kraken's balances: {amount:.20} of {name:.40}")
         own = asset_name(name)
         totals[own] = EXACT.add(totals.get(own, ZERO), amount)
     return totals
