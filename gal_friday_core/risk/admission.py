@@ -45,10 +45,10 @@ def market(signal: TradeSignalProposed, desk: Desk, quote: Quote) -> Rejected | 
 
 def _closed(signal: TradeSignalProposed, desk: Desk) -> Rejected | None:
     """Whether anything may be bought now."""
+    if desk.block is not None and desk.trading != "HALTED":
+        return Rejected(desk.block[0], {"value": desk.block[1]})  # it is why the engine only reduces
     if desk.trading != "ACTIVE":
         return Rejected(desk.trading, {"limit": "ACTIVE", "value": f"{desk.trading}: only sells that reduce"})
-    if desk.block is not None:
-        return Rejected(desk.block[0], {"value": desk.block[1]})
     if desk.market_fault:
         return Rejected("MARKET_DATA_UNVERIFIED", {"value": desk.market_fault})
     if desk.model_fault:

@@ -199,10 +199,10 @@ def _takes(status: str, order: Order) -> bool:
 
 def _buy(order: Order, account: Account, value: Decimal) -> Rejected | None:
     """Whether anything may be added now, protected, and paid for."""
+    if account.block is not None and account.trading != "HALTED":
+        return Rejected(account.block[0], {"value": account.block[1]})
     if account.trading != "ACTIVE":
         return Rejected(account.trading, {"limit": "ACTIVE", "value": account.trading})
-    if account.block is not None:
-        return Rejected(account.block[0], {"value": account.block[1]})
     if order.reduce_only or order.purpose in _PROTECTS:
         return Rejected("REDUCE_ONLY_WOULD_INCREASE", {"limit": "SELL", "value": "BUY"})
     return _unprotected(order, account) or _unpaid(account, value)

@@ -35,6 +35,8 @@ def refused(verdict):
     [
         ({"trading": "HALTED"}, "HALTED"),
         ({"trading": "REDUCING"}, "REDUCING"),
+        ({"trading": "REDUCING", "block": ("LOOP_LAG", "0.4 s")}, "LOOP_LAG"),
+        ({"trading": "HALTED", "block": ("LOOP_LAG", "0.4 s")}, "HALTED"),
         ({"block": ("ORDER_UNKNOWN", "order 1 has no answer")}, "ORDER_UNKNOWN"),
         ({"block": ("RECONCILING", "at start")}, "RECONCILING"),
         ({"market_fault": "no book"}, "MARKET_DATA_UNVERIFIED"),

@@ -104,6 +104,7 @@ def test_a_sell_beyond_what_is_held_is_refused(changes, code):
     [
         ({"trading": "HALTED"}, "HALTED"),
         ({"trading": "REDUCING"}, "REDUCING"),
+        ({"trading": "REDUCING", "block": ("LOOP_LAG", "0.4 s")}, "LOOP_LAG"),
         ({"block": ("RECONCILING", "after a reconnect")}, "RECONCILING"),
         ({"max_order_value": D(199)}, "EXCEEDS_MAX_ORDER_VALUE"),
         ({"min_order_value": D(201)}, "BELOW_MINIMUM"),
