@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any, Literal, Protocol
@@ -172,19 +171,16 @@ class HaltCoordinator:
             self._keep_on_page(self._page, record, self._paged)
 
     def _keep_on_page(self, page: HaltPage, record: Mapping[str, Any], paged: asyncio.Event) -> None:
-        """In a thread that nobody waits for at the end: a disk that hangs must hold up neither."""
         loop = asyncio.get_running_loop()
 
-        def keep() -> None:
-            try:
-                page.write(record)
-            except StorageError as error:
-                log.error("the halt is not on its page: %s", error)  # noqa: TRY400 - it says all there is
+        def done(error: StorageError | None) -> None:
+            if error is not None:
+                log.error("the halt is not on its page: %s", error)
                 return
             with suppress(RuntimeError):  # the engine has ended meanwhile
                 loop.call_soon_threadsafe(paged.set)
 
-        threading.Thread(target=keep, name="halt page", daemon=True).start()
+        page.write_aside(record, done)
 
     def _record(self, record: Mapping[str, Any]) -> None:
         self._paged = asyncio.Event()

@@ -47,6 +47,15 @@ class Clearing:
         for asset, amount in funds.items():
             self._enter(account, asset, (amount, ZERO), self.ids.issue("L"), now_ns, kind="deposit")
 
+    def move(self, name: str, asset: str, amount: Decimal, now_ns: int) -> Decimal:
+        """A deposit, or a withdrawal where negative, of no more than is available; what was moved."""
+        account = self.accounts[name]
+        moved = max(amount, -account.available(asset))
+        kind: LedgerType = "deposit" if moved > 0 else "withdrawal"
+        if moved:
+            self._enter(account, asset, (moved, ZERO), self.ids.issue("L"), now_ns, kind=kind)
+        return moved
+
     def totals(self) -> dict[str, Decimal]:
         """What accounts, outside and fees hold together, by asset."""
         sums: dict[str, Decimal] = {}

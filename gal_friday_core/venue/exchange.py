@@ -100,6 +100,11 @@ class Venue:
         self._clearing.open(name, tier, funds, self.now_ns if now_ns is None else now_ns)
         self._rest[name] = RestLimiter(tier)
 
+    def move(self, account: str, asset: str, amount: Decimal, now_ns: int) -> Decimal:
+        """A client's deposit, or withdrawal where negative, of no more than is available; what was moved."""
+        self._pass(now_ns)
+        return self._clearing.move(account, asset, amount, self.now_ns)
+
     def call(self, account: str, request: Request, now_ns: int, *, front: Front = "rest") -> Response:
         """Carry out one request at a time. Raises ContractError for an account that was never opened."""
         self.account(account)

@@ -24,7 +24,7 @@ ExecType = Literal[
     "status",
 ]
 OrderStatus = Literal["pending_new", "new", "triggered", "partially_filled", "filled", "canceled", "expired"]
-LedgerType = Literal["trade", "deposit"]
+LedgerType = Literal["trade", "deposit", "withdrawal"]
 PriceLevel = tuple[Decimal, Decimal]
 """Price and quantity; in an update a quantity of 0 deletes the level."""
 

@@ -30,7 +30,7 @@ Violate = Callable[[str, str], None]
 class CalmWatch:
     """`look` is called every second or so; `is_calm` says whether nothing is wrong at this moment.
 
-    `engine` is that of the present life, `halt_is_durable` whether the journal says that trading is halted.
+    `held_by_others` is what no engine looks after. `engine` is that of the present life, `halt_is_durable` whether the journal says that trading is halted.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class CalmWatch:
         halt_is_durable: Callable[[], bool],
     ) -> None:
         self.is_calm: Callable[[], bool] = lambda: False
+        self.held_by_others: Callable[[str], Decimal] = lambda _: ZERO
         self._exchange = exchange
         self._violate = violate
         self._now_ns = now_ns
@@ -71,7 +72,7 @@ class CalmWatch:
     def bare(self, symbol: str) -> Decimal:
         """What is held of a pair and no open order would sell; zero where it is too little for any order."""
         listing = self._exchange.listing(symbol)
-        held = self._exchange.balances(KEY).get(listing.base.name, ZERO)
+        held = self._exchange.balances(KEY).get(listing.base.name, ZERO) - self.held_by_others(symbol)
         if held < listing.quantity_min:
             return ZERO
         covered = sum(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 WIRE = ("checksum", "duplicate", "sequence_gap", "lost_response", "accept_late", "reject", "rate_limit")
+STRAY = ("late", "repeated", "reordered")
 REST = ("lost", "late", "answer lost", "page", "bad gateway", "half")
 RATES = {
     "checksum": 0.3, "duplicate": 0.4, "sequence_gap": 0.3, "lost_response": 0.8, "accept_late": 0.8,
@@ -101,6 +102,41 @@ KINDS: tuple[Draw, ...] = (
 )  # fmt: skip
 
 
+def _stray(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "stray", chance.choice(STRAY), chance.uniform(5, 60), chance.uniform(0.02, 0.2))
+
+
+def _lockout(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "lockout", "", chance.uniform(5, 60))
+
+
+def _model(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "model", "", chance.uniform(20, 90), chance.random())
+
+
+def _stuck(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "store", "stuck", chance.uniform(0.5, 25))
+
+
+def _full(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "full", "", chance.uniform(2, 30))
+
+
+def _rival(_: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "rival", "")
+
+
+def _flow(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "flow", str(chance.choice((-2_000, -100, 500, 20_000))))
+
+
+def _stranger(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "stranger", chance.choice(("buy", "sell", "bid", "offer")))
+
+
+MORE: tuple[Draw, ...] = (_stray, _stray, _lockout, _model, _stuck, _full, _rival, _flow, _stranger)
+
+
 def schedule(chance: random.Random, seconds: float) -> list[Fault]:
     """A few kinds of trouble, each several times; one world in eight is calm."""
     if chance.random() < 0.125:
@@ -111,6 +147,14 @@ def schedule(chance: random.Random, seconds: float) -> list[Fault]:
         for _ in range(chance.randint(1, 5)):
             found.append(draw(chance, _moment(chance, seconds)))  # noqa: PERF401 - drawn in this order
     return sorted(found, key=lambda fault: fault.at_s)
+
+
+def more(chance: random.Random, seconds: float) -> list[Fault]:
+    """What half of all worlds have beside that, drawn apart from it."""
+    if chance.random() < 0.5:
+        return []
+    kinds = chance.sample(MORE, chance.randint(1, 2))
+    return [draw(chance, _moment(chance, seconds)) for draw in kinds for _ in range(chance.randint(1, 3))]
 
 
 def _moment(chance: random.Random, seconds: float) -> float:

@@ -120,7 +120,10 @@ class Invariants:
     ) -> None:
         self.violations: list[Violation] = []
         self.engine: Engine | None = None
+        self.crowded: Callable[[], bool] = lambda: False  # whether a second engine asks beside it
         self.accepted_orders = 0
+        self._heard: list[str] = []
+        self.lately_withdrawn: Callable[[], Decimal] = lambda: ZERO  # what an engine cannot know yet
         self.external: set[str] = set()  # client ids of orders that somebody else placed
         self._exchange = exchange
         self._store = store
@@ -161,13 +164,19 @@ class Invariants:
         """An engine has been wired."""
         self.engine = engine
         self._revision = -1
-        engine.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved)
-        engine.bus.subscribe("EXECUTION_REPORT", self._on_report)
-        engine.bus.subscribe("RECONCILIATION", self._on_reconciliation)
-        engine.bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger)
+        self._heard = [
+            engine.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
+            engine.bus.subscribe("EXECUTION_REPORT", self._on_report),
+            engine.bus.subscribe("RECONCILIATION", self._on_reconciliation),
+            engine.bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),
+        ]
 
     def gone(self) -> None:
-        self.engine = None
+        """Nothing more is heard of it, even where it goes on beside another one."""
+        engine, self.engine = self.engine, None
+        if engine is not None:
+            for subscription in self._heard:
+                engine.bus.unsubscribe(subscription)
 
     def after_step(self) -> None:
         """Look at the books whenever something was booked."""
@@ -304,7 +313,7 @@ class Invariants:
 
     def refused(self, what: str, error: str) -> None:
         """By the exchange's own rules: a fault does not come this way."""
-        if error in (ENGINE_RATE_LIMIT, REST_RATE_LIMIT):
+        if error in (ENGINE_RATE_LIMIT, REST_RATE_LIMIT) and not self.crowded():
             # An engine that crashed has forgotten what it asked for: once or twice, then it must have learnt.
             now_ns = self._now_ns()
             self._limited.append(now_ns)
@@ -323,7 +332,7 @@ class Invariants:
             self.violate("P16", f"the intent of {key} does not say {', '.join(unnamed)}")
 
     def _check_limits(self, key: str, request: AddOrder) -> None:
-        limits, equity = self._config.risk, self._exchange.worth_usd(KEY)
+        limits, equity = self._config.risk, self._exchange.worth_usd(KEY) + self.lately_withdrawn()
         worths = {symbol: self._worst(symbol) for symbol in self._exchange.markets}
         if worths[request.symbol] > limits.max_pair_exposure * equity * SLACK:
             self.violate("P6", f"{request.symbol}: {worths[request.symbol]:.2f} of {equity:.2f} after {key}")

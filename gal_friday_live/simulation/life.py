@@ -22,6 +22,7 @@ from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, ExchangeError, GalFridayError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Clock
+from gal_friday_core.predictor import Predictor
 from gal_friday_core.venue.listings import Listing
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
@@ -30,7 +31,8 @@ from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds, derived
 from gal_friday_live.probes import Answers, ClockOffset, LineDown, Probe
 from gal_friday_live.simulation.loop import SimLoop
-from gal_friday_live.simulation.market import eager_model, history, series_of
+from gal_friday_live.simulation.market import Laggard, eager_model, history, series_of
+from gal_friday_live.simulation.page import Page
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.wires import PRIVATE_URL, PUBLIC_URL, Network, SimCalls, SimTransport
 from gal_friday_live.surroundings import Surroundings
@@ -58,6 +60,8 @@ class Setting:
     steady_ns: Callable[[], int]
     nonces: Nonces
     free_disk_mb: Callable[[], float]
+    page: Page
+    model_s: Callable[[], float]
     switch: SwitchRule | None
 
 
@@ -82,7 +86,7 @@ class SimSurroundings(Surroundings):
     def __init__(self, setting: Setting, exchange_time_ns: Callable[[], "asyncio.Future[int]"]) -> None:
         super().__init__(
             folder=NOWHERE, database=setting.store.database(), lease_held=lambda: True,
-            exchange_time_ns=exchange_time_ns,
+            exchange_time_ns=exchange_time_ns, halt_page=setting.page,
         )  # fmt: skip
         object.__setattr__(self, "_setting", setting)
 
@@ -111,6 +115,7 @@ class Life:
     def __init__(self, setting: Setting, number: int, *, skewed: bool = False) -> None:
         self.number = number
         self.skewed = skewed
+        self.fence = 0
         self.engine: Engine | None = None
         self.exchange: KrakenExchange | None = None
         self.up = False
@@ -168,7 +173,7 @@ class Life:
         setting = self._setting
         clock = SystemClock(wall=setting.wall_ns, steady=setting.steady_ns)
         setting.store.fence += 1
-        fence = setting.store.fence
+        fence = self.fence = setting.store.fence
         journal = PostgresJournal(setting.store.database(), SESSION, clock, fence=lambda: fence)
         await journal.begin("simulation", config_hash="0" * 64, code_version="simulation")
         exchange = self._exchange(clock)
@@ -180,7 +185,7 @@ class Life:
             jitter=self._chance.random, timer=setting.loop.time,
         )  # fmt: skip
         time_ns = exchange.rest.server_time_ns
-        models = FixedModels(*(eager_model(item.pair, setting.horizon_bars) for item in series))
+        models = FixedModels(*(self._model(item.pair) for item in series))
         ports = Ports(
             series=series, instruments=instruments, clock=clock, feed=feed, models=models, journal=journal,
             ids=SequentialIds((setting.seed << 16) + self.number), exchange=exchange,
@@ -190,6 +195,17 @@ class Life:
         )  # fmt: skip
         engine = self.engine = build(self.settings, ports)
         return engine
+
+    def _model(self, pair: str) -> Predictor:
+        setting = self._setting
+
+        def hold_up() -> None:
+            if (
+                self.up
+            ):  # while it starts it is measured, and one that is slow then goes to a pool of processes
+                setting.loop.hold_up(setting.model_s())
+
+        return Laggard.of(eager_model(pair, setting.horizon_bars), hold_up)
 
     def _exchange(self, clock: Clock) -> KrakenExchange:
         setting = self._setting

@@ -48,7 +48,7 @@ def _stops(exchange: Exchange, invariants: Invariants) -> list[str]:
     problems = []
     for symbol in exchange.markets:
         listing = exchange.listing(symbol)
-        held = exchange.balances(KEY).get(listing.base.name, ZERO)
+        held = exchange.balances(KEY).get(listing.base.name, ZERO) - invariants.calm.held_by_others(symbol)
         covered = sum((order.left for order in invariants.open(symbol, "sell")), Decimal(0))
         if held - covered >= listing.quantity_min:
             problems.append(f"{symbol}: {held} held, {covered} under orders that sell")

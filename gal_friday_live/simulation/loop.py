@@ -144,6 +144,10 @@ class SimLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
+    def hold_up(self, seconds: float) -> None:
+        """Whoever runs now does so for that long, while everybody else waits."""
+        self._now += seconds
+
     # Lives
 
     def end(self, life: int) -> None:

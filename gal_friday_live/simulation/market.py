@@ -1,10 +1,13 @@
 """What a simulated engine trades: a lively market for a few pairs, and a model that enters whenever it may."""
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cache
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from gal_friday_core.calibration import Platt
 from gal_friday_core.candles import Candles, Series
@@ -22,6 +25,7 @@ START_NS = from_iso("2024-03-01T12:00:40")
 SECONDS = 1_800
 """Of a market's way that are drawn; after that it stands still."""
 STEP_S = 5
+SCALE, THIN_SCALE = 40.0, 5.0
 ORDERS_A_SECOND, ORDERS_A_SIDE = 1.0, 25
 LISTINGS = tuple(replace(listing, quote=DEMO_LISTINGS[0].quote) for listing in DEMO_LISTINGS[:2])
 
@@ -67,7 +71,7 @@ def history(pair: str, ends_at: float) -> Candles:
     return Candles(Series("kraken", pair, "1m"), ts, opened, high, low, close, volume, trades)
 
 
-def market(listing: Listing, seed: int) -> GeneratedMarket:
+def market(listing: Listing, seed: int, *, thin: bool = False) -> GeneratedMarket:
     """The outside traders of one pair."""
     path = LivelyPath(listing, random.Random(f"path {seed} {listing.symbol}"))  # noqa: S311 - drawn from a seed
     return GeneratedMarket(
@@ -76,8 +80,23 @@ def market(listing: Listing, seed: int) -> GeneratedMarket:
         orders_a_second=ORDERS_A_SECOND,
         orders_a_side=ORDERS_A_SIDE,
         path=path,
-        size_scale=40.0,
+        size_scale=THIN_SCALE if thin else SCALE,
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Laggard(Predictor):
+    """A model that may take its time: `hold_up` is called with every prediction."""
+
+    hold_up: Callable[[], None]
+
+    @classmethod
+    def of(cls, model: Predictor, hold_up: Callable[[], None]) -> "Laggard":
+        return cls(**{field.name: getattr(model, field.name) for field in fields(model)}, hold_up=hold_up)
+
+    def predict_row(self, values: NDArray[np.float64]) -> float:
+        self.hold_up()
+        return Predictor.predict_row(self, values)
 
 
 @cache

@@ -1,7 +1,8 @@
 """A database that is in memory and fails on demand, behind the product's own `PostgresJournal`.
 
 It takes the journal's statements, one by one, and keeps what was committed; a crash of the engine loses what was
-not. `mood` says how it behaves: well, slow, down, hung (whatever was asked is done later, whoever still waits), full.
+not. `mood` says how it behaves: well, slow, down, hung (whatever was asked is done later, whoever still waits), stuck (hung, and then started anew: nobody
+learns what became of what was asked), full.
 An ambiguous commit is done, and its answer is lost.
 """
 
@@ -23,7 +24,7 @@ from gal_friday_core.journal import JournalLine
 from gal_friday_live.simulation.loop import SimLoop
 from gal_friday_live.simulation.trace import Trace
 
-Mood = Literal["well", "slow", "down", "hung", "full"]
+Mood = Literal["well", "slow", "down", "hung", "stuck", "full"]
 WRITES = frozenset({statements._BEGIN, statements._APPEND, statements._APPEND_MANY})  # noqa: SLF001
 UNTOLD = frozenset({"PREDICTION", "STORAGE_CHECK"})
 """Kinds that a trace leaves out."""
@@ -60,7 +61,7 @@ class Store:
         if mood != self.mood:
             self._trace("store", f"is {mood}")
         self.mood = mood
-        if mood != "hung":
+        if mood not in {"hung", "stuck"}:
             self._recovered.set()
             self._recovered = asyncio.Event()
 
@@ -76,7 +77,7 @@ class Store:
         await asyncio.sleep(self._chance.random() * 0.002)
         if self.mood == "slow":
             await asyncio.sleep(self._chance.expovariate(0.5))
-        if self.mood == "hung":
+        if self.mood in {"hung", "stuck"}:
             await self._hang(statement, values)
         if self.mood == "down":
             raise StorageError("the simulated database is down")
@@ -93,10 +94,12 @@ class Store:
 
     async def _hang(self, statement: str, values: Mapping[str, Any]) -> None:
         """Until the server is let go on. A server that has the statement may carry it out for nobody."""
-        recovered = self._recovered
+        recovered, stuck = self._recovered, self.mood == "stuck"
         if statement in WRITES and self._chance.random() < 0.5:
             self._world.run(self._loop.create_task, self._write_late(recovered, statement, values))
         await recovered.wait()
+        if stuck:
+            raise StorageError("the simulated database was started anew")
 
     async def _write_late(self, recovered: asyncio.Event, statement: str, values: Mapping[str, Any]) -> None:
         await recovered.wait()

@@ -2,20 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.signing import Keyring
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.money import ZERO, floor_to
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.exchange import Venue
-from gal_friday_core.venue.requests import CancelAll
+from gal_friday_core.venue.orders import VenueOrder
+from gal_friday_core.venue.requests import AddOrder, CancelAll, CancelOrder, Side
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.loop import SimLoop
+from gal_friday_live.simulation.page import Page
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.wires import Network, Weather
 
 USUAL = Weather()
+CASH = "USD"
+HEARD_AFTER_S = 130.0
+"""Money that is moved is noticed when balances are compared the next time, or the time after that where that one fails."""
 ROOM_MB = 10_000.0
 """Free on a disk where nothing is wrong."""
 
@@ -25,6 +32,7 @@ class Hands(Protocol):
 
     def crash(self) -> None: ...
     def restart(self) -> None: ...
+    def rival(self) -> None: ...
     def operate(self, what: str) -> None: ...
 
 
@@ -38,11 +46,12 @@ class Surface:
     network: Network
     store: Store
     keyring: Keyring
+    page: Page
     now_ns: Callable[[], int]
 
 
 class Troubles:
-    """`skew_ns` is how wrong wall clocks are, `free_mb` what is free on the disk; `until` is when the last fault ends,
+    """`skew_ns` is how wrong wall clocks are, `free_mb` what is free on the disk, `model_s` how long a prediction takes; `until` is when the last fault ends,
     in the loop's time.
     """
 
@@ -50,6 +59,9 @@ class Troubles:
         self.skew_ns = 0
         self.free_mb = ROOM_MB
         self.until = 0.0
+        self.model_s = 0.0
+        self._others: set[str] = set()
+        self._withdrawn: list[tuple[float, Decimal]] = []
         self._on = surface
         self._hands = hands
 
@@ -67,12 +79,39 @@ class Troubles:
         weather = on.network.weather
         weather.down.clear()
         weather.rest.clear()
+        weather.stray.clear()
         weather.mangled = 0.0
         self._usual_latency()
         on.store.ambiguous = 0.0
         on.store.be("well")
         self.free_mb = ROOM_MB
+        on.page.broken = False
+        self.model_s = 0.0
+        on.keyring.lock(KEY, on.now_ns())
+        for order in self._strangers():
+            if order.is_open:
+                on.venue.call(KEY, CancelOrder(order_id=(order.order_id,)), on.now_ns())
         on.venue.set_status("online", on.now_ns())
+
+    def held_by_others(self, symbol: str) -> Decimal:
+        """What somebody bought by hand, less what was sold so: no engine looks after it."""
+        return sum(
+            (
+                order.cum_qty if order.asked.side == "buy" else -order.cum_qty
+                for order in self._strangers()
+                if order.symbol == symbol
+            ),
+            ZERO,
+        )
+
+    def lately_withdrawn(self) -> Decimal:
+        """What an engine may not have heard of yet."""
+        since = self._on.loop.time() - HEARD_AFTER_S
+        return -sum((amount for at_s, amount in self._withdrawn if at_s > since), ZERO)
+
+    def _strangers(self) -> list[VenueOrder]:
+        orders = self._on.venue.account(KEY).orders
+        return [orders[order_id] for order_id in sorted(self._others)]
 
     def _later(self, seconds: float, undo: Callable[[], object]) -> None:
         self._on.loop.call_later(seconds, undo)
@@ -93,7 +132,41 @@ class Troubles:
         """Somebody cancels every order of the account, stops too."""
         self._on.venue.call(KEY, CancelAll(), self._on.now_ns())
 
+    def _fault_lockout(self, fault: Fault) -> None:
+        self._on.keyring.lock(KEY, self._on.now_ns() + int(fault.lasts_s * SECOND_NS))
+
+    def _fault_flow(self, fault: Fault) -> None:
+        """The owner of the account moves money."""
+        moved = self._on.venue.move(KEY, CASH, Decimal(fault.what), self._on.now_ns())
+        self._withdrawn.append((self._on.loop.time(), min(moved, ZERO)))
+
+    def _fault_stranger(self, fault: Fault) -> None:
+        """Somebody trades on the account by hand: at once, or with an order that rests."""
+        on = self._on
+        side: Side = "buy" if fault.what in {"buy", "bid"} else "sell"
+        symbol = on.venue.listings[0].symbol
+        last, listing = on.venue.last(symbol), on.venue.listing(symbol)
+        if last is None:
+            return
+        quantity = 4 * listing.quantity_min
+        if fault.what in {"buy", "sell"}:
+            request = AddOrder(symbol=symbol, side=side, order_type="market", order_qty=quantity)
+        else:
+            away = Decimal("0.97") if side == "buy" else Decimal("1.03")
+            price = floor_to(last * away, listing.tick_size)
+            request = AddOrder(
+                symbol=symbol, side=side, order_type="limit", order_qty=quantity, limit_price=price
+            )
+        known = set(on.venue.account(KEY).orders)
+        Venue.call(on.venue, KEY, request, on.now_ns())  # past whoever watches what the engine sends
+        self._others |= set(on.venue.account(KEY).orders) - known
+
     # The network
+
+    def _fault_stray(self, fault: Fault) -> None:
+        stray = self._on.network.weather.stray
+        stray[fault.what] = fault.strength
+        self._later(fault.lasts_s, lambda: stray.pop(fault.what, None))
 
     def _fault_rest(self, fault: Fault) -> None:
         rest = self._on.network.weather.rest
@@ -144,6 +217,23 @@ class Troubles:
         self.free_mb = 500.0 * fault.strength
         self._later(fault.lasts_s, lambda: setattr(self, "free_mb", ROOM_MB))
 
+    def _fault_full(self, fault: Fault) -> None:
+        """Nothing takes a byte any more: not the database, not the disk, not even the page for a halt."""
+        on = self._on
+        self.free_mb, on.page.broken = 0.0, True
+        on.store.be("full")
+
+        def undo() -> None:
+            self.free_mb, on.page.broken = ROOM_MB, False
+            on.store.be("well")
+
+        self._later(fault.lasts_s, undo)
+
+    def _fault_model(self, fault: Fault) -> None:
+        """Predictions hold up the whole engine for seconds."""
+        self.model_s = 8.0 * fault.strength
+        self._later(fault.lasts_s, lambda: setattr(self, "model_s", 0.0))
+
     def _fault_clock(self, fault: Fault) -> None:
         self.skew_ns += int(fault.what) * SECOND_NS
 
@@ -154,6 +244,9 @@ class Troubles:
 
     def _fault_restart(self, _: Fault) -> None:
         self._hands.restart()
+
+    def _fault_rival(self, _: Fault) -> None:
+        self._hands.rival()
 
     def _fault_operator(self, fault: Fault) -> None:
         self._hands.operate(fault.what)

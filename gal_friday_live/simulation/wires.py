@@ -10,7 +10,7 @@ import contextvars
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -40,6 +40,8 @@ LINGER_S = 4.0
 """What was sent over a wire that is cut may arrive up to so much later."""
 LATE_S = 9.0
 """A request may be on its way for so long: beyond its sender's patience."""
+OVERTAKEN_S = 3.0
+"""A frame that strays may arrive so much after those that were sent later."""
 REFUSED_AFTER_S = 0.3
 
 Sent = Callable[[str, Mapping[str, Any]], None]
@@ -55,6 +57,7 @@ class Weather:
     mangled: float = 0.0
     down: set[str] = field(default_factory=set)
     rest: dict[str, float] = field(default_factory=dict)
+    stray: dict[str, float] = field(default_factory=dict)
 
 
 def unseen(method: str, fields: Mapping[str, Any]) -> None:
@@ -134,6 +137,7 @@ class Wire:
         self._to_server = _Pipe(network, network.world, self._arrive)
         self._client = client
         self._open = True
+        self._held: bytes | None = None  # until the next one has overtaken it
         number = network.number()
         self._session = Session(number, self, self, network.exchange.faults, asyncio.sleep)
         self._writer = network.loop.create_task(self._session.write(), context=network.world)
@@ -165,7 +169,27 @@ class Wire:
         network = self._network
         if network.weather.mangled and network.chance.random() < network.weather.mangled:
             message = self._mangle(message)
-        self._to_client.put(message)
+        self._put(message, _drawn(network.weather.stray, network.chance, STRAY))
+
+    def _put(self, message: bytes, fate: str) -> None:
+        """On its way to the client, where it may be overtaken by others, or arrive twice."""
+        network = self._network
+        if fate:
+            network.trace("net", f"{self.kind} frame {fate}")
+        if fate == "late":
+            network.loop.call_later(
+                network.chance.random() * OVERTAKEN_S, self._deliver, message, context=self._client
+            )
+        elif fate == "reordered" and self._held is None:
+            self._held = message
+            return
+        else:
+            self._to_client.put(message)
+            if fate == "repeated":
+                self._to_client.put(message)
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._to_client.put(held)
 
     def abort(self) -> None:
         self.cut()
@@ -281,7 +305,7 @@ class _Request:
         self._network = network
         self._asked = (method, target, body, headers)
         self._name = urlsplit(target).path.rpartition("/")[2]
-        self._fate = _drawn(network.weather.rest, network.chance)
+        self._fate = _drawn(network.weather.rest, network.chance, FATES)
         self._done: asyncio.Future[tuple[int, bytes]] = network.loop.create_future()
 
     async def carried(self) -> tuple[int, bytes]:
@@ -325,15 +349,16 @@ class _Request:
             self._done.set_result((200, answer))
 
 
+STRAY = ("late", "repeated", "reordered")
 FATES = ("lost", "late", "answer lost", "page", "bad gateway", "half")
 
 
-def _drawn(chances: Mapping[str, float], chance: random.Random) -> str:
+def _drawn(chances: Mapping[str, float], chance: random.Random, fates: Sequence[str]) -> str:
     """A fate by its chance; nothing where it is an ordinary one."""
     if not chances:
         return ""
     drawn = chance.random()
-    for fate in FATES:
+    for fate in fates:
         drawn -= chances.get(fate, 0.0)
         if drawn < 0:
             return fate

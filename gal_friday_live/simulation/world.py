@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import gc
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -23,12 +23,13 @@ from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 from gal_friday_core.config import Config
 from gal_friday_core.times import SECOND_NS
-from gal_friday_live.simulation.faults import Fault, schedule
+from gal_friday_live.simulation.faults import Fault, more, schedule
 from gal_friday_live.simulation.invariants import Invariants, Violation, WatchedExchange, WatchedVenue
 from gal_friday_live.simulation.life import Life, Setting
 from gal_friday_live.simulation.liveness import WITHIN_S, unwell
 from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuckError, no_real_world
 from gal_friday_live.simulation.market import LISTINGS, START_NS, market
+from gal_friday_live.simulation.page import Page
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace, TraceHandler
 from gal_friday_live.simulation.troubles import Surface, Troubles
@@ -38,6 +39,10 @@ TICK_S = 0.25
 """How often the market moves by itself."""
 SAFETY_S = 200.0
 LOOK_S = 1.0
+ELDER_S = 60.0
+"""How long an engine goes on that has lost its account to another one, unless it ends by itself."""
+THIN = 0.25
+"""Of all worlds have markets that hold little: what is bought comes in parts, and not all of it."""
 RESTART_S = 2.0
 CASH = Decimal(10_000)
 
@@ -95,8 +100,9 @@ def run(plan: Plan) -> Outcome:
                 loop.run_until_complete(world.pass_by())
             except SimulationStuckError as error:
                 world.invariants.violate("LIVENESS", str(error))
-            outcome = world.outcome()
-            loop.bury()
+            finally:
+                outcome = world.outcome()
+                loop.bury()
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -114,13 +120,17 @@ class World:
         seed = plan.seed
         chance = self._chance("world")
         self.life: Life | None = None
+        self._elders: dict[int, Life] = {}
         self._lives = 0
         self._died = asyncio.Event()
+        self._overtaken = asyncio.Event()
         self.trace = Trace(loop.time, self._where)
         self.config = _config(chance, plan.settings)
         listings = LISTINGS[: chance.choice((1, 1, 2))]
+        thin = self._chance("thin").random() < THIN
         markets = {
-            listing.symbol: market(listing, seed * 7 + number) for number, listing in enumerate(listings)
+            listing.symbol: market(listing, seed * 7 + number, thin=thin)
+            for number, listing in enumerate(listings)
         }
         venue = WatchedVenue(seed=seed, start_ns=START_NS, listings=listings, markets=markets)
         venue.open_account(KEY, {"USD": CASH, **{one.base.name: Decimal(0) for one in listings}}, tier="pro")
@@ -131,10 +141,11 @@ class World:
         keyring = Keyring([ApiKey(KEY, SECRET, account=KEY)])
         self.network = Network(loop, self.exchange, keyring, chance=self._chance("network"), trace=self.trace)
         self.store = Store(loop, chance=self._chance("store"), trace=self.trace)
+        self.page = Page()
         self.troubles = Troubles(
             Surface(
                 loop=loop, venue=venue, wire=self.faults, network=self.network, store=self.store,
-                keyring=keyring, now_ns=self.now_ns,
+                keyring=keyring, page=self.page, now_ns=self.now_ns,
             ),
             self,
         )  # fmt: skip
@@ -144,14 +155,18 @@ class World:
         venue.accepted = self.invariants.accepted
         venue.refused = self.invariants.refused
         self.invariants.calm.is_calm = self._is_calm
+        self.invariants.calm.held_by_others = self.troubles.held_by_others
+        self.invariants.crowded = lambda: bool(self._elders)
+        self.invariants.lately_withdrawn = self.troubles.lately_withdrawn
         self.exchange.advanced = self.invariants.advanced
-        self.network.sent = self.invariants.sent
+        self.network.sent = self._sent
         loop.after_step = self._after_step
-        self.schedule = tuple(plan.faults if plan.faults is not None else schedule(chance, plan.seconds))
+        self.schedule = tuple(plan.faults) if plan.faults is not None else self._drawn(chance)
         self._setting = Setting(
             loop=loop, network=self.network, store=self.store, listings=listings, config=self.config,
             horizon_bars=chance.choice((2, 2, 3)), seed=seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
-            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self.troubles.free_mb,
+            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self.troubles.free_mb, page=self.page,
+            model_s=lambda: self.troubles.model_s,
             switch=SwitchRule() if chance.random() < 0.3 else None,
         )  # fmt: skip
 
@@ -220,13 +235,48 @@ class World:
             context.run(LIFE.set, life.number)
             self.trace("world", f"engine {life.number} begins")
             task = self._loop.create_task(life.run(self._wired), context=context)
-            died = asyncio.ensure_future(self._died.wait())
-            await asyncio.wait([task, died], return_when=asyncio.FIRST_COMPLETED)
+            await self._until_gone(task)
+            if self._overtaken.is_set():
+                self._overtake(life, task)
+                continue
             if task.done():
                 self._note_end(task)
             self._clear_away(life)
-            died.cancel()
             await asyncio.sleep(RESTART_S)
+
+    async def _until_gone(self, task: "asyncio.Task[str]") -> None:
+        """Until this life has ended by itself, was killed, or another one takes its account."""
+        self._overtaken.clear()
+        ends = [asyncio.ensure_future(event.wait()) for event in (self._died, self._overtaken)]
+        await asyncio.wait([task, *ends], return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+
+    def _overtake(self, elder: Life, task: "asyncio.Task[str]") -> None:
+        """It goes on, and nobody tells it: the journal refuses what it writes, and so it must send nothing."""
+        self.trace("world", f"engine {elder.number} has lost its lease and does not know it")
+        self.invariants.gone()
+        self._elders[elder.number] = elder
+        self._loop.call_later(ELDER_S, self._end_elder, elder, task)
+
+    def _end_elder(self, elder: Life, task: "asyncio.Task[str]") -> None:
+        if task.done():
+            self._note_end(task)
+        self._loop.end(elder.number)
+        self.network.hang_up(elder.number)
+        del self._elders[elder.number]
+
+    def _sent(self, method: str, fields: Mapping[str, Any]) -> None:
+        """An order request leaves an engine: the present one, or one whose account another has taken."""
+        number = LIFE.get()
+        elder = self._elders.get(number)
+        if elder is None:
+            self.invariants.sent(method, fields)
+        elif method in {"add_order", "AddOrder"} and self.store.fence > elder.fence:
+            self.invariants.violate(
+                "P1",
+                f"engine {number} sends {fields.get('cl_ord_id')} after engine {self._lives} took its account",
+            )
 
     def _note_end(self, task: "asyncio.Task[str]") -> None:
         error = task.exception()
@@ -259,6 +309,11 @@ class World:
             self.trace("world", f"engine {self.life.number} is killed")
             self._loop.end(self.life.number)
             self._died.set()
+
+    def rival(self) -> None:
+        """Somebody starts a second engine while one runs, whose lease is lost and which does not know it."""
+        if self.life is not None and self.life.up:
+            self._overtaken.set()
 
     def restart(self) -> None:
         """As a service manager does it: the engine is asked to end."""
@@ -322,6 +377,11 @@ class World:
         self._loop.create_task(act(), context=life.context.copy())
 
     # How
+
+    def _drawn(self, chance: random.Random) -> tuple[Fault, ...]:
+        """What goes wrong by the seed."""
+        drawn = schedule(chance, self._plan.seconds) + more(self._chance("more"), self._plan.seconds)
+        return tuple(sorted(drawn, key=lambda fault: fault.at_s))
 
     def _chance(self, what: str) -> random.Random:
         return random.Random(f"{what} {self._plan.seed}")  # noqa: S311 - a world is drawn from its seed

@@ -114,7 +114,7 @@ BUGS = {
     sends_before_the_intent_is_durable: ("P2", 12),
     books_a_fill_twice: ("P3", 0),
     does_not_look_at_the_halt: ("P5", 0),
-    forgets_the_halt_at_a_restart: ("P5", 7),
+    forgets_the_halt_at_a_restart: ("P5", 11),
     knows_no_limit_for_a_pair: ("P6", 0),
     leaves_what_it_bought_without_a_stop: ("LIVENESS", 0),
 }
