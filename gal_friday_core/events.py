@@ -137,7 +137,7 @@ def _typed(event_type: str, wanted: type[Payload], payload: Mapping[str, Any]) -
         values[name] = _inward(event_type, name, fields[name], value, payload)
     try:
         return msgspec.convert(values, wanted, strict=False)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for half a character
         raise ContractError(f"{event_type}: {error}") from error
 
 
@@ -171,18 +171,24 @@ def _schema(event_type: str, values: Mapping[str, Any], wanted: str | None) -> F
 
 def _time(what: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return _whole(what, value)
     try:
         return from_iso(str(value))
     except DataError as error:
         raise ContractError(f"{what}: {error}") from None
 
 
+_BEYOND = 2**63
+
+
 def _whole(what: str, value: Any) -> int:
     try:
-        return int(value)
+        number = int(value)
     except (TypeError, ValueError, OverflowError):
-        raise ContractError(f"event: {what} is not a whole number") from None
+        number = _BEYOND
+    if not -_BEYOND <= number < _BEYOND:
+        raise ContractError(f"event: {what} is not a whole number of 64 bits")
+    return number
 
 
 def _number(value: float) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -68,7 +68,7 @@ def body_values(raw: bytes, content_type: str) -> tuple[dict[str, Any], bool]:
     if content_type == "application/json":
         try:
             values = json.loads(raw, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, InvalidOperation):
             return {}, False
         return (values, True) if isinstance(values, dict) else ({}, False)
     try:

@@ -1,7 +1,7 @@
 """Answers the methods of websocket v2: ping, subscribe, unsubscribe and the order methods."""
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from gal_friday_adapters.simulated_kraken import v2_orders
@@ -163,8 +163,9 @@ def _batch_item(response: Response) -> Answer:
 def _parsed(raw: str | bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
-        if ("\\u" if isinstance(raw, str) else b"\\u") in raw:  # half a character could not be sent back
+        escaped = ("\\u" if isinstance(raw, str) else b"\\u") in raw
+        if escaped or not raw.isascii():  # half a character could not be sent back
             json.dumps(message, ensure_ascii=False, default=str).encode()
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, InvalidOperation):
         return None
     return message if isinstance(message, dict) else None

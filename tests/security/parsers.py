@@ -207,7 +207,7 @@ def _event(raw: bytes) -> None:
 
     try:
         found = json.loads(raw, parse_float=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError):
         return
     if isinstance(found, dict):
         _each(
