@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gal_friday_live.commands import simulate_checks
 from gal_friday_live.commands.common import JsonOption, console, print_json
 
 if TYPE_CHECKING:
@@ -27,6 +28,15 @@ def simulate(
         bool, typer.Option("--trace", help="With --seed: print everything that happened.")
     ] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 takes every processor.")] = 0,
+    planted: Annotated[
+        bool, typer.Option("--planted", help="Put known bugs into engines: each must be seen.")
+    ] = False,
+    bug: Annotated[
+        list[str] | None, typer.Option(help="With --planted: only this one.", show_default=False)
+    ] = None,
+    promises: Annotated[
+        bool, typer.Option("--promises", help="What is promised, what holds it, and whether it held.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate worlds in which things go wrong, each a function of its seed: crashes, cuts, lost answers, a database
@@ -35,6 +45,12 @@ def simulate(
     from gal_friday_live.simulation.campaign import processors, seeds_from
     from gal_friday_live.simulation.campaign import simulate as run_all
 
+    if planted:
+        simulate_checks.planted(bug or [], first=first, jobs=jobs or processors(), as_json=as_json)
+        return
+    if promises:
+        simulate_checks.promises(first=first, worlds=seeds, jobs=jobs or processors(), as_json=as_json)
+        return
     if seed is not None:
         campaign = _single(seed, crash_at, trace=trace)
     else:

@@ -12,23 +12,13 @@ from typer.testing import CliRunner
 
 from gal_friday_live.cli import app
 from gal_friday_live.simulation.campaign import simulate
-from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.loop import ForbiddenError, SimLoop, no_real_world
 from gal_friday_live.simulation.world import Plan, run
-from tests.live import planted_bugs
 
 SEEDS = range(2_000, 2_040)
 CRASHED = Plan(seed=1, faults=(), seconds=50)
 SENT_AT = 20.7, 22.0
 """Between these seconds that world's engine decides, journals, sends, and hears what became of its order."""
-
-OLD_CLOCK = (Fault(1.0, "clock", "-3600"), Fault(160.0, "crash", ""))
-LOST_BALANCES = (Fault(79.0, "wire", "sequence_gap", 6.0, 0.7),)
-ONCE_OURS = {
-    planted_bugs.trades_on_a_clock_that_nobody_confirmed: (0, OLD_CLOCK, "P7"),
-    planted_bugs.believes_the_line_on_balances: (5, LOST_BALANCES, "LIVENESS"),
-}
-"""Bugs that simulation found: with each put back, the world that shows it."""
 
 
 @cache
@@ -83,21 +73,6 @@ def test_an_engine_killed_between_any_two_steps_of_an_order_leaves_nothing_lost_
     assert len(killed) >= 8
     assert [outcome.violations for outcome in killed if not outcome.ok] == []
     assert {outcome.lives for outcome in killed} == {2}
-
-
-@pytest.mark.parametrize("bug", planted_bugs.BUGS, ids=lambda bug: bug.__name__)
-def test_a_planted_bug_is_seen(bug):
-    promise, seed = planted_bugs.BUGS[bug]
-    assert promise in {violation.promise for violation in run(Plan(seed=seed, tamper=bug)).violations}
-    assert world(Plan(seed=seed)).ok
-
-
-@pytest.mark.parametrize("bug", ONCE_OURS, ids=lambda bug: bug.__name__)
-def test_a_bug_that_simulation_found_is_seen_again_where_it_is_put_back(bug):
-    seed, faults, promise = ONCE_OURS[bug]
-    found = run(Plan(seed=seed, faults=faults, tamper=bug)).violations
-    assert promise in {violation.promise for violation in found}
-    assert run(Plan(seed=seed, faults=faults)).violations == ()
 
 
 def test_the_real_world_is_out_of_reach_while_simulated():

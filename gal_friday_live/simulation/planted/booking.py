@@ -1,0 +1,229 @@
+"""Bugs of the books: fills doubled or lost, fees, and differences believed that are none."""
+
+import asyncio
+import dataclasses
+from contextlib import suppress
+from typing import Any
+
+from msgspec.structs import replace
+
+from gal_friday_core.errors import GalFridayError
+from gal_friday_core.money import ratio
+from gal_friday_core.payloads import ExecutionReport
+from gal_friday_live.simulation.life import Life
+from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at_closes, calm, together
+
+CUT: Weather = together(at_closes("latency", "", (0.0, 0.1), 10.0), at_closes("cut", "private", (0.8, 4.5)))
+
+
+def _booking(life: Life, change: Any) -> None:
+    """Let every fill pass through `change` before it is booked."""
+    engine: Any = life.engine
+    positions = engine.portfolio.positions
+    book = positions.book
+    positions.book = lambda report: book(change(report))
+
+
+def books_a_fill_twice(life: Life) -> None:
+    """Fills are not told apart by their execution id."""
+    engine: Any = life.engine
+    positions = engine.portfolio.positions
+    book = positions.book
+
+    def twice(report: ExecutionReport) -> Any:
+        booked = book(report)
+        if booked is not None:
+            positions._portfolio.executions.discard(report.execution_id)
+            book(report)
+        return booked
+
+    positions.book = twice
+
+
+def books_what_is_filled_in_all(life: Life) -> None:
+    """For each part, the sum of the parts is booked."""
+    _booking(life, lambda report: replace(report, last_quantity=report.quantity_filled, last_cost=None))
+
+
+def books_fees_in_the_base_asset(life: Life) -> None:
+    """A fee in dollars is taken out of the coins."""
+
+    def wrong(report: ExecutionReport) -> ExecutionReport:
+        if report.commission is None or report.last_price is None:
+            return report
+        base = report.trading_pair.partition("/")[0]
+        return replace(report, commission=ratio(report.commission, report.last_price), commission_asset=base)
+
+    _booking(life, wrong)
+
+
+def takes_fills_of_rest_for_others(life: Life) -> None:
+    """REST's ids of fills are not those of the private line."""
+    engine: Any = life.engine
+    rest = engine.exchange.rest
+    fills = rest.fills
+
+    async def renamed(since_ns: int) -> list[Any]:
+        return [replace(fill, execution_id=f"{fill.execution_id}-R") for fill in await fills(since_ns)]
+
+    rest.fills = renamed
+
+
+def takes_a_snapshot_for_news(life: Life) -> None:
+    """The last fifty fills, told again with each new line, count as new."""
+    engine: Any = life.engine
+    told = [0]
+    stream = engine.exchange.stream
+    hear = stream.on_executions
+
+    def on_executions(message: Any) -> None:
+        if message.type == "snapshot":
+            told[0] += 1
+            message = replace(message, data=[renamed(event) for event in message.data])
+        hear(message)
+
+    def renamed(event: Any) -> Any:
+        trade = event.exec_type == "trade" and told[0] > 1
+        return replace(event, exec_id=f"{event.exec_id}-{told[0]}") if trade else event
+
+    stream.on_executions = on_executions
+
+
+def reads_nothing_after_a_reconnect(life: Life) -> None:
+    """What happened while the private line was down is taken for nothing."""
+    engine: Any = life.engine
+    stream = engine.exchange.stream
+    hear = stream.on_executions
+
+    async def nothing(*_: Any) -> Any:
+        return True
+
+    async def no_fills(_: int) -> Any:
+        return []
+
+    stream._backfill.run = nothing
+    stream.on_executions = lambda message: None if message.type == "snapshot" else hear(message)
+    engine.exchange.rest.fills = no_fills
+
+
+def ignores_gaps_in_the_sequence(life: Life) -> None:
+    """A message that is missing is not missed."""
+    engine: Any = life.engine
+    keeper = engine.exchange._keeper
+    connect = keeper._transport.connect
+
+    class Deaf:
+        async def connect(self, url: str, line: Any) -> Any:
+            line._renew = lambda _name, _reason: None
+            return await connect(url, line)
+
+    async def nobody_asked() -> None:
+        """Nor does what does not add up make anybody look."""
+
+    keeper._transport = Deaf()
+    engine.exchange.stream.ledger.unresolved = list
+
+
+def ignores_orders_that_it_did_not_send(life: Life) -> None:
+    """Reports of orders with an unknown id are dropped: the exchange's own stops, other people's orders."""
+    engine: Any = life.engine
+    execution = engine.execution
+    put = execution._queue.put
+    execution._queue.put = lambda report: put(report) if report.client_order_id in execution.blotter else None
+
+
+def believes_the_line_on_balances(life: Life) -> None:
+    """What the private line said last of the balances is what they are."""
+    engine: Any = life.engine
+    exchange = engine.exchange
+
+    async def heard() -> Any:
+        return dict(exchange.stream.balances) or await exchange.rest.balances()
+
+    exchange.balances = heard
+
+
+def believes_the_first_reading(life: Life) -> None:
+    """Balances are compared all the time, and a difference is believed when it is first seen."""
+    engine: Any = life.engine
+    service = engine.reconciliation
+    compare = service._compare_until_clean
+
+    read = service._reader.read
+
+    async def balances_alone(since_ns: int) -> Any:
+        reading = await read(since_ns)
+        return dataclasses.replace(reading, theirs=replace(reading.theirs, fills=()))
+
+    async def hasty(run: Any) -> None:
+        run.may_act_on = lambda found, **_: found.resolution != "WAIT"
+        await compare(run)
+
+    async def again_and_again() -> None:
+        while True:
+            await asyncio.sleep(2.0)
+            with suppress(GalFridayError):
+                await service.reconcile("again")
+
+    service._reader.read = balances_alone
+    service._compare_until_clean = hasty
+    service.schedule_reconciliation = lambda _minutes: asyncio.sleep(0)
+    engine.tasks.background(again_and_again(), "compare")
+
+
+def leaks_reservations(life: Life) -> None:
+    """What an order reserved is not given back when it ends."""
+    engine: Any = life.engine
+    reservations = engine.risk._reservations
+    follow = reservations.on_report
+
+    def forgetful(report: ExecutionReport) -> None:
+        if report.order_status != "FILLED":
+            follow(report)
+
+    reservations.on_report = forgetful
+
+
+BUGS = (
+    PlantedBug(
+        name="fill-applied-twice",
+        about="books a fill each time that it is told (at-least-once streams; ours is told three times at a restart)",
+        promise="P3", plant=books_a_fill_twice, weather=calm,
+    ),
+    PlantedBug(
+        name="cumulative-quantity-booked",
+        about="takes the quantity filled so far for the quantity of the fill (ccxt `filled`, many bots)",
+        promise="P3", plant=books_what_is_filled_in_all, weather=calm,
+    ),
+    PlantedBug(
+        name="two-ids-for-one-fill",
+        about="takes a fill read by REST for another than the same one heard on the line (hummingbot connectors)",
+        promise="P3", plant=takes_fills_of_rest_for_others, weather=calm,
+    ),
+    PlantedBug(
+        name="snapshot-taken-for-news",
+        about="books the fills of a reconnect's snapshot once more (FINDINGS: ccxt.pro's mixed executions snapshot)",
+        promise="P3", plant=takes_a_snapshot_for_news, weather=at_closes("cut", "private", (6.0, 30.0)),
+    ),
+    PlantedBug(
+        name="fill-lost-on-reconnect",
+        about="reads no fills after the line came back (freqtrade: an order filled while offline stays open)",
+        promise="P4", plant=reads_nothing_after_a_reconnect, weather=CUT,
+    ),
+    PlantedBug(
+        name="unsent-fill-ignored",
+        about="drops fills of orders that it did not send itself, an attached stop's included",
+        promise="P3", plant=ignores_orders_that_it_did_not_send, weather=calm,
+    ),
+    PlantedBug(
+        name="fee-in-the-wrong-asset",
+        about="books a quote fee in base (FINDINGS: ccxt fee currencies)",
+        promise="P3", plant=books_fees_in_the_base_asset, weather=calm,
+    ),
+    PlantedBug(
+        name="last-word-on-balances-believed",
+        about="reconciles against balances whose last change was lost (ours, until seeds 211 and 545)",
+        promise="LIVENESS", plant=believes_the_line_on_balances,
+        weather=at_closes("wire", "sequence_gap", (-1.0, 0.0), 6.0, 0.7),
+    ),
+)  # fmt: skip

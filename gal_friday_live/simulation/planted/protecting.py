@@ -1,0 +1,177 @@
+"""Bugs of protection: positions left bare, coins sold twice."""
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from gal_friday_core.brackets import Cancel, SendFreed
+from gal_friday_core.order_machine import OrderEvent
+from gal_friday_live.simulation.life import Life
+from gal_friday_live.simulation.planted.bug import PlantedBug, at_closes, calm
+
+
+def leaves_what_it_bought_without_a_stop(life: Life) -> None:
+    """Entries carry no stop, and nobody looks after them."""
+    engine: Any = life.engine
+    submit = engine.exchange.submit
+
+    async def bare(order: Any) -> None:
+        await submit(replace(order, stop_price=None))
+
+    engine.exchange.submit = bare
+    engine.protection.tend = lambda _pair: None
+
+
+def protects_the_first_part_only(life: Life) -> None:
+    """Stops are placed for the first fill of an entry; what fills later has none."""
+    engine: Any = life.engine
+    submit, brackets = engine.exchange.submit, engine.protection.brackets
+    apply, seen = brackets.apply, set()
+
+    async def bare(order: Any) -> None:
+        await submit(replace(order, stop_price=None))
+
+    def first(order: Any, report: Any) -> None:
+        if report.side == "SELL" or report.client_order_id not in seen:
+            apply(order, report)
+        seen.add(report.client_order_id)
+
+    engine.exchange.submit = bare
+    brackets.apply = first
+
+
+def forgets_the_rest_after_a_part_was_sold(life: Life) -> None:
+    """The first sale closes the trade, however little of it was sold."""
+    engine: Any = life.engine
+    brackets = engine.protection.brackets
+    apply = brackets.apply
+
+    def sold(order: Any, report: Any) -> None:
+        apply(order, report)
+        if report.side == "SELL":
+            brackets.close(report.trading_pair)
+
+    brackets.apply = sold
+
+
+def does_not_place_lost_stops_anew(life: Life) -> None:
+    """A stop that somebody cancelled (the dead man's switch takes stops too) is gone for good."""
+    engine: Any = life.engine
+    engine.protection._mend = lambda _pair, _desk, _action: False
+
+
+def sells_at_the_target_beside_the_stop(life: Life) -> None:
+    """The target is sold while the stop rests: whichever comes second sells what is not there."""
+    engine: Any = life.engine
+    act = engine.protection._act
+
+    def both(pair: str, desk: Any, action: Any) -> bool:
+        swapping = isinstance(action, Cancel) and desk.swap is not None
+        return bool(act(pair, desk, SendFreed(desk.held) if swapping else action))
+
+    engine.protection._act = both
+
+
+def believes_a_cancel_that_was_only_asked_for(life: Life) -> None:
+    """An order counts as ended once its end was asked for."""
+    engine: Any = life.engine
+    execution = engine.execution
+    cancel = execution.cancel
+
+    async def believed(key: str) -> None:
+        await cancel(key)
+        record = execution.blotter.get(key)
+        if record is not None and record.is_open:
+            execution.blotter.note(key, OrderEvent.CANCELED)
+            engine.protection.tend(record.order.trading_pair)
+
+    execution.cancel = believed
+
+
+def cancels_everything_at_a_halt(life: Life) -> None:
+    """A halt cancels all orders, stops too, and leaves it at that."""
+    engine: Any = life.engine
+    mend = engine.protection._mend
+    engine.execution.cancel_entries = lambda: engine.tasks.start(engine.exchange.cancel_all(), "cancel all")
+    engine.protection._mend = lambda *given: False if engine.halt.halted else mend(*given)
+
+
+def takes_stops_away_when_it_stops(life: Life) -> None:
+    """Orders are cancelled when the engine is stopped, and nobody watches until it is started again."""
+    engine: Any = life.engine
+    stop = engine.protection.stop
+
+    async def tidy() -> None:
+        await engine.exchange.cancel_all()
+        await stop()
+
+    engine.protection.stop = tidy
+
+
+def does_not_wait_for_the_attached_stop(life: Life) -> None:
+    """A fill without a stop gets one at once; the exchange's own is not waited for, nor looked for."""
+    engine: Any = life.engine
+
+    class Never(set[str]):
+        def add(self, _pair: str) -> None:
+            """Nothing is in doubt."""
+
+    engine.protection._grace_s = 0.0
+    engine.protection._unverified = Never()
+
+
+def exits_while_another_sale_is_under_way(life: Life) -> None:
+    """An exit looks at stops and entries, and not at a target that is being sold."""
+    engine: Any = life.engine
+    keeper = engine.protection
+
+    def standing(pair: str) -> list[Any]:
+        sells = keeper._blotter.sells(pair)
+        return [*sells.stops, *sells.leaving, *keeper._blotter.entries(pair)]
+
+    keeper._standing = standing
+
+
+BUGS = (
+    PlantedBug(
+        name="no-stop-at-all",
+        about="keeps the stop in its own memory (freqtrade without stoploss_on_exchange)",
+        promise="P10", plant=leaves_what_it_bought_without_a_stop, weather=calm,
+    ),
+    PlantedBug(
+        name="stop-lost-on-partial-fill",
+        about="protects the first part of an entry and forgets the others (freqtrade, jesse: partial fills)",
+        promise="P10", plant=protects_the_first_part_only, weather=calm,
+    ),
+    PlantedBug(
+        name="rest-forgotten-after-a-part-was-sold",
+        about="closes the trade when its target is filled in part",
+        promise="P10", plant=forgets_the_rest_after_a_part_was_sold, weather=calm,
+    ),
+    PlantedBug(
+        name="stop-not-restored",
+        about="does not place stops again that the dead man's switch cancelled (KRAKEN_PROTOCOL: cancelallordersafter)",
+        promise="P10", plant=does_not_place_lost_stops_anew, weather=at_closes("sweep", "", (4.0, 12.0)),
+    ),
+    PlantedBug(
+        name="target-and-stop-both",
+        about="sells at the target while the stop rests (freqtrade: insufficient funds on exit)",
+        promise="P6", plant=sells_at_the_target_beside_the_stop, weather=calm,
+    ),
+    PlantedBug(
+        name="cancel-believed-unconfirmed",
+        about="takes a cancel that was asked for as done (hummingbot: filled while cancelling)",
+        promise="P6", plant=believes_a_cancel_that_was_only_asked_for,
+        weather=at_closes("wire", "reject", (0.0, 30.0), 30.0, 0.8),
+    ),
+    PlantedBug(
+        name="stops-cancelled-at-a-halt",
+        about="cancels all orders when it halts (ccxt cancel_all_orders: every pair, stops too)",
+        promise="P10", plant=cancels_everything_at_a_halt, weather=at_closes("operator", "halt", (5.0, 20.0)),
+    ),
+    PlantedBug(
+        name="second-stop-beside-the-first",
+        about="places a stop while the exchange's own is on its way",
+        promise="P6", plant=does_not_wait_for_the_attached_stop, weather=calm,
+    ),
+)  # fmt: skip

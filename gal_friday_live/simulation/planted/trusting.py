@@ -1,0 +1,86 @@
+"""Bugs of trust: in books, bars and clocks that are not what they seem."""
+
+import random
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from gal_friday_live.simulation.faults import Fault
+from gal_friday_live.simulation.life import Life
+from gal_friday_live.simulation.planted.bug import CLOSES, PlantedBug, at, at_closes
+
+
+def decides_on_the_last_book_there_was(life: Life) -> None:
+    """A book whose checksum failed is replaced by the last one that was right, however old."""
+    engine: Any = life.engine
+    risk, ingestor = engine.risk, engine.ingestor
+    kept: dict[str, Any] = {}
+    on_book = ingestor.on_book
+
+    def keep(pair: str, book: Any, received_ns: int, raw: bytes) -> None:
+        columns = ("bid_prices", "ask_prices", "bid_quantities", "ask_quantities")
+        copied = {name: np.array(getattr(book, name)) for name in columns}
+        kept[pair] = SimpleNamespace(
+            **copied, price_decimals=book.price_decimals, qty_decimals=book.qty_decimals, depth=book.depth,
+            levels=book.levels, verified=True, timestamp_ns=book.timestamp_ns, crossed=False,
+        )  # fmt: skip
+        on_book(pair, book, received_ns, raw)
+
+    ingestor.on_book = keep
+    ingestor.on_invalid = lambda pair, _reason: ingestor.books.update(
+        {pair: kept[pair]} if pair in kept else {}
+    )
+    risk._market_fault = lambda _pair: ""
+    risk._book = kept.get
+
+
+def trades_on_old_bars(life: Life) -> None:
+    """A bar that comes late is as good as any, and needs no book."""
+    engine: Any = life.engine
+    engine.strategy._max_age_ns = 10**15
+    engine.risk._market_fault = lambda _pair: ""
+    engine.risk._book = lambda _pair: None
+
+
+def trades_on_a_clock_that_nobody_confirmed(life: Life) -> None:
+    """Entries pass before the exchange has told its time."""
+    engine: Any = life.engine
+    engine.gate.clear("CLOCK_UNKNOWN")
+
+
+def reads_the_wall_clock(life: Life) -> None:
+    """Deadlines and ages are measured on a clock that anybody may set, and nobody compares it with the exchange's."""
+    engine: Any = life.engine
+    engine.clock.now_ns = life._setting.wall_ns
+    engine.execution.unknown._reads = 1
+    engine.gate.block = lambda *_given, **_more: None
+
+
+def _jumping(chance: random.Random) -> Iterable[Fault]:
+    """The line breaks while an order is on its way, and then somebody sets the clock."""
+    at_s = chance.choice(CLOSES) + chance.uniform(0.8, 4.0)
+    slow = Fault(at_s - 5.0, "latency", "", 15.0, 0.5)
+    return slow, Fault(at_s, "cut", "private"), Fault(at_s + 0.1, "clock", "600")
+
+
+BUGS = (
+    PlantedBug(
+        name="stale-bar-traded",
+        about="trades on a bar that came late after an outage",
+        promise="P7", plant=trades_on_old_bars, weather=at_closes("down", "public", (-3.0, 0.0), 22.0),
+    ),
+    PlantedBug(
+        name="clock-never-confirmed",
+        about="trades before the exchange has told its time (ours, until seed 95)",
+        promise="P7", plant=trades_on_a_clock_that_nobody_confirmed,
+        weather=at(Fault(1.0, "clock", "-3600"), Fault(160.0, "crash", "")),
+    ),
+    PlantedBug(
+        name="wall-clock-for-timers",
+        about="measures deadlines on the wall clock: a jump makes an order's time be over (nautilus, freqtrade: NTP steps)",
+        promise="P8", plant=reads_the_wall_clock,
+        weather=_jumping,
+    ),
+)  # fmt: skip
