@@ -36,3 +36,8 @@ def widths(  # noqa: PLR0917 - compiled kernels take positions
     """
     reach = volatility * math.sqrt(horizon)
     return _clip(target_mult * reach, min_width, max_width), _clip(stop_mult * reach, min_width, max_width)
+
+
+def warm() -> None:
+    """Compile ahead, or load from the cache, so that the first entry does not wait."""
+    widths(1.0, 1, 1.0, 1.0, 1.0, 1.0)

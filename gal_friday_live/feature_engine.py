@@ -13,6 +13,7 @@ from gal_friday_core.events import Event
 from gal_friday_core.features.book_drivers import warm_book
 from gal_friday_core.features.book_set import BOOK_V1, CANDLES_BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.drivers import warm
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, MarketDataOHLCV
@@ -91,6 +92,7 @@ class FeatureEngine:
 
     async def start(self) -> None:
         """Listen; the bars of the past were taken when the engine was made."""
+        warm()
         if self._books is not None:
             warm_book()
         self._subscription = self._bus.subscribe("MARKET_DATA_OHLCV", self._on_bar)

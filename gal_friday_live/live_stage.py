@@ -19,8 +19,10 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import data_dir, lake_dir
 from gal_friday_adapters.simulated_kraken import demo
 from gal_friday_adapters.simulated_kraken.about import ask_about, require_loopback, scaled_time
+from gal_friday_core import barriers
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.features.drivers import warm
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Clock
 from gal_friday_live.clock import SystemClock
@@ -164,7 +166,8 @@ async def _on_kraken(
 ) -> Stage:
     """The same for the real exchange and a simulated one: only addresses, keys and time differ."""
     series = wanted_series(manager)
-    await asyncio.to_thread(load)  # a cold compiler must not hold up a line that is already open
+    for compile_now in (load, warm, barriers.warm):
+        await asyncio.to_thread(compile_now)  # a cold compiler must not hold up a line that is already open
     return Stage(
         venue=venue, account=account, manager=manager, clock=clock, series=series, exchange=exchange,
         feed=WebSocketConnectionManager(manager, clock=clock).feed(series),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
+from gal_friday_core import barriers
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.events import Event
@@ -103,6 +104,7 @@ class StrategyArbitrator:
         self._max_age_ns = int(config.strategy.max_signal_age_s * SECOND_NS)
 
     async def start(self) -> None:
+        barriers.warm()
         subscribe = self._bus.subscribe
         self._subscriptions = [
             subscribe("MARKET_DATA_OHLCV", self._on_candle),
