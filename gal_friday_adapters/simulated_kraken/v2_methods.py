@@ -163,7 +163,7 @@ def _batch_item(response: Response) -> Answer:
 def _parsed(raw: str | bytes) -> dict[str, Any] | None:
     try:
         message = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
-        escaped = ("\\u" if isinstance(raw, str) else b"\\u") in raw
+        escaped = "\\u" in raw if isinstance(raw, str) else b"\\u" in raw
         if escaped or not raw.isascii():  # half a character could not be sent back
             json.dumps(message, ensure_ascii=False, default=str).encode()
     except (ValueError, RecursionError, InvalidOperation):
