@@ -84,6 +84,36 @@ def walk_forward(
     return splits
 
 
+def rolling(
+    t0_ns: NDArray[np.int64],
+    t1_ns: NDArray[np.int64],
+    *,
+    first_ns: int,
+    train_ns: int,
+    test_ns: int,
+    calibration_fraction: float,
+    embargo_ns: int,
+) -> list[Split]:
+    """Retraining as it is lived: every `test_ns` from `first_ns` on, learn from the `train_ns` before, then trade.
+
+    Labels in order of t0; stretches without one are left out, the last may be short. Raises DataError when a
+    part of a window would be empty.
+    """
+    splits = []
+    for start_ns in range(first_ns, int(t0_ns[-1]) + 1, test_ns):
+        first, start, end = np.searchsorted(t0_ns, (start_ns - train_ns, start_ns, start_ns + test_ns))
+        test = np.arange(start, end, dtype=np.int64)
+        if not len(test):
+            continue
+        train = purged(
+            t0_ns, t1_ns, np.arange(first, start, dtype=np.int64),
+            start_ns=start_ns, end_ns=int(t1_ns[test].max()), embargo_ns=embargo_ns,
+        )  # fmt: skip
+        parts = _trainable(t0_ns, t1_ns, train, calibration_fraction, embargo_ns, len(splits))
+        splits.append(Split(*parts, test))
+    return splits
+
+
 def _trainable(  # noqa: PLR0917 - walk_forward's own values, for its own message
     t0_ns: NDArray[np.int64],
     t1_ns: NDArray[np.int64],

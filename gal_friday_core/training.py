@@ -126,6 +126,17 @@ def walk_folds(
         data.labels.t0_ns[data.events], data.labels.t1_ns[data.events], folds=settings.folds,
         calibration_fraction=settings.calibration_fraction, embargo_ns=data.embargo_ns,
     )  # fmt: skip
+    return walk_splits(data, settings, splits, progress, fits)
+
+
+def walk_splits(
+    data: TrainingSet,
+    settings: TrainingConfig,
+    splits: list[Split],
+    progress: Progress = quiet,
+    fits: Fits = map,
+) -> list[Fold]:
+    """Every split learnt and tested, in order: folds of a validation, or retrains of `splits.rolling`."""
     folds = []
     progress("folds", 0, len(splits))
     for fold in fits(partial(_walk, data, settings), splits):

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gal_friday_core.errors import DataError
-from gal_friday_core.splits import purged, walk_forward
+from gal_friday_core.splits import purged, rolling, walk_forward
 
 
 @st.composite
@@ -72,3 +72,38 @@ def test_too_little_history_says_what_to_do():
     long_holds = np.arange(20, dtype=np.int64)
     with pytest.raises(DataError, match="leave nothing to train on"):
         walk_forward(long_holds, long_holds + 100, folds=3, calibration_fraction=0.2, embargo_ns=0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(spans(min_size=20), st.integers(20, 400), st.integers(1, 200), st.integers(0, 10))
+def test_rolling_windows_learn_from_the_recent_past_only_and_test_each_label_once(
+    span, train, every, embargo
+):
+    t0, t1 = span
+    first = int(t0[len(t0) // 2])
+    try:
+        splits = rolling(
+            t0,
+            t1,
+            first_ns=first,
+            train_ns=train,
+            test_ns=every,
+            calibration_fraction=0.2,
+            embargo_ns=embargo,
+        )
+    except DataError:
+        assume(False)
+    assert np.concatenate([split.test for split in splits]).tolist() == np.flatnonzero(t0 >= first).tolist()
+    for split in splits:
+        start = first + (int(t0[split.test[0]]) - first) // every * every
+        assert t0[split.fit].min() >= start - train
+        assert t0[split.test].max() < start + every
+        assert not overlaps(t0, t1, split.fit, split.test, embargo)
+        assert not overlaps(t0, t1, split.calibration, split.test, embargo)
+        assert not overlaps(t0, t1, split.fit, split.calibration, embargo)
+
+
+def test_a_window_without_a_past_says_what_to_do():
+    t0 = np.arange(100, dtype=np.int64)
+    with pytest.raises(DataError, match="leave nothing to train on"):
+        rolling(t0, t0 + 5, first_ns=3, train_ns=50, test_ns=10, calibration_fraction=0.2, embargo_ns=0)
