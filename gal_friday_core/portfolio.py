@@ -170,8 +170,8 @@ class Portfolio:
     def apply(self, report: ExecutionReport) -> Applied | Duplicate | None:
         """Book the fill that the report carries, once; None where it carries none.
 
-        Raises ContractError where the fill is incomplete, priced in another currency, or charged in an
-        asset that is neither base nor quote.
+        A fee in an asset that is neither base nor quote takes nothing from either. Raises ContractError where
+        the fill is incomplete or priced in another currency.
         """
         if report.execution_id is None:
             return None
@@ -336,11 +336,12 @@ def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
             "commission must all be given, the first two positive"
         )
     base, _, priced_in = report.trading_pair.partition("/")
-    if priced_in != quote or (fee and report.commission_asset not in (base, quote)):
+    if priced_in != quote:
         raise ContractError(
-            f"fill {report.execution_id} of {report.trading_pair} with its fee in "
-            f"{report.commission_asset}: this portfolio counts in {quote}"
+            f"fill {report.execution_id} of {report.trading_pair}: this portfolio counts in {quote}"
         )
+    if report.commission_asset not in (base, quote):
+        fee = ZERO  # such as fee credits: reconciliation sees to it where that asset is traded, too
     sign = 1 if report.side == "BUY" else -1
     cost = report.last_cost
     value = value_of(sign * quantity, price) if cost is None else round_cash(sign * cost)

@@ -87,7 +87,6 @@ def test_sale_beyond_the_position_is_seen_as_a_short(portfolio):
 @pytest.mark.parametrize(
     "wrong",
     [
-        fill("a", "BUY", "1", "100", "0.1", fee_asset="ETH"),
         fill("a", "BUY", "1", "100", "1", fee_asset="BTC"),
         fill("a", "BUY", "1", "100", pair="ETH/EUR", fee_asset="EUR"),
         fill("a", "BUY", "0", "100"),
@@ -105,6 +104,12 @@ def test_fee_in_base_is_what_a_buy_does_not_receive(portfolio):
     assert (applied.position.quantity, applied.position.cost) == (Decimal("1.99"), 199)
     assert (applied.position.fees, applied.cash_change) == (1, -200)
     assert portfolio.equity == 999
+
+
+def test_fee_in_another_asset_takes_nothing_from_base_or_quote(portfolio):
+    applied = portfolio.apply(fill("a", "BUY", "2", "100", "7", ts=MONDAY, fee_asset="KFEE"))
+    assert (applied.position.quantity, applied.position.cost) == (2, 200)
+    assert (applied.position.fees, applied.cash_change) == (0, -200)
 
 
 def test_fee_in_base_is_sold_with_a_sale(portfolio):

@@ -51,6 +51,18 @@ async def test_a_fill_that_was_never_told_is_booked_once_through_the_execution_h
         assert our.portfolio.fills == 1
 
 
+async def test_a_fee_in_an_asset_that_is_not_traded_leaves_the_books_equal_over_a_restart_too():
+    async with desk() as our:
+        sent = order()
+        number = await our.send(sent)
+        await our.account.trade(number, "1", "100", "35", "KFEE", order=sent)
+        await our.reconcile()
+        assert (our.service.clean, our.books_agree(), our.triggers) == (True, True, [])
+        account, journal = our.account, our.journal
+    async with desk(account, journal=journal) as again:
+        assert (again.service.clean, again.books_agree(), again.triggers) == (True, True, [])
+
+
 async def test_a_fill_that_was_journalled_but_never_booked_reaches_the_books():
     async with desk() as our:
         sent = order()
