@@ -52,10 +52,10 @@ def _in_words(sharpe: SharpeFamily) -> tuple[str, str, str]:
         return (f"{sharpe.days:,} days out of sample hold too few trades for a Sharpe ratio",) * 3
     ratio = f"Sharpe ratio {sharpe.annual_ratio:+.2f} a year over {sharpe.days:,} days out of sample"
     psr = f"{ratio}: above zero with probability {sharpe.psr:.1%}"
-    tried = f"the best of {sharpe.trials:,}" if sharpe.trials > 1 else "the only configuration tried"
-    dsr = f"{ratio}: {tried}, and how their ratios vary is not known"
+    tried = f"luck of the best of {sharpe.trials:,}" if sharpe.trials > 1 else "luck of a single try"
+    dsr = f"{ratio}: {tried} cannot be told, since most trials' ratios are unknown"
     if sharpe.dsr is not None:
-        dsr = f"{ratio}: as {tried} it owes nothing to luck with probability {sharpe.dsr:.1%}"
+        dsr = f"{ratio}: beyond the {tried} and of taking every trade with probability {sharpe.dsr:.1%}"
     if sharpe.minimum_record_days is None:
         return psr, dsr, f"{ratio}: no record is long enough to prove it"
     return psr, dsr, f"{ratio}: {sharpe.minimum_record_days:,.0f} days would be needed"

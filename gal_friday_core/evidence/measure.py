@@ -1,8 +1,10 @@
 """Everything that is measured about a candidate, in one place: `measure`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gal_friday_core.config import Config
 from gal_friday_core.evidence.canary import Recompute, look
@@ -16,6 +18,7 @@ from gal_friday_core.evidence.stress import stressed
 from gal_friday_core.evidence.track_record import choice, sharpe_family
 from gal_friday_core.evidence.trials import Trials
 from gal_friday_core.learning import Fits, Fold, Learnt
+from gal_friday_core.scores import sequential_trades
 from gal_friday_core.training_set import TrainingSet
 
 
@@ -40,7 +43,7 @@ def measure(
     events = sum(len(result.events) for result in results)
     return Evidence(
         days=record.days(),
-        sharpe=sharpe_family(record.net_return, trials, config.gates.confidence),
+        sharpe=sharpe_family(record.net_return, _passive(data, folds), trials, config.gates.confidence),
         choice=choice(trials),
         combinatorial=cross_validate(data, config, fits),
         stress=stressed(data, config, results, record, max(1, round(block_events * trades / events))),
@@ -60,6 +63,16 @@ def measure(
         ),
         quality=quality(data.candles, config.gates.max_missing_share),
     )
+
+
+def _passive(data: TrainingSet, folds: Sequence[Fold]) -> NDArray[np.float64]:
+    """Daily returns of entering whenever there is no position: what these tests paid to anybody."""
+    always = []
+    for fold in folds:
+        labels = data.labels[fold.bars]
+        taken = sequential_trades(labels.t0_ns, labels.t1_ns, np.ones(len(labels)), 0.0)
+        always.append(replace(fold.result, trades=fold.bars[taken]))
+    return daily(data.labels, always).net_return
 
 
 def _explained(

@@ -25,7 +25,9 @@ class Day(msgspec.Struct, frozen=True):
 class SharpeFamily(msgspec.Struct, frozen=True, kw_only=True):
     """Of the daily returns out of sample, days without a trade included.
 
-    `luck`: the ratio that the best of `trials` is expected to show without skill. `psr` and `dsr` follow the
+    `passive`: the ratio of taking every trade that comes, without a model. `luck`: by how much the best of
+    `trials` is expected to exceed it without skill; `dsr` asks for more than both, and where being passive loses it
+    is the published one. `psr` and `dsr` follow the
     convention of 2014, `psr_2026` that of 2026, which knows of autocorrelation.
     """
 
@@ -38,6 +40,7 @@ class SharpeFamily(msgspec.Struct, frozen=True, kw_only=True):
     psr: float | None
     psr_2026: float | None
     dsr: float | None
+    passive: float | None
     luck: float | None
     trials: int
     variance_of_trials: float | None

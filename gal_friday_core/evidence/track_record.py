@@ -15,16 +15,30 @@ DAYS_A_YEAR = 365
 """Crypto trades on all of them."""
 
 
-def annual_ratio(returns: NDArray[np.float64]) -> float | None:
+def daily_ratio(returns: NDArray[np.float64]) -> float | None:
     """Of daily `returns` (days,); None where they never vary or are fewer than three."""
     try:
-        return sharpe.Record.of(returns).ratio * math.sqrt(DAYS_A_YEAR)
+        return sharpe.Record.of(returns).ratio
     except DataError:
         return None
 
 
-def sharpe_family(returns: NDArray[np.float64], trials: Trials, confidence: float) -> SharpeFamily:
-    """Every statistic of daily `returns` (days,), None where they, or the trials, cannot say."""
+def annual_ratio(returns: NDArray[np.float64]) -> float | None:
+    """`daily_ratio` by the year."""
+    ratio = daily_ratio(returns)
+    return None if ratio is None else ratio * math.sqrt(DAYS_A_YEAR)
+
+
+def sharpe_family(
+    returns: NDArray[np.float64], passive: NDArray[np.float64], trials: Trials, confidence: float
+) -> SharpeFamily:
+    """Every statistic of daily `returns` (days,), None where they, or the trials, cannot say.
+
+    `passive` (days,): daily returns of taking every trade. In a rising market all trials of a strategy that only
+    buys earn alike: their ratios lie close together, around one above zero, which no deflation by their variance
+    alone takes off.
+    """
+    idle = daily_ratio(passive)
     variance = trials.variance
     luck = None if variance is None else sharpe.luck(trials.count, variance)
     try:
@@ -33,7 +47,7 @@ def sharpe_family(returns: NDArray[np.float64], trials: Trials, confidence: floa
         psr_2026 = sharpe.probabilistic_2026(record)
         needed = sharpe.minimum_record(record, confidence=confidence)
     except DataError:
-        return _unknown(len(returns), trials.count, variance, luck)
+        return _unknown(len(returns), trials.count, variance, luck, idle)
     annual = record.ratio * math.sqrt(DAYS_A_YEAR)
     return SharpeFamily(
         days=record.length,
@@ -44,7 +58,8 @@ def sharpe_family(returns: NDArray[np.float64], trials: Trials, confidence: floa
         autocorrelation=record.autocorrelation,
         psr=psr,
         psr_2026=psr_2026,
-        dsr=None if luck is None else sharpe.probabilistic(record, luck),
+        dsr=None if luck is None else sharpe.probabilistic(record, max(idle or 0.0, 0.0) + luck),
+        passive=idle,
         luck=luck,
         trials=trials.count,
         variance_of_trials=variance,
@@ -53,10 +68,12 @@ def sharpe_family(returns: NDArray[np.float64], trials: Trials, confidence: floa
     )
 
 
-def _unknown(days: int, trials: int, variance: float | None, luck: float | None) -> SharpeFamily:
+def _unknown(
+    days: int, trials: int, variance: float | None, luck: float | None, passive: float | None
+) -> SharpeFamily:
     return SharpeFamily(
         days=days, ratio=None, annual_ratio=None, skewness=None, kurtosis=None, autocorrelation=None,
-        psr=None, psr_2026=None, dsr=None, luck=luck, trials=trials, variance_of_trials=variance,
+        psr=None, psr_2026=None, dsr=None, passive=passive, luck=luck, trials=trials, variance_of_trials=variance,
         minimum_record_days=None, minimum_backtest_years=None,
     )  # fmt: skip
 
