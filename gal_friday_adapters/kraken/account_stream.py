@@ -25,7 +25,9 @@ from gal_friday_core.times import SECOND_NS
 RETRY_S = 1.0
 RETRY_MAX_S = 15.0
 UNSETTLED_S = 2.0
-"""An order of which fills are missing for so long, though the line stands, is looked up."""
+"""An order of which fills are missing for so long, though the line stands, is looked up; so is one that an answer said
+was taken or cancelled, and of which no event came.
+"""
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ class AccountStream:
         self._wanted = asyncio.Event()
         self._missed = False
         self._doubted: set[str] = set()
+        self._promised: dict[str, tuple[float, bool]] = {}
         self._snapshot: Snapshot | None = None
         self._heard_ns: int | None = None
         self._unsettled_since: float | None = None
@@ -125,6 +128,8 @@ class AccountStream:
 
     def tick(self) -> None:
         """A look at what was missed, and at what does not add up while nothing seems to be wrong."""
+        if self._promised:
+            self._keep_promises(self._timer())
         if (self._missed or self._doubted) and self._standing():
             self._wanted.set()
         if self.is_up:
@@ -137,6 +142,24 @@ class AccountStream:
         elif now - self._unsettled_since >= UNSETTLED_S:
             self._unsettled_since = now
             self._missed = True
+
+    def promised(self, client_order_id: str, *, ended: bool) -> None:
+        """An answer says that the order was taken, or has `ended`: an event must follow. The last of them may be lost
+        without a gap that shows it.
+        """
+        self._promised[client_order_id] = (self._timer(), ended)
+
+    def _keep_promises(self, now: float) -> None:
+        for key, (since, ended) in list(self._promised.items()):
+            record = self.ledger.record(key)
+            if record is not None and (record.closed or not ended):
+                del self._promised[key]
+            elif now - since >= UNSETTLED_S:
+                del self._promised[key]
+                if record is None:
+                    self._missed = True
+                else:
+                    self.doubt(record.exchange_order_id)
 
     def doubt(self, exchange_order_id: str) -> None:
         """This order is not as it seemed: look it up, without a word to anybody unless something was missed."""

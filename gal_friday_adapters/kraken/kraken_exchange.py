@@ -207,6 +207,7 @@ class KrakenExchange:
             self._ledger.forget(order.client_order_id)
             self._limited(error, order.trading_pair)
             raise
+        self.stream.promised(order.client_order_id, ended=False)
         if self._switch is not None and may_rest(order):
             self._switch.look()
 
@@ -276,6 +277,8 @@ class KrakenExchange:
             if record is not None and error.code == GONE:
                 self.stream.doubt(record.exchange_order_id)  # it ended, and nobody told us
             raise
+        if record is not None:
+            self.stream.promised(client_order_id, ended=True)
 
     async def _cancel(self, name: OrderName, line: PrivateLine | None, what: str) -> None:
         asked = line is not None and line.is_open

@@ -107,6 +107,19 @@ async def test_a_skipped_sequence_number_is_noticed_and_filled_from_rest():
         counted_once(kraken, told)
 
 
+async def test_an_event_that_is_lost_and_leaves_no_gap_is_looked_up():
+    async with trading() as (kraken, exchange, told):
+        placed = order(limit_price="29000.0")
+        faults(kraken, sequence_gap=1)
+        await exchange.submit(placed)
+        faults(kraken, sequence_gap=0)
+        assert (await told.until(lambda report: True)).order_status == "NEW"
+        faults(kraken, sequence_gap=1)
+        await exchange.cancel(placed.client_order_id)
+        faults(kraken, sequence_gap=0)
+        assert (await told.ended(placed.client_order_id)).order_status == "CANCELED"
+
+
 async def test_what_is_said_twice_is_told_once():
     async with trading("duplicate=1") as (kraken, exchange, told):
         bought = order(kind="MARKET", quantity="1.5", stop_price="29500.0")
