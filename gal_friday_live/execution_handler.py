@@ -55,7 +55,8 @@ class Exits(Protocol):
 class ExecutionHandler:
     """One order a signal. `orders` counts what was sent, `refused` what ended before the exchange by code,
     `repeated` reports that told nothing new, `anomalies` reports that should not have been, by code.
-    `deadline_ns` is how long after its making the venue may still match an order on arrival.
+    `deadline_ns` is how long after its making the venue may still match an order on arrival. `keeps_entries` says
+    whether the halt that an engine starts with lets waiting entries stand.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class ExecutionHandler:
         ids: Ids,
         tasks: TaskSupervisor,
         is_halted: IsHalted,
+        keeps_entries: Callable[[], bool] = lambda: False,
         gate: TradingGate | None = None,
         blotter: Blotter | None = None,
         provenance: Provenance | None = None,
@@ -84,6 +86,7 @@ class ExecutionHandler:
         self._ids = ids
         self._tasks = tasks
         self._is_halted = is_halted
+        self._keeps_entries = keeps_entries
         self._gate = gate if gate is not None else TradingGate()
         self._provenance = provenance or UnknownProvenance()
         self.deadline_ns = int(order_deadline_s * SECOND_NS)
@@ -110,7 +113,9 @@ class ExecutionHandler:
             self._bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
             self._bus.subscribe("SYSTEM_STATE_CHANGE", self._on_state),
         ]
-        if self._is_halted():  # the halt may have ended the run before its cancels were sent
+        if (
+            self._is_halted() and not self._keeps_entries()
+        ):  # the halt may have ended the run before its cancels were sent
             self.cancel_entries()
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_core.errors import StorageError
@@ -16,6 +16,7 @@ from gal_friday_live.recovery import RecoveryChecklist
 
 KIND = "SYSTEM_STATE"
 HaltAction = Literal["CANCEL_ENTRIES", "MAINTAIN_POSITIONS", "LIQUIDATE_POSITIONS"]
+LIQUIDATE: Final = "LIQUIDATE_POSITIONS"
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
 _STATES: dict[str, TradingState] = {"RUNNING": "ACTIVE", "REDUCING": "REDUCING", "HALTED": "HALTED"}
@@ -55,6 +56,7 @@ class HaltCoordinator:
         self.checklist = checklist or RecoveryChecklist()
         self.state: TradingState = "ACTIVE"
         self.reason: str | None = None
+        self.action: HaltAction | None = None
 
     @property
     def halted(self) -> bool:
@@ -89,17 +91,25 @@ class HaltCoordinator:
         if last is not None:
             self.state = _STATES.get(last.record["state"], "HALTED")
             self.reason = last.record["reason"] if self.state != "ACTIVE" else None
+            self.action = last.record.get("halt_action") if self.halted else None
         kept = None if self._page is None else await asyncio.to_thread(self._page.read)
         if kept is None or self.halted:
             return None
         self.state, self.reason = "HALTED", str(kept.get("reason", ""))
+        self.action = kept.get("halt_action")
         return kept
 
     def halt(self, reason: str, action: HaltAction, *, who: str | None = None) -> bool:
-        """Halt at once; False where it was halted already, and keeps its first reason."""
+        """Halt at once; False where it was halted already, and keeps its first reason.
+
+        Only a liquidation may be asked for while halted, as often as it takes.
+        """
         self._calls += 1
         if self.halted:
-            return False
+            if action != LIQUIDATE:
+                return False
+            reason = self.reason or reason
+        self.action = action
         self._become(
             "HALTED", reason, {"state": "HALTED", "reason": reason, "halt_action": action, "who": who}
         )
@@ -134,7 +144,7 @@ class HaltCoordinator:
         checks = await self.checklist.run()
         refused = refusal(reason, who, checks) or await self._journal_resume(reason, who, calls, patience_s)
         if not refused:
-            self.state, self.reason = "ACTIVE", None
+            self.state, self.reason, self.action = "ACTIVE", None, None
         return Resumption(refusal=refused, checks=checks)
 
     async def _journal_resume(self, reason: str, who: str, calls: int, patience_s: float) -> str:
@@ -150,7 +160,7 @@ class HaltCoordinator:
         self._become(
             self.state,
             self.reason or "",
-            {"state": self.state, "reason": self.reason, "halt_action": None, "who": None},
+            {"state": self.state, "reason": self.reason, "halt_action": self.action, "who": None},
         )
         return refused
 

@@ -147,7 +147,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )  # fmt: skip
     execution = ExecutionHandler(
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
-        is_halted=halt.is_halted, gate=gate, provenance=provenance,
+        is_halted=halt.is_halted, keeps_entries=lambda: halt.action == "MAINTAIN_POSITIONS", gate=gate,
+        provenance=provenance,
         order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why,
     )  # fmt: skip
     protection = ProtectionKeeper(

@@ -53,7 +53,7 @@ class Setting:
         self.clock = SimulatedClock(START)
         self.journal = MemoryJournal()
         self.venue = Venue(self.clock, **venue)
-        self.halted = False
+        self.halted = self.keeps_entries = False
 
     async def client(self, dies_at=None, **exchange):
         client = Client(self, World(dies_at), **exchange)
@@ -72,7 +72,8 @@ class Client:
         seconds = lambda: self.clock.now_ns() / SECOND_NS  # noqa: E731 - a timer that the test moves
         self.execution = ExecutionHandler(
             None, self.bus, exchange=self.exchange, journal=self.journal, clock=self.clock, ids=ids,
-            tasks=self.tasks, is_halted=lambda: setting.halted, gate=self.gate, ask_every_s=0,
+            tasks=self.tasks, is_halted=lambda: setting.halted, keeps_entries=lambda: setting.keeps_entries,
+            gate=self.gate, ask_every_s=0,
         )  # fmt: skip
         self.blotter = self.execution.blotter
         self.keeper = ProtectionKeeper(

@@ -181,3 +181,22 @@ async def test_liquidation_sells_what_is_held_and_only_when_asked_for_by_name():
     assert engine.portfolio.fills == 2
     assert engine.portfolio.position("BTC/USD").quantity == 0
     assert engine.execution.orders == 2
+
+
+async def test_a_halted_engine_liquidates_when_asked_and_keeps_the_reason_of_its_halt():
+    journal = MemoryJournal()
+    async with trading(journal=journal) as engine:
+
+        async def halt_when_filled(event):
+            if event.payload.order_status == "FILLED" and event.payload.side == "BUY":
+                await engine.monitoring.trigger_halt("STORAGE_DOWN")
+                assert engine.portfolio.position("BTC/USD").quantity > 0
+                await engine.monitoring.trigger_halt("MANUAL by ada: out", "LIQUIDATE_POSITIONS")
+                await engine.monitoring.trigger_halt("DISK_FULL")
+
+        engine.bus.subscribe("EXECUTION_REPORT", halt_when_filled)
+        await engine.run()
+    assert engine.portfolio.position("BTC/USD").quantity == 0
+    assert engine.execution.orders == 2
+    async with trading(journal=journal) as engine:
+        assert (engine.halt.reason, engine.halt.action) == ("STORAGE_DOWN", "LIQUIDATE_POSITIONS")

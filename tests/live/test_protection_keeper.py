@@ -280,6 +280,19 @@ async def test_a_halt_ends_entries_and_keeps_the_stop():
     assert setting.venue.base == Decimal("0.5") == setting.venue.open_stops()
 
 
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("script", [[], ["lost request"], ["lost response"]])
+async def test_killed_between_a_durable_halt_and_its_cancels_the_next_engine_asks_for_them(keeps, script):
+    setting = Setting(liquidity=Decimal(0))
+    client = await setting.client()
+    await client.approve()
+    (entry,) = setting.venue.orders.values()
+    await client.kill()
+    setting.halted, setting.keeps_entries = True, keeps  # MAINTAIN_POSITIONS lets them stand
+    await setting.client(script=script)
+    assert entry.is_open == keeps
+
+
 async def test_without_a_durable_plan_the_stop_stays():
     setting = Setting()
     client = await setting.client()
