@@ -1,11 +1,14 @@
 """The memory of trials gives back every bit, counts nothing twice, and cannot be made to forget."""
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.connect import connect, url_parts
+from gal_friday_adapters.postgres.roles import create_login
 from gal_friday_adapters.postgres.trial_log import Question, TrialLog
 from gal_friday_core.errors import StorageError
 from gal_friday_core.search import Trial
@@ -67,3 +70,21 @@ def test_nothing_that_was_tried_is_forgotten(database_url, statement):
 def test_a_database_that_is_not_there_is_named():
     with pytest.raises(StorageError, match="nowhere"):
         TrialLog("postgresql://ada@127.0.0.1:1/nowhere").read(QUESTION)
+
+
+def test_the_pipelines_login_may_remember_trials_and_the_engines_may_not(database_url, postgres):
+    password, names = "a long enough password", {"pipeline": "trial writer", "engine": "trial reader"}
+    parts = url_parts(database_url)
+    place = f"/{parts['dbname']}?host={parts['host']}&port={parts['port']}"
+    try:
+        for role, name in names.items():
+            create_login(database_url, name, password, role)
+        urls = {role: f"postgresql://{quote(name)}:{quote(password)}@{place}" for role, name in names.items()}
+        TrialLog(urls["pipeline"]).write(QUESTION, trial())
+        assert TrialLog(urls["engine"]).read(QUESTION) == ([trial()], 0)
+        with pytest.raises(StorageError, match="permission denied"):
+            TrialLog(urls["engine"]).write(QUESTION, trial(4))
+    finally:
+        with connect(postgres.url("postgres")) as connection:
+            for name in names.values():
+                connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(name)))
