@@ -69,7 +69,7 @@ def walk_forward(
         raise DataError(f"{len(t0_ns):,} labelled events are too few for {folds} folds: use more history")
     edges = t0_ns[[len(t0_ns) * part // (folds + 1) for part in range(1, folds + 1)]]
     starts = np.searchsorted(t0_ns, edges, side="left")
-    splits = []
+    splits: list[Split] = []
     for fold, (start, end) in enumerate(zip(starts, [*starts[1:], len(t0_ns)], strict=True)):
         test = np.arange(start, end, dtype=np.int64)
         if not len(test):
@@ -99,7 +99,7 @@ def rolling(
     Labels in order of t0; stretches without one are left out, the last may be short. Raises DataError when a
     part of a window would be empty.
     """
-    splits = []
+    splits: list[Split] = []
     for start_ns in range(first_ns, int(t0_ns[-1]) + 1, test_ns):
         first, start, end = np.searchsorted(t0_ns, (start_ns - train_ns, start_ns, start_ns + test_ns))
         test = np.arange(start, end, dtype=np.int64)
