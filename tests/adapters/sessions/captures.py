@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from gal_friday_adapters.sessions.records import CLOSE, CONNECT, SERVER, Record, encode
@@ -76,6 +77,19 @@ def trade_message(trades: list[dict], kind: str = "update") -> bytes:
 
 def real_bars(shared_data: Path) -> pl.DataFrame:
     return pl.read_parquet(shared_data / "ohlcv/kraken_XBTUSDT_1m_restfixture.parquet")
+
+
+def ohlc(bar: tuple, volume: float) -> bytes:
+    """A real bar as the ohlc channel tells it."""
+    start, opened, high, low, close, _, trades = bar
+    stamp = str(np.datetime64(start, "ns")) + "Z"
+    data = {
+        "symbol": "BTC/USDT", "open": opened, "high": high, "low": low, "close": close, "trades": trades,
+        "volume": 0, "vwap": opened, "interval_begin": stamp, "interval": 1,
+    }  # fmt: skip
+    return compact({"channel": "ohlc", "type": "update", "data": [data]}).replace(
+        b'"volume":0', f'"volume":{volume:.8f}'.encode()
+    )
 
 
 def trade_session(shared_data: Path, *, leave_out: range = range(0)) -> list[Record]:

@@ -17,7 +17,7 @@ from gal_friday_core.times import HOUR_NS, MINUTE_NS
 from gal_friday_core.trade_bars import bars_of_trades
 from tests.adapters.sessions.captures import (
     book_session,
-    compact,
+    ohlc,
     real_bars,
     real_trades,
     save,
@@ -168,18 +168,6 @@ def test_bars_that_the_session_itself_heard_are_compared(shared_data: Path, tmp_
     result = rebuild(save(records, tmp_path / "a.jsonl"), *lakes)
     assert result.bars_compared > 250
     assert result.bars_compared - result.bars_agreed == 1
-
-
-def ohlc(bar: tuple, volume: float) -> bytes:
-    start, opened, high, low, close, _, trades = bar
-    stamp = str(np.datetime64(start, "ns")) + "Z"
-    data = {
-        "symbol": "BTC/USDT", "open": opened, "high": high, "low": low, "close": close, "trades": trades,
-        "volume": 0, "vwap": opened, "interval_begin": stamp, "interval": 1,
-    }  # fmt: skip
-    return compact({"channel": "ohlc", "type": "update", "data": [data]}).replace(
-        b'"volume":0', f'"volume":{volume:.8f}'.encode()
-    )
 
 
 def test_a_file_without_a_message_is_refused(tmp_path: Path, lakes) -> None:
