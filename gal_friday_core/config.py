@@ -241,7 +241,7 @@ class ValidationConfig(Section):
         2, ge=0, le=8, description="Of them tested together, in every combination; 0 leaves it out"
     )
     max_events: int = Field(
-        20_000, ge=100, description="Events for it, evenly spread; a history with more is thinned"
+        10_000, ge=100, description="Events for it, evenly spread; a history with more is thinned"
     )
     canary_rows: int = Field(
         24, ge=1, description="Feature rows that are computed again from candles cut off at their time"
