@@ -15,7 +15,7 @@ from gal_friday_core import artifact
 from gal_friday_core.config import Config
 from gal_friday_core.errors import DataError
 from gal_friday_core.evidence.trials import Trials
-from gal_friday_core.labels import RULE
+from gal_friday_core.label_sets import label_set
 from gal_friday_core.learning import Fits, Fold
 from gal_friday_core.search import Suggests, attempt, parameters_of, shown, suggest, together
 from gal_friday_core.training import Candidate, Progress, quiet, train_on
@@ -43,10 +43,8 @@ def make_candidate(
 
 
 def question_of(data: TrainingSet, config: Config) -> Question:
-    """What all trials on these labels and features of these candles answer."""
-    labels = config.model_dump(mode="json", include={"barriers", "costs"}) | {"rule": RULE}
-    label_hash = hashlib.sha256(artifact.to_json(labels)).hexdigest()
-    return Question(data.series_key, label_hash, data.schema.hash, data.candles_fingerprint)
+    """What all trials on these labels and features of this series answer."""
+    return Question(data.series_key, label_set(config).hash, data.schema.hash, data.candles_fingerprint)
 
 
 @contextmanager

@@ -22,16 +22,18 @@ values (%(series)s, %(label_hash)s, %(schema_hash)s, %(data_version)s, %(trial)s
 on conflict do nothing
 """
 _READ = """
-select trial, status, document from trial
+select distinct on (trial) trial, status, document from trial
 where series = %(series)s and label_hash = %(label_hash)s and schema_hash = %(schema_hash)s
-    and data_version = %(data_version)s
-order by trial, status
+order by trial, status, data_version = %(data_version)s desc, created desc, data_version
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the trials of one table of luck have in common: the same labels and features of the same data."""
+    """What trials that luck could choose among have in common: the same labels and features of the same series.
+
+    `data_version` tells which candles: a few more of them make no new question, and old trials count on.
+    """
 
     series: str
     label_hash: str
@@ -55,12 +57,14 @@ class TrialLog:
         self._insert(question, trial_id(parameters), "failed", document)
 
     def read(self, question: Question) -> tuple[list[Trial], int]:
-        """Every complete trial in the order of ids, and how many others only ever failed."""
+        """Every complete trial once, in the order of ids, and how many others only ever failed.
+
+        Of a trial that was made on several data versions: as it was on this one, else as it was last.
+        """
         with self._asked() as connection:
             rows = connection.execute(_READ, asdict(question)).fetchall()
-        complete = {name: document for name, status, document in rows if status == "complete"}
-        failed = {name for name, status, _ in rows if status == "failed"} - complete.keys()
-        return [msgspec.convert(document, Trial) for document in complete.values()], len(failed)
+        complete = [document for _, status, document in rows if status == "complete"]
+        return [msgspec.convert(document, Trial) for document in complete], len(rows) - len(complete)
 
     def _insert(self, question: Question, trial: str, status: str, document: dict[str, Any]) -> None:
         values = {**asdict(question), "trial": trial, "status": status, "document": Jsonb(document)}

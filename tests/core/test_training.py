@@ -12,9 +12,10 @@ from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import DataError
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.predictor import Predictor
-from gal_friday_core.training import train, train_on, walk_folds
+from gal_friday_core.splits import rolling
+from gal_friday_core.training import train, train_on, walk_folds, walk_splits
 from gal_friday_core.training_set import assemble
-from tests.core.informed_market import CONFIG, MINUTE, SCHEMA, market
+from tests.core.informed_market import CONFIG, MINUTE, SCHEMA, START, market
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +209,19 @@ def test_what_happens_after_a_fold_trains_changes_no_weight_of_its_training():
     )  # fmt: skip
     again = assemble(moved, table, CONFIG)
     assert again.uniqueness[split.fit].tobytes() == data.uniqueness[split.fit].tobytes()
+
+
+def test_retrains_side_by_side_are_those_in_turn():
+    data = assemble(*market(), CONFIG)
+    labels = data.labels[data.events]
+    splits = rolling(
+        labels.t0_ns, labels.t1_ns, first_ns=START + 6_000 * MINUTE, train_ns=3_000 * MINUTE,
+        test_ns=1_000 * MINUTE, calibration_fraction=0.2, embargo_ns=data.embargo_ns,
+    )  # fmt: skip
+    in_turn = walk_splits(data, CONFIG.training, splits)
+    with ThreadPoolExecutor(3) as pool:
+        together = walk_splits(data, CONFIG.training, splits, fits=pool.map)
+    assert len(in_turn) == len(splits) == 5
+    for one, other in zip(in_turn, together, strict=True):
+        assert one.probability.tobytes() == other.probability.tobytes()
+        assert one.learnt.fitted.files() == other.learnt.fitted.files()

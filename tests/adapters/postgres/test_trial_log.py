@@ -49,11 +49,24 @@ def test_a_failed_trial_counts_until_it_succeeds(database_url):
     assert log.read(QUESTION) == ([trial(9)], 0)
 
 
-@pytest.mark.parametrize("part", ["series", "label_hash", "schema_hash", "data_version"])
+@pytest.mark.parametrize("part", ["series", "label_hash", "schema_hash"])
 def test_trials_on_another_question_are_not_counted(database_url, part):
     log = TrialLog(database_url)
     log.write(replace(QUESTION, **{part: "another"}), trial())
     assert log.read(QUESTION) == ([], 0)
+
+
+def test_trials_on_fewer_candles_count_on_once_each(database_url):
+    log, earlier = TrialLog(database_url), replace(QUESTION, data_version="earlier")
+    log.write(earlier, trial(3, first_day=1))
+    log.write(earlier, trial(4, first_day=1))
+    log.write_failed(earlier, trial(5).parameters, "nothing to learn from")
+    log.write_failed(QUESTION, trial(4).parameters, "nothing to learn from")
+    log.write(QUESTION, trial(3, first_day=2))
+    trials, failed = log.read(QUESTION)
+    assert {one.parameters["depth"]: one.first_day for one in trials} == {3: 2, 4: 1}
+    assert failed == 1
+    assert {one.first_day for one in log.read(earlier)[0]} == {1}
 
 
 @pytest.mark.parametrize(
