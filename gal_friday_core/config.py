@@ -6,15 +6,19 @@ name says.
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
+from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 
-__all__ = ["CostAndVolatilityConfig", "Fraction", "PositiveMoney", "RiskConfig", "Section", "StrategyConfig"]
+__all__ = [
+    "CostAndVolatilityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
+    "StrategyConfig",
+]  # fmt: skip
 """What is defined elsewhere and found here too."""
 
 
@@ -392,9 +396,11 @@ class Config(Section):
     storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
     exchange: ExchangeConfig = ExchangeConfig()
+    history: HistoryConfig = HistoryConfig()
     features: FeaturesConfig = FeaturesConfig()
     costs: CostsConfig = CostsConfig()
     barriers: BarriersConfig = BarriersConfig()
+    labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
     validation: ValidationConfig = ValidationConfig()
     gates: GatesConfig = GatesConfig()
@@ -407,3 +413,13 @@ class Config(Section):
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     reconciliation: ReconciliationConfig = ReconciliationConfig()
+
+    @model_validator(mode="after")
+    def _prices_what_is_traded(self) -> Self:
+        """`cost_and_volatility` prices a trade by where its barriers stand: far out of reach they say nothing."""
+        if self.labels.set == "fixed-horizon-v1" and self.strategy.id == "cost_and_volatility":
+            raise ValueError(
+                "labels.set fixed-horizon-v1 goes with strategy.id threshold: "
+                "cost_and_volatility prices trades by barriers that they are meant to reach"
+            )
+        return self

@@ -20,6 +20,7 @@ from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.errors import ArtifactError, SchemaMismatchError
 from gal_friday_core.features.schema import Feature, FeatureSchema
 from gal_friday_core.linear import LinearModel, read_linear
+from gal_friday_core.primary_rules import PrimaryRule
 from gal_friday_core.trees import PackedTrees, margin_row, read
 
 Served = PackedTrees | LinearModel
@@ -33,7 +34,8 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What metadata.json says about a model; every field is a function of data and configuration.
 
     `entry_threshold` is the break-even probability; `oos_quantiles` of calibrated out-of-sample
-    predictions, keyed by probability ('0.95'); times are UTC nanoseconds.
+    predictions, keyed by probability ('0.95'); times are UTC nanoseconds. `barriers` are the label set's trade;
+    where there is a `primary` rule the model knows only bars at which it fires.
     """
 
     series: str
@@ -54,6 +56,10 @@ class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
     code_version: str
     libraries: dict[str, str]
     parity: dict[str, int]
+    label_set: str = ""
+    label_hash: str = ""
+    feature_set: str = ""
+    primary: PrimaryRule | None = None
     format: int = 1
 
 
@@ -96,6 +102,8 @@ class Predictor:
             raise ArtifactError(
                 f"model {model_id}: entry threshold {metadata.entry_threshold} is not in (0, 1)"
             )
+        if metadata.primary is not None:
+            metadata.primary.require(schema)
         calibration = _decode(files, artifact.CALIBRATION, Calibration)
         return cls(model_id, model_type, version, schema, metadata, calibration, model, sha256)
 

@@ -22,7 +22,7 @@ from gal_friday_core.evidence.measure import measure
 from gal_friday_core.evidence.report import Evidence
 from gal_friday_core.evidence.trials import ONE, Trials
 from gal_friday_core.features.drivers import FeatureTable, compute
-from gal_friday_core.labels import RULE
+from gal_friday_core.label_sets import label_set
 from gal_friday_core.learners.choice import learner
 from gal_friday_core.learning import Fits, Fold, Learnt, learn, walk
 from gal_friday_core.predictor import TARGET, ModelMetadata, schema_document
@@ -176,9 +176,12 @@ def _candidate(  # noqa: PLR0917 - everything that a candidate is made of
 ) -> Candidate:
     relevant = config.model_dump(
         mode="json",
-        include={"barriers": True, "costs": True, "training": True, "validation": True, "gates": True},
+        include={
+            "barriers": True, "costs": True, "labels": True, "training": True, "validation": True, "gates": True,
+        },
         exclude={"training": {"workers"}},
-    )
+    )  # fmt: skip
+    labels = label_set(config)
     metadata = ModelMetadata(
         series=data.series_key,
         target=TARGET,
@@ -188,8 +191,12 @@ def _candidate(  # noqa: PLR0917 - everything that a candidate is made of
         mean_loss=learnt.mean_loss,
         holdout_start_ns=data.holdout_start_ns,
         oos_quantiles=report.prediction_quantiles,
-        label=RULE,
-        barriers=relevant["barriers"],
+        label=labels.rule,
+        label_set=labels.name,
+        label_hash=labels.hash,
+        feature_set=data.schema.name,
+        primary=labels.primary,
+        barriers=labels.barriers.model_dump(mode="json"),
         costs=relevant["costs"],
         data=_description(data, learnt),
         training=relevant["training"],

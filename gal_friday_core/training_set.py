@@ -1,6 +1,6 @@
 """What a model learns from: complete feature rows with a label that is known before the holdout begins.
 
-`assemble` makes it. Every labelled bar can be tested on (the strategy looks at each one); every
+`assemble` makes it, of the label set that the configuration names. Every labelled bar can be tested on (the strategy looks at each one); every
 `stride_bars`-th is an event to learn from, since neighbours say almost the same.
 """
 
@@ -15,11 +15,9 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.evidence.uniqueness import average_uniqueness
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.label_sets import VOLATILITY, label_set
 from gal_friday_core.labels import STOP, TARGET, TIME, Labels, break_even, label_trades
 from gal_friday_core.splits import purged
-
-VOLATILITY = "volatility_60"
-"""The feature that scales target and stop."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,6 +73,7 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     table_row[rows] = np.where(table.finite_rows(), np.arange(len(table)), -1)
     labels = label_bars(candles, table, config, config.costs)
     labels = labels[table_row[labels.index] >= 0]
+    labels = labels[asked(table.values[table_row[labels.index]], table.schema, config)]
     holdout_start = int(candles.ts[int(len(candles) * (1 - config.training.holdout_fraction))])
     embargo_ns = config.training.embargo_bars * candles.series.interval_ns
     labels = labels[
@@ -112,14 +111,19 @@ def _uniqueness(
 
 
 def label_bars(candles: Candles, table: FeatureTable, config: Config, costs: CostsConfig) -> Labels:
-    """The trade of every bar that can be labelled, at these costs; whether it can does not depend on them.
+    """The label set's trade of every bar that can be labelled, at these costs; whether it can does not depend on them.
 
-    `table` may end later than the candles. Raises DataError when they do not belong together.
+    Bars at which the set does not ask are among them. `table` may end later than the candles. Raises DataError when they do not belong together.
     """
     table = table[: int(np.searchsorted(table.ts, candles.ts[-1], side="right"))]
     volatility = np.full(len(candles), np.nan)
     volatility[_rows_of(candles, table)] = table.column(VOLATILITY)
-    return label_trades(candles, volatility, config.barriers, costs)
+    return label_trades(candles, volatility, label_set(config).barriers, costs)
+
+
+def asked(values: NDArray[np.float64], schema: FeatureSchema, config: Config) -> NDArray[np.bool_]:
+    """(n,): at which rows of `values` (n, features) the label set asks a model at all."""
+    return label_set(config).asks(values, schema)
 
 
 def _rows_of(candles: Candles, table: FeatureTable) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gal_friday_core.candles import Series
 from gal_friday_core.config import BarriersConfig
 from gal_friday_core.errors import ArtifactError, ConfigError, RegistryError, SchemaMismatchError
-from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.inference import Inference
@@ -30,6 +30,11 @@ class ActiveModel:
     barriers: BarriersConfig
     override: ModelOverride | None = None
     shadow: bool = False
+
+    def is_asked(self, features: FeatureVector | None) -> bool:
+        """Whether the model knows bars like this one: its primary rule, where it was trained on one, fires."""
+        primary = self.predictor.metadata.primary
+        return primary is None or (features is not None and primary.fires_on(features))
 
     @property
     def stage(self) -> str:

@@ -23,8 +23,11 @@ def override_for(
     """Terms for trading from `start_ns` (None: from now), a function of the model and the stored bars before it."""
     series = Series.parse(predictor.metadata.series)
     recent = history_before(lake, series, start_ns, RECENT_BARS + REACH)
-    predictions = predictor.predict(compute(recent).values[-RECENT_BARS:])
-    known = predictions[np.isfinite(predictions)]
+    values = compute(recent).values[-RECENT_BARS:]
+    predictions = predictor.predict(values)
+    primary = predictor.metadata.primary
+    asked = np.isfinite(predictions) & (True if primary is None else primary.fires(values, predictor.schema))
+    known = predictions[asked]
     usual = float(np.quantile(known, QUANTILE)) if len(known) else predictor.entry_threshold
     return ModelOverride(
         model_id=predictor.model_id, entry_threshold=min(predictor.entry_threshold, usual), reason=reason

@@ -140,6 +140,8 @@ class StrategyArbitrator:
         strategy = self._strategies.get(prediction.model_id) or self._strategy_of(prediction.model_id, active)
         if not strategy.is_likely_enough(prediction.prediction_value, active.entry_threshold):
             return  # most predictions end here; what follows costs more than all of the above
+        if not active.is_asked(prediction.associated_features):
+            return  # likely enough, but of a bar of which the model has learnt nothing
         situation = Situation(
             instrument=desk.instrument,
             reference_price=prediction.reference_price,

@@ -12,7 +12,7 @@ from gal_friday_core.labels import Labels
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.resampling import UNKNOWN, Blocks, Estimate, ratio
 from gal_friday_core.scores import log_losses
-from gal_friday_core.training_set import label_bars
+from gal_friday_core.training_set import asked, label_bars
 from gal_friday_core.validation import RESAMPLES
 
 MIN_EVENTS = 100
@@ -102,4 +102,5 @@ def _unseen(
     labels = labels[(opened >= start_ns) & on_stride]
     rows = np.searchsorted(table.ts, candles.ts[labels.index])
     complete = table.finite_rows()[rows] & other.finite_rows()[rows]
+    complete &= asked(table.values[rows], table.schema, config)
     return labels[complete], rows[complete]

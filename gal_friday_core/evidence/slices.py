@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Series
 from gal_friday_core.evidence.report import Slice
+from gal_friday_core.label_sets import VOLATILITY
 from gal_friday_core.scores import log_losses, weighted_auc
-from gal_friday_core.training_set import VOLATILITY, TrainingSet
+from gal_friday_core.training_set import TrainingSet
 from gal_friday_core.validation import FoldResult
 
 TREND_BARS = 240
