@@ -1,4 +1,4 @@
-"""From evidence to a verdict: `certify` puts every gate of a model into its certificate.
+"""From evidence to a verdict: `certify` puts every gate of a model into its certificate, `look_outside` comes before it.
 
 It decides on what the sealed artifact says of itself, together with the two things that only the outside knows:
 how the model in production does on the same unseen bars, and whether live bars give the same predictions.
@@ -13,12 +13,15 @@ import msgspec
 
 from gal_friday_core import artifact
 from gal_friday_core import gate_checks as checks
+from gal_friday_core.candles import Candles
 from gal_friday_core.certificate import Certificate
-from gal_friday_core.config import GatesConfig
+from gal_friday_core.config import Config, GatesConfig
 from gal_friday_core.errors import ArtifactError
-from gal_friday_core.evidence.challenge import Challenge
-from gal_friday_core.evidence.parity import Parity
+from gal_friday_core.evidence.challenge import Challenge, challenge
+from gal_friday_core.evidence.parity import Parity, replay
 from gal_friday_core.evidence.report import Evidence
+from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.predictor import Predictor
 from gal_friday_core.validation import ValidationReport
 
 LABEL_SET = "triple-barrier-v1"
@@ -78,6 +81,28 @@ def certify(
         gates=judged,
         passed=all(gate.passed for gate in judged),
     )
+
+
+def look_outside(
+    files: Mapping[str, bytes],
+    candles: Candles,
+    table: FeatureTable,
+    config: Config,
+    *,
+    incumbent: Predictor | None = None,
+    source: str = "stored candles",
+) -> Outside:
+    """Replay the latest bars as live, and challenge the model in production on the holdout of both.
+
+    `candles` of the whole series, `table` of its features; `source` names them in the certificate. Raises
+    ArtifactError for files that cannot serve, SchemaMismatchError for features of another set.
+    """
+    model = Predictor.from_files(files, model_id="the candidate", model_type="", version=0)
+    met = None
+    if incumbent is not None:
+        block_events = _report(files).block_events
+        met = challenge(model, incumbent, candles, table, config, block_events=block_events)
+    return Outside(met, replay(model, candles, table, config.validation.replayed_bars, source))
 
 
 def _label_hash(said: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from gal_friday_core.evidence.challenge import challenge
 from gal_friday_core.evidence.parity import replay
 from gal_friday_core.evidence.report import Evidence
 from gal_friday_core.features.drivers import FeatureTable
-from gal_friday_core.gates import Outside, certify
+from gal_friday_core.gates import Outside, certify, look_outside
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.training import train
 from tests.core.evidence.momentum_market import CONFIG, market
@@ -36,7 +36,7 @@ def edge():
 
 @pytest.fixture(scope="module")
 def outside(edge):
-    return Outside(replay=replay(served(edge), *market(), 500, "stored candles"))
+    return look_outside(edge.files, *market(), CONFIG)
 
 
 def test_a_real_edge_passes_every_gate(edge, outside):
@@ -151,6 +151,16 @@ def test_an_incumbent_that_knows_nothing_is_beaten_and_one_that_knows_more_is_no
     gate = certify(edge.files, CONFIG.gates, replace(outside, challenge=lost)).gate("beats_production")
     assert not gate.passed
     assert "knowing@v2 in production" in gate.about
+
+
+def test_the_incumbent_is_met_on_the_way_to_a_certificate(edge):
+    candles, table = market()
+    ignorant = served(train(*market(strength=0.0), QUICK), "ignorant@v1")
+    met = look_outside(edge.files, candles, table, CONFIG, incumbent=ignorant)
+    assert met.challenge.incumbent == "ignorant@v1"
+    assert met.challenge.events > 500
+    assert (met.replay.rows, met.replay.differing) == (CONFIG.validation.replayed_bars, 0)
+    assert look_outside(edge.files, candles, table, CONFIG, incumbent=served(edge)).challenge is None
 
 
 def test_a_model_is_not_compared_with_itself_nor_with_one_of_another_trade(edge):
