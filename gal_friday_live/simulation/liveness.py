@@ -25,7 +25,16 @@ def unwell(engine: Engine | None, up: bool, exchange: Exchange, invariants: Inva
         problems.append(f"unknown: {', '.join(unknown)}")
     if bare := engine.protection.unprotected():
         problems.append(f"unprotected by its own account: {', '.join(bare)}")
+    if reserved := _reserved_for_nothing(engine):
+        problems.append(f"{reserved} is reserved, and no buy is open")
     return problems + _money(engine, exchange) + _orders(engine, exchange) + _stops(exchange, invariants)
+
+
+def _reserved_for_nothing(engine: Engine) -> Decimal:
+    """Cash that no open buy will take."""
+    funds = engine.portfolio.funds
+    buys = any(record.order.side == "BUY" for record in engine.execution.blotter.open())
+    return ZERO if buys else funds.cash - funds.available
 
 
 def _money(engine: Engine, exchange: Exchange) -> list[str]:

@@ -1,17 +1,14 @@
 """Bugs of the books: fills doubled or lost, fees, and differences believed that are none."""
 
-import asyncio
-import dataclasses
-from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
 
-from gal_friday_core.errors import GalFridayError
 from gal_friday_core.money import ratio
 from gal_friday_core.payloads import ExecutionReport
+from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.life import Life
-from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at_closes, calm, together
+from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_closes, calm, together
 
 CUT: Weather = together(at_closes("latency", "", (0.0, 0.1), 10.0), at_closes("cut", "private", (0.8, 4.5)))
 
@@ -132,6 +129,15 @@ def ignores_orders_that_it_did_not_send(life: Life) -> None:
     execution._queue.put = lambda report: put(report) if report.client_order_id in execution.blotter else None
 
 
+def ignores_what_others_do(life: Life) -> None:
+    """Orders that somebody else places on the account are nobody's business, nor are their fills."""
+    engine: Any = life.engine
+    put = engine.execution._queue.put
+    engine.execution._queue.put = lambda report: (
+        None if report.client_order_id.startswith("external:") else put(report)
+    )
+
+
 def believes_the_line_on_balances(life: Life) -> None:
     """What the private line said last of the balances is what they are."""
     engine: Any = life.engine
@@ -141,34 +147,6 @@ def believes_the_line_on_balances(life: Life) -> None:
         return dict(exchange.stream.balances) or await exchange.rest.balances()
 
     exchange.balances = heard
-
-
-def believes_the_first_reading(life: Life) -> None:
-    """Balances are compared all the time, and a difference is believed when it is first seen."""
-    engine: Any = life.engine
-    service = engine.reconciliation
-    compare = service._compare_until_clean
-
-    read = service._reader.read
-
-    async def balances_alone(since_ns: int) -> Any:
-        reading = await read(since_ns)
-        return dataclasses.replace(reading, theirs=replace(reading.theirs, fills=()))
-
-    async def hasty(run: Any) -> None:
-        run.may_act_on = lambda found, **_: found.resolution != "WAIT"
-        await compare(run)
-
-    async def again_and_again() -> None:
-        while True:
-            await asyncio.sleep(2.0)
-            with suppress(GalFridayError):
-                await service.reconcile("again")
-
-    service._reader.read = balances_alone
-    service._compare_until_clean = hasty
-    service.schedule_reconciliation = lambda _minutes: asyncio.sleep(0)
-    engine.tasks.background(again_and_again(), "compare")
 
 
 def leaks_reservations(life: Life) -> None:
@@ -211,9 +189,20 @@ BUGS = (
         promise="P4", plant=reads_nothing_after_a_reconnect, weather=CUT,
     ),
     PlantedBug(
+        name="sequence-gap-ignored",
+        about="does not count the messages of the private line (KRAKEN_PROTOCOL: sequence; most clients)",
+        promise="P3", plant=ignores_gaps_in_the_sequence,
+        weather=at_closes("wire", "sequence_gap", (0.0, 0.5), 6.0, 0.7),
+    ),
+    PlantedBug(
         name="unsent-fill-ignored",
         about="drops fills of orders that it did not send itself, an attached stop's included",
         promise="P3", plant=ignores_orders_that_it_did_not_send, weather=calm,
+    ),
+    PlantedBug(
+        name="external-order-ignored",
+        about="takes the account for its own: what its owner trades by hand is not booked (most bots)",
+        promise="P3", plant=ignores_what_others_do, weather=at_closes("stranger", "buy", (10.0, 25.0)),
     ),
     PlantedBug(
         name="fee-in-the-wrong-asset",
@@ -225,5 +214,10 @@ BUGS = (
         about="reconciles against balances whose last change was lost (ours, until seeds 211 and 545)",
         promise="LIVENESS", plant=believes_the_line_on_balances,
         weather=at_closes("wire", "sequence_gap", (-1.0, 0.0), 6.0, 0.7),
+    ),
+    PlantedBug(
+        name="reservation-leak",
+        about="never gives back what a filled order reserved (jesse, hummingbot budget checker)",
+        promise="LIVENESS", plant=leaks_reservations, weather=at(Fault(150.0, "cut", "public")),
     ),
 )  # fmt: skip

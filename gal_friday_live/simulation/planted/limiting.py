@@ -112,21 +112,6 @@ def resumes_without_looking(life: Life) -> None:
     engine.halt.checklist = RecoveryChecklist()
 
 
-def buys_while_it_reconciles(life: Life) -> None:
-    """An account that was not compared since the line came back is no reason to wait."""
-    engine: Any = life.engine
-    gate = engine.gate
-
-    class Impatient:
-        block, clear, blocks = gate.block, gate.clear, gate.blocks
-
-        def why(self, pair: str) -> Any:
-            found = gate.why(pair)
-            return None if found is not None and found[0] == "RECONCILING" else found
-
-    engine.execution._gate = engine.risk._gate = Impatient()
-
-
 BUGS = (
     PlantedBug(
         name="no-limit-for-a-pair",

@@ -96,18 +96,6 @@ def cancels_everything_at_a_halt(life: Life) -> None:
     engine.protection._mend = lambda *given: False if engine.halt.halted else mend(*given)
 
 
-def takes_stops_away_when_it_stops(life: Life) -> None:
-    """Orders are cancelled when the engine is stopped, and nobody watches until it is started again."""
-    engine: Any = life.engine
-    stop = engine.protection.stop
-
-    async def tidy() -> None:
-        await engine.exchange.cancel_all()
-        await stop()
-
-    engine.protection.stop = tidy
-
-
 def does_not_wait_for_the_attached_stop(life: Life) -> None:
     """A fill without a stop gets one at once; the exchange's own is not waited for, nor looked for."""
     engine: Any = life.engine
@@ -118,18 +106,6 @@ def does_not_wait_for_the_attached_stop(life: Life) -> None:
 
     engine.protection._grace_s = 0.0
     engine.protection._unverified = Never()
-
-
-def exits_while_another_sale_is_under_way(life: Life) -> None:
-    """An exit looks at stops and entries, and not at a target that is being sold."""
-    engine: Any = life.engine
-    keeper = engine.protection
-
-    def standing(pair: str) -> list[Any]:
-        sells = keeper._blotter.sells(pair)
-        return [*sells.stops, *sells.leaving, *keeper._blotter.entries(pair)]
-
-    keeper._standing = standing
 
 
 BUGS = (

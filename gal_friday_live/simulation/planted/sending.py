@@ -20,6 +20,11 @@ FLAKY: Weather = together(
 )
 """A slow network whose private line breaks while an order is on its way."""
 
+TAKEN_LATE: Weather = together(
+    at_closes("wire", "accept_late", (-1.0, 0.0), 9.0), at_closes("cut", "private", (0.9, 4.0))
+)
+"""The exchange takes orders seconds after they came, and the line breaks meanwhile."""
+
 
 def resends_after_a_time_out(life: Life) -> None:
     """An order without an answer is sent once more, by REST."""
@@ -121,6 +126,12 @@ def asks_without_counting(life: Life) -> None:
     engine.tasks.background(poll(), "balances")
 
 
+def writes_without_a_fence(life: Life) -> None:
+    """The journal takes what an engine writes whose account another has taken over."""
+    engine: Any = life.engine
+    engine.journal._fence = None
+
+
 BUGS = (
     PlantedBug(
         name="retry-on-time-out",
@@ -147,6 +158,16 @@ BUGS = (
         name="journal-error-swallowed",
         about="goes on when the journal's disk is full (log and continue)",
         promise="P2", plant=swallows_what_the_journal_says, weather=at_closes("store", "full", (0.0, 0.4), 8.0),
+    ),
+    PlantedBug(
+        name="early-void",
+        about="calls an order absent that the exchange has not taken yet (PROMISES P8; Kraken's reads lag)",
+        promise="P8", plant=calls_absent_what_was_not_found_at_once, weather=TAKEN_LATE,
+    ),
+    PlantedBug(
+        name="fencing-absent",
+        about="lets a paused engine go on beside the one that replaced it (every lease without a token)",
+        promise="P1", plant=writes_without_a_fence, weather=at_closes("rival", "", (-6.0, -1.0)),
     ),
     PlantedBug(
         name="order-without-origin",

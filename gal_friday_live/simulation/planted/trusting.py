@@ -2,38 +2,11 @@
 
 import random
 from collections.abc import Iterable
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.life import Life
 from gal_friday_live.simulation.planted.bug import CLOSES, PlantedBug, at, at_closes
-
-
-def decides_on_the_last_book_there_was(life: Life) -> None:
-    """A book whose checksum failed is replaced by the last one that was right, however old."""
-    engine: Any = life.engine
-    risk, ingestor = engine.risk, engine.ingestor
-    kept: dict[str, Any] = {}
-    on_book = ingestor.on_book
-
-    def keep(pair: str, book: Any, received_ns: int, raw: bytes) -> None:
-        columns = ("bid_prices", "ask_prices", "bid_quantities", "ask_quantities")
-        copied = {name: np.array(getattr(book, name)) for name in columns}
-        kept[pair] = SimpleNamespace(
-            **copied, price_decimals=book.price_decimals, qty_decimals=book.qty_decimals, depth=book.depth,
-            levels=book.levels, verified=True, timestamp_ns=book.timestamp_ns, crossed=False,
-        )  # fmt: skip
-        on_book(pair, book, received_ns, raw)
-
-    ingestor.on_book = keep
-    ingestor.on_invalid = lambda pair, _reason: ingestor.books.update(
-        {pair: kept[pair]} if pair in kept else {}
-    )
-    risk._market_fault = lambda _pair: ""
-    risk._book = kept.get
 
 
 def trades_on_old_bars(life: Life) -> None:
@@ -61,8 +34,8 @@ def reads_the_wall_clock(life: Life) -> None:
 def _jumping(chance: random.Random) -> Iterable[Fault]:
     """The line breaks while an order is on its way, and then somebody sets the clock."""
     at_s = chance.choice(CLOSES) + chance.uniform(0.8, 4.0)
-    slow = Fault(at_s - 5.0, "latency", "", 15.0, 0.5)
-    return slow, Fault(at_s, "cut", "private"), Fault(at_s + 0.1, "clock", "600")
+    slow = Fault(at_s - 5.0, "wire", "accept_late", 12.0, 1.0)
+    return slow, Fault(at_s, "cut", "private"), Fault(at_s + 0.05, "clock", "600")
 
 
 BUGS = (
