@@ -41,11 +41,13 @@ from gal_friday_core.orders import Amendment, Order, Purpose, TimeInForce
 from gal_friday_core.payloads import ExecutionReport, OrderType, PotentialHaltTrigger
 from gal_friday_core.ports import Book, Clock, Exchange, Ids, Journal
 from gal_friday_core.times import SECOND_NS
+from gal_friday_live import stuck_exits
 from gal_friday_live.attached_stops import attached_stops
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.pauses import Pauses
 from gal_friday_live.strategy_arbitrator import Positions
+from gal_friday_live.stuck_exits import StuckExits
 from gal_friday_live.target_watch import TargetWatch
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
@@ -108,6 +110,7 @@ class ProtectionKeeper:
         self._grace_s = grace_s
         self._swaps: dict[str, Swap] = {}
         self._pauses = Pauses(self.tend, timer)
+        self._stuck = StuckExits(self._halt_over_stuck, timer=timer)
         self._refusals: Counter[str] = Counter()
         self._stillborn: Counter[str] = Counter()  # in a row
         self._unverified: set[str] = set()  # pairs whose open orders must be read before anything is placed
@@ -141,6 +144,7 @@ class ProtectionKeeper:
         for pair in self.brackets.pairs():
             self._unverified.add(pair)
             self.tend(pair)
+        self._stuck.look(self._swaps)
 
     def unprotected(self) -> tuple[str, ...]:
         """Pairs of which something is held that nothing on the venue would sell."""
@@ -431,5 +435,13 @@ class ProtectionKeeper:
         self._gate.block(CODE, why, pair=pair)
         if pair not in self._bare:
             self._bare.add(pair)
-            trigger = PotentialHaltTrigger(reason=CODE, source=SOURCE, details={"pair": pair, "why": why})
-            self._bus.emit("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
+            self._call_for_halt(CODE, pair, why)
+
+    def _halt_over_stuck(self, pair: str, seconds: float) -> None:
+        self._call_for_halt(
+            stuck_exits.CODE, pair, f"its stops have not given way to a sale for {seconds:.0f} s"
+        )
+
+    def _call_for_halt(self, code: str, pair: str, why: str) -> None:
+        trigger = PotentialHaltTrigger(reason=code, source=SOURCE, details={"pair": pair, "why": why})
+        self._bus.emit("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)

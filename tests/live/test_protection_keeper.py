@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from gal_friday_core.errors import StorageError
+from gal_friday_core.errors import ExchangeError, StorageError
+from gal_friday_core.times import SECOND_NS
 from tests.live.protected import Setting
 from tests.live.scripted_exchange import PAIR, stop_for
 
@@ -278,6 +279,29 @@ async def test_a_halt_ends_entries_and_keeps_the_stop():
     await client.quiet()
     assert client.blotter.entries() == []
     assert setting.venue.base == Decimal("0.5") == setting.venue.open_stops()
+
+
+async def test_an_exit_whose_stops_will_not_go_halts_after_two_minutes_and_says_so_once():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+
+    async def refuses(client_order_id):
+        raise ExchangeError("ESession:Invalid session")
+
+    async def hangs(client_order_id):
+        await asyncio.Event().wait()
+
+    client.exchange.cancel, client.exchange.find = refuses, hangs
+    await client.approve_later("s2", "SELL")
+    for seconds, told in ((0, []), (119, []), (1, ["EXIT_STUCK"]), (300, ["EXIT_STUCK"])):
+        client.clock.advance_to(client.clock.now_ns() + seconds * SECOND_NS)
+        client.keeper.check()
+        for _ in range(50):
+            await client.exchange.pump()
+            await asyncio.sleep(0)
+        assert client.triggers == told
+    assert setting.venue.open_stops() == 1 == client.held
 
 
 @pytest.mark.parametrize("keeps", [False, True])
