@@ -1,19 +1,11 @@
 """`gal-friday simulate`: the whole engine in worlds drawn from seeds, and whether it kept its promises."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from gal_friday_live.commands import simulate_checks
-from gal_friday_live.commands.common import JsonOption, console, print_json
-
-if TYPE_CHECKING:
-    from gal_friday_live.simulation.campaign import Campaign
-    from gal_friday_live.simulation.world import Outcome
-
-LAST_LINES = 60
-"""Of a failing world's trace; `--trace` shows all."""
+from gal_friday_live.commands import simulate_checks, simulate_worlds
+from gal_friday_live.commands.common import JsonOption
 
 
 def simulate(
@@ -27,6 +19,22 @@ def simulate(
     trace: Annotated[
         bool, typer.Option("--trace", help="With --seed: print everything that happened.")
     ] = False,
+    crash_every_step: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="SEED",
+            help="That world once for each step: the engine is killed there.",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="With --crash-every-step: only each so many.")] = 1,
+    soak_hours: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="So many virtual hours without a fault: is memory flat?", show_default=False
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 takes every processor.")] = 0,
     planted: Annotated[
         bool, typer.Option("--planted", help="Put known bugs into engines: each must be seen.")
@@ -43,53 +51,19 @@ def simulate(
     that hangs. Ends with exit code 1 where a promise was broken, and says by which seed.
     """
     from gal_friday_live.simulation.campaign import processors, seeds_from
-    from gal_friday_live.simulation.campaign import simulate as run_all
+    from gal_friday_live.simulation.world import Plan
 
+    jobs = jobs or processors()
     if planted:
-        simulate_checks.planted(bug or [], first=first, jobs=jobs or processors(), as_json=as_json)
-        return
-    if promises:
-        simulate_checks.promises(first=first, worlds=seeds, jobs=jobs or processors(), as_json=as_json)
-        return
-    if seed is not None:
-        campaign = _single(seed, crash_at, trace=trace)
+        simulate_checks.planted(bug or [], first=first, jobs=jobs, as_json=as_json)
+    elif promises:
+        simulate_checks.promises(first=first, worlds=seeds, jobs=jobs, as_json=as_json)
+    elif soak_hours is not None:
+        simulate_worlds.soak(soak_hours, seed=1 if seed is None else seed, as_json=as_json)
+    elif crash_every_step is not None:
+        simulate_worlds.crashes(crash_every_step, every=every, jobs=jobs, as_json=as_json)
+    elif seed is not None:
+        simulate_worlds.single(Plan(seed=seed, crash_at=crash_at), trace=trace, as_json=as_json)
     else:
-        campaign = run_all(list(seeds_from(first, seeds)), jobs=jobs or processors(), told=_tell)
-    if as_json:
-        print_json(campaign.figures())
-    else:
-        _print(campaign)
-    if campaign.failed:
-        raise typer.Exit(1)
-
-
-def _single(seed: int, crash_at: int | None, *, trace: bool) -> "Campaign":
-    import time
-
-    from gal_friday_live.simulation.campaign import Campaign
-    from gal_friday_live.simulation.world import Plan, run
-
-    campaign, began = Campaign(), time.monotonic()
-    outcome = run(Plan(seed=seed, crash_at=crash_at))
-    campaign.add(outcome)
-    campaign.took_s = time.monotonic() - began
-    if trace:
-        sys.stderr.write("\n".join(outcome.trace) + "\n")
-    else:
-        _tell(outcome)
-    return campaign
-
-
-def _tell(outcome: "Outcome") -> None:
-    if outcome.ok:
-        return
-    console.print(f"[bold]seed {outcome.seed}[/]: gal-friday simulate --seed {outcome.seed} --trace")
-    for violation in outcome.violations:
-        console.print(f"  {violation}", markup=False)
-    for line in outcome.trace[-LAST_LINES:]:
-        console.print(f"  {line}", markup=False)
-
-
-def _print(campaign: "Campaign") -> None:
-    for name, value in campaign.figures().items():
-        sys.stdout.write(f"{name:<18} {value}\n")
+        plans = [Plan(seed=one) for one in seeds_from(first, seeds)]
+        simulate_worlds.many(plans, jobs=jobs, as_json=as_json)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -58,9 +58,19 @@ class Campaign:
 
 def simulate(seeds: Sequence[int], *, jobs: int = 1, told: Told = lambda _: None) -> Campaign:
     """Run a world for each seed. `told` hears of each as it ends."""
+    return run_all([Plan(seed=seed) for seed in seeds], jobs=jobs, told=told)
+
+
+def crash_points(plan: Plan, every: int = 1) -> list[Plan]:
+    """That world again and again, with its first engine killed after each of its steps, or every so many."""
+    return [replace(plan, crash_at=step) for step in range(1, run(plan).first_life + 1, every)]
+
+
+def run_all(plans: Sequence[Plan], *, jobs: int = 1, told: Told = lambda _: None) -> Campaign:
+    """Run each of them. `told` hears of each as it ends."""
     campaign = Campaign()
     began = time.monotonic()
-    for outcome in _outcomes(seeds, jobs):
+    for outcome in _outcomes(plans, jobs):
         campaign.add(outcome)
         campaign.took_s = time.monotonic() - began
         told(outcome)
@@ -74,17 +84,17 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def _outcomes(seeds: Sequence[int], jobs: int) -> Iterator[Outcome]:
-    if jobs <= 1 or len(seeds) <= CHUNK:
-        yield from map(_one, seeds)
+def _outcomes(plans: Sequence[Plan], jobs: int) -> Iterator[Outcome]:
+    if jobs <= 1 or len(plans) <= CHUNK:
+        yield from map(_one, plans)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_one, seeds, chunksize=CHUNK)
+        yield from pool.map(_one, plans, chunksize=CHUNK)
 
 
-def _one(seed: int) -> Outcome:
+def _one(plan: Plan) -> Outcome:
     """A world, without its trace where nothing broke: most worlds are only counted."""
-    outcome = run(Plan(seed=seed))
+    outcome = run(plan)
     return outcome if not outcome.ok else outcome.brief()
 
 

@@ -319,8 +319,15 @@ class Invariants:
             self._limited.append(now_ns)
             if sum(now_ns - when < LIMITED_NS for when in self._limited) >= LIMITED_MOST:
                 self.violate("P11", f"{what}: more and more is asked than the exchange allows ({error})")
-        elif error == INSUFFICIENT_FUNDS:
+        elif error == INSUFFICIENT_FUNDS and self._must_know(what):
             self.violate("P6", f"order {what} asks for more than there is")
+
+    def _must_know(self, key: str) -> bool:
+        """Whether an order's engine knew what there is. Coins may be held by a stop that it has not heard of yet: a sale
+        that the exchange refuses then is tried again.
+        """
+        intent = self._intents.get(key)
+        return intent is None or intent.side == "BUY" or self.calm.is_calm()
 
     def _check_origin(self, key: str, intent: _Intent) -> None:
         signal = intent.signal_id

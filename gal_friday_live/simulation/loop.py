@@ -183,7 +183,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._tasks.append(task)
         if len(self._tasks) > self._prune_at:
             self._tasks = [one for one in self._tasks if not one.done()]
-            self._prune_at = 2 * len(self._tasks) + 1_000
+            self._prune_at = len(self._tasks) + 1_000
         return task
 
     def _run_once(self) -> None:

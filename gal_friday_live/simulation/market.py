@@ -23,7 +23,7 @@ from gal_friday_core.venue.markets import GeneratedMarket
 START_NS = from_iso("2024-03-01T12:00:40")
 """When every world begins: twenty seconds before a bar closes."""
 SECONDS = 1_800
-"""Of a market's way that are drawn; after that it stands still."""
+"""Of a market's way that are drawn, unless a world lasts longer; after that it stands still."""
 STEP_S = 5
 SCALE, THIN_SCALE = 40.0, 5.0
 ORDERS_A_SECOND, ORDERS_A_SIDE = 1.0, 25
@@ -38,12 +38,12 @@ def series_of(listing: Listing) -> Series:
 class LivelyPath:
     """A value that moves enough for stops and targets to be reached within minutes, with a jump now and then."""
 
-    def __init__(self, listing: Listing, chance: random.Random) -> None:
+    def __init__(self, listing: Listing, chance: random.Random, seconds: float = SECONDS) -> None:
         self.history = history(listing.symbol, float(listing.start_price))
         value = float(listing.start_price)
         self._values = [value]
         restless = chance.choice((0.0003, 0.0008, 0.0015))
-        for _ in range(SECONDS // STEP_S):
+        for _ in range(int(seconds) // STEP_S):
             jump = chance.choice((-1, 1)) * 0.01 if chance.random() < 0.01 else 0.0
             value *= 1 + chance.gauss(0, restless) + jump
             self._values.append(value)
@@ -71,13 +71,20 @@ def history(pair: str, ends_at: float) -> Candles:
     return Candles(Series("kraken", pair, "1m"), ts, opened, high, low, close, volume, trades)
 
 
-def market(listing: Listing, seed: int, *, thin: bool = False) -> GeneratedMarket:
+def market(
+    listing: Listing,
+    seed: int,
+    *,
+    thin: bool = False,
+    rate: float = ORDERS_A_SECOND,
+    seconds: float = SECONDS,
+) -> GeneratedMarket:
     """The outside traders of one pair."""
-    path = LivelyPath(listing, random.Random(f"path {seed} {listing.symbol}"))  # noqa: S311 - drawn from a seed
+    path = LivelyPath(listing, random.Random(f"path {seed} {listing.symbol}"), seconds)  # noqa: S311 - drawn from a seed
     return GeneratedMarket(
         listing,
         seed,
-        orders_a_second=ORDERS_A_SECOND,
+        orders_a_second=rate,
         orders_a_side=ORDERS_A_SIDE,
         path=path,
         size_scale=THIN_SCALE if thin else SCALE,

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from typing import Self
 
 LOGGERS = ("gal_friday_live", "gal_friday_adapters", "gal_friday_core")
@@ -14,7 +14,7 @@ class Trace:
     def __init__(self, now: Callable[[], float], where: Callable[[], str]) -> None:
         self._now = now
         self._where = where
-        self.lines: list[str] = []
+        self.lines: MutableSequence[str] = []
 
     def __call__(self, who: str, what: str) -> None:
         self.lines.append(f"{self._now():11.6f} {self._where():>9} {who:<9} {what}")

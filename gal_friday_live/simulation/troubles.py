@@ -94,15 +94,11 @@ class Troubles:
         on.venue.set_status("online", on.now_ns())
 
     def held_by_others(self, symbol: str) -> Decimal:
-        """What somebody bought by hand, less what was sold so: no engine looks after it."""
-        return sum(
-            (
-                order.cum_qty if order.asked.side == "buy" else -order.cum_qty
-                for order in self._strangers()
-                if order.symbol == symbol
-            ),
-            ZERO,
-        )
+        """At most so much of what is held somebody bought by hand: no engine looks after it. What is sold by hand is
+        taken from what an engine bought.
+        """
+        orders = [order for order in self._strangers() if order.symbol == symbol]
+        return sum((order.cum_qty for order in orders if order.asked.side == "buy"), ZERO)
 
     def lately_withdrawn(self) -> Decimal:
         """What an engine may not have heard of yet."""

@@ -23,12 +23,13 @@ from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
 from gal_friday_core.config import Config
 from gal_friday_core.times import SECOND_NS
+from gal_friday_live.engine import Engine
 from gal_friday_live.simulation.faults import Fault, more, schedule
 from gal_friday_live.simulation.invariants import Invariants, Violation, WatchedExchange, WatchedVenue
 from gal_friday_live.simulation.life import Life, Setting
 from gal_friday_live.simulation.liveness import WITHIN_S, unwell
 from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuckError, no_real_world
-from gal_friday_live.simulation.market import LISTINGS, START_NS, market
+from gal_friday_live.simulation.market import LISTINGS, ORDERS_A_SECOND, SECONDS, START_NS, market
 from gal_friday_live.simulation.page import Page
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace, TraceHandler
@@ -49,7 +50,7 @@ CASH = Decimal(10_000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a world."""
+    """What became of a world. `first_life` is how many steps its first engine took."""
 
     seed: int
     violations: tuple[Violation, ...]
@@ -60,6 +61,8 @@ class Outcome:
     fills: int
     digest: str
     faults: tuple[Fault, ...]
+    crash_at: int | None = None
+    first_life: int = 0
     trace: Sequence[str] = field(repr=False, default=())
 
     @property
@@ -74,7 +77,7 @@ class Outcome:
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What may be asked of a world beside its seed. `crash_at` ends the engine at that step of its first life;
-    `faults` replace those of the seed, `settings` some of its configuration, by dotted key; `tamper` may break an engine
+    `faults` replace those of the seed, `rate` is that of outside orders a second; `settings` some of its configuration, by dotted key; `tamper` may break an engine
     before it starts, for tests of these tests.
     """
 
@@ -82,17 +85,19 @@ class Plan:
     crash_at: int | None = None
     faults: Sequence[Fault] | None = None
     seconds: float = SAFETY_S
+    rate: float = ORDERS_A_SECOND
     tamper: Callable[[Life], None] | None = None
     settings: tuple[tuple[str, Any], ...] = ()
 
 
-def run(plan: Plan) -> Outcome:
-    """Simulate one world."""
+def run(plan: Plan, made: Callable[["World"], None] = lambda _: None) -> Outcome:
+    """Simulate one world. `made` is told of it before it begins."""
     load()
     loop = SimLoop(plan.seed)
     collecting = gc.isenabled()
     gc.disable()  # when garbage is found must not decide anything
     world = World(plan, loop)
+    made(world)
     try:
         with no_real_world(), TraceHandler(world.trace):
             asyncio.set_event_loop(loop)
@@ -116,7 +121,7 @@ class World:
 
     def __init__(self, plan: Plan, loop: SimLoop) -> None:
         self._plan = plan
-        self._loop = loop
+        self._loop = self.loop = loop
         seed = plan.seed
         chance = self._chance("world")
         self.life: Life | None = None
@@ -127,9 +132,10 @@ class World:
         self.trace = Trace(loop.time, self._where)
         self.config = _config(chance, plan.settings)
         listings = LISTINGS[: chance.choice((1, 1, 2))]
+        lasts = max(SECONDS, plan.seconds + WITHIN_S)
         thin = self._chance("thin").random() < THIN
         markets = {
-            listing.symbol: market(listing, seed * 7 + number, thin=thin)
+            listing.symbol: market(listing, seed * 7 + number, thin=thin, rate=plan.rate, seconds=lasts)
             for number, listing in enumerate(listings)
         }
         venue = WatchedVenue(seed=seed, start_ns=START_NS, listings=listings, markets=markets)
@@ -211,7 +217,7 @@ class World:
             seed=self._plan.seed, violations=tuple(self.invariants.violations), seconds=self._loop.time(),
             steps=sum(count for life, count in steps.items() if life != WORLD), lives=self._lives,
             orders=self.invariants.accepted_orders, fills=len(self.invariants.fills()), digest=self.trace.digest,
-            faults=self.schedule, trace=tuple(self.trace.lines),
+            faults=self.schedule, crash_at=self._plan.crash_at, first_life=steps[1], trace=tuple(self.trace.lines),
         )  # fmt: skip
 
     async def _move_market(self) -> None:
@@ -334,8 +340,17 @@ class World:
                 self.trace("world", "all is well")
                 return
             if up and engine is not None and engine.halt.halted and int(self._loop.time()) % 5 == 0:
-                self.operate("resume")
+                self._see_to(engine)
         self.invariants.violate("LIVENESS", f"after {WITHIN_S:g} s without a fault: {'; '.join(problems)}")
+
+    def _see_to(self, engine: Engine) -> None:
+        """What somebody does who finds an engine halted. One that was locked out asks for nothing more by itself."""
+        locked_out = (engine.halt.reason or "").startswith("EXCHANGE_LOCKED_OUT")
+        if locked_out and not any(wire.kind == "private" for wire in self.network.wires):
+            self.trace("operator", "restarts an engine that was locked out")
+            self.restart()
+        else:
+            self.operate("resume")
 
     # What goes wrong
 
