@@ -108,6 +108,7 @@ class Engine:
     async def stop(self) -> None:
         """No new signals, waiting entries cancelled, work in flight to its end, journal to disk. Protection stays
         where it is. A step that hangs or fails holds up none of the others; the first failure is raised at the end.
+        Where another engine has the account, nothing more is said to the exchange or written to the journal.
         """
         failures = []
         for step in self._endings():
@@ -123,6 +124,11 @@ class Engine:
 
     def _endings(self) -> tuple[Callable[[], Awaitable[None]], ...]:
         reconciliation = (self.reconciliation.stop,) if self.reconciliation is not None else ()
+        if self.monitoring.superseded:
+            return (
+                self.ingestor.stop, self.strategy.stop, self.protection.stop, self.execution.stop, self.notes.stop,
+                self.risk.stop, *reconciliation, self.tasks.stop, self.portfolio.stop, self.monitoring.stop,
+            )  # fmt: skip
         return (
             self.ingestor.stop, self._cancel_entries, self.tasks.stop, self.features.stop, self.prediction.stop,
             self.strategy.stop, self.protection.stop, self.execution.stop, self.notes.stop, self.provenance.stop,

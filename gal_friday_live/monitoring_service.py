@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED
 from gal_friday_core import payloads
-from gal_friday_core.errors import ExchangeError
+from gal_friday_core.errors import ExchangeError, LeaseError
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
 from gal_friday_core.ports import Clock
@@ -73,6 +73,8 @@ class MonitoringService:
         self._account_fault = ""
         self._subscriptions: list[str] = []
         self.reasons: Counter[str] = Counter()
+        self.superseded = False
+        """Whether another engine has the account: nothing of it is ours any more, and we must end."""
 
     @property
     def trading_state(self) -> TradingState:
@@ -166,6 +168,7 @@ class MonitoringService:
             return
         self._gate.block("LEASE_LOST", "another engine has taken the account" if what == SUPERSEDED else what)
         if what == SUPERSEDED:
+            self.superseded = True
             self._halt_and_tell("LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")
 
     async def handle_potential_halt_trigger(self, reason: str, source: str) -> None:
@@ -195,14 +198,25 @@ class MonitoringService:
 
     def on_handler_failure(self, event: Event, subscription_id: str, error: Exception) -> None:
         """A handler raised: halt, then report it, unless it is a report that could not be delivered."""
+        if isinstance(error, LeaseError):
+            self._fenced_off()
+            return
         self._halt_and_tell(f"HANDLER_FAILED: {event.event_type}: {_line(error)}")
         if event.event_type != "SYSTEM_ERROR":
             self._bus.emit("SYSTEM_ERROR", _problem(error, subscription_id, event.event_id), source=SOURCE)
 
     async def on_task_failure(self, name: str, error: Exception) -> None:
-        """A task of a service raised: halt, then report it."""
+        """A task of a service raised: halt, then report it. A fence that refuses us says that the account is lost."""
+        if isinstance(error, LeaseError):
+            self._fenced_off()
+            return
         await self.trigger_halt(f"TASK_FAILED: {name}: {_line(error)}")
         await self._bus.publish("SYSTEM_ERROR", _problem(error, name, None), source=SOURCE)
+
+    def _fenced_off(self) -> None:
+        """The journal may know before the lock's connection does; told once, however much it refuses."""
+        if not self.superseded:
+            self.on_lease(SUPERSEDED)
 
     async def _check_every(self, every_s: float) -> None:
         while True:

@@ -67,7 +67,12 @@ class InfluxServer:
         return self
 
     def __exit__(self, *args: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Nobody listens any more. Safe to call twice."""
         self.hang.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._http.server_close()
+            self._thread.join()

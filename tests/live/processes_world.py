@@ -159,6 +159,14 @@ class Account:
     def open_orders(self):
         return self.call("OpenOrders")["open"]
 
+    def every_order(self):
+        """As `orders`, where there may be more than one page of those that ended."""
+        found, ended = dict(self.open_orders()), 0
+        while page := self.call("ClosedOrders", ofs=str(ended))["closed"]:
+            found |= page
+            ended += len(page)
+        return found
+
     def trades(self):
         return self.call("TradesHistory")["trades"]
 
@@ -182,7 +190,7 @@ def candle_file(folder):
     return path
 
 
-def serve(folder, *, faults=""):
+def serve(folder, *, faults="", speed=SPEED, spawn=Process):
     """A simulated Kraken over those candles, and its account without coins."""
     arguments = [
         "exchange",
@@ -193,9 +201,9 @@ def serve(folder, *, faults=""):
         "--candles",
         candle_file(folder),
         "--speed",
-        SPEED,
+        speed,
     ]
-    process = Process(
+    process = spawn(
         ["gal_friday_live.cli"],
         [*arguments, "--faults", faults] if faults else arguments,
         folder / "exchange.log",
@@ -234,13 +242,21 @@ def register(database_url, data_dir, files):
 
 
 class Engines:
-    """Starts engines of one account, one after another, on one database."""
+    """Starts engines of one account, one after another, on one database.
 
-    def __init__(self, folder, database_url, venue):
+    `spawn` makes a process of them, `settings` are environment variables for each.
+    """
+
+    def __init__(self, folder, database_url, venue, *, spawn=Process, settings=None):
+        self._spawn = spawn
         self._folder = folder
         self._data_dir = folder / "data"
         self._venue = venue
-        self._env = {"GAL_FRIDAY_DATA_DIR": str(self._data_dir), "GAL_FRIDAY_DATABASE_URL": database_url}
+        self._env = {
+            "GAL_FRIDAY_DATA_DIR": str(self._data_dir),
+            "GAL_FRIDAY_DATABASE_URL": database_url,
+            **(settings or {}),
+        }
         self._register = partial(register, database_url, self._data_dir)
         self._models = {}
         self._started = []
@@ -266,7 +282,7 @@ class Engines:
         env = self._env | {"GAL_FRIDAY__EXCHANGE__ORDER_DEADLINE_S": str(deadline_s)}
         if data_dir is not None:
             env["GAL_FRIDAY_DATA_DIR"] = str(data_dir)
-        process = Process(module, arguments, log, env)
+        process = self._spawn(module, arguments, log, env)
         self._started.append(process)
         return process
 

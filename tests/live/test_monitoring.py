@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED
-from gal_friday_core.errors import StorageError
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.recovery import CHECKS
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.bus import PubSubManager
@@ -140,6 +140,17 @@ async def test_an_engine_that_was_superseded_halts_and_leaves_the_others_orders_
         seen.monitoring.on_lease(SUPERSEDED)
         await seen.tasks.settle()
         assert seen.gate.why(PAIR) == ("LEASE_LOST", "another engine has taken the account")
+    assert seen.monitoring.superseded
+    assert seen.told == [("HALTED", "LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")]
+
+
+async def test_a_fence_that_refuses_a_record_says_that_the_account_is_lost_and_cancels_nothing():
+    async with watch() as seen:
+        for _ in range(2):
+            await seen.monitoring.on_task_failure("reports", LeaseError("an old token"))
+        await seen.tasks.settle()
+        assert seen.gate.why(PAIR) == ("LEASE_LOST", "another engine has taken the account")
+    assert seen.monitoring.superseded
     assert seen.told == [("HALTED", "LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")]
 
 
