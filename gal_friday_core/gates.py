@@ -4,10 +4,8 @@ It decides on what the sealed artifact says of itself, together with the two thi
 how the model in production does on the same unseen bars, and whether live bars give the same predictions.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -23,9 +21,6 @@ from gal_friday_core.evidence.report import Evidence
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.validation import ValidationReport
-
-LABEL_SET = "triple-barrier-v1"
-"""What artifacts that name no label set were trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +66,8 @@ def certify(
         series=str(said["series"]),
         feature_set=str(features["schema"]["name"]),
         schema_hash=str(said["schema_hash"]),
-        label_set=str(said.get("label_set") or LABEL_SET),
-        label_hash=str(said.get("label_hash") or _label_hash(said)),
+        label_set=str(said["label_set"]),
+        label_hash=str(said["label_hash"]),
         data_version=str(said["data"]["candles_sha256"]),
         code_version=str(said["code_version"]),
         config_hash=str(said["config_hash"]),
@@ -103,11 +98,6 @@ def look_outside(
         block_events = _report(files).block_events
         met = challenge(model, incumbent, candles, table, config, block_events=block_events)
     return Outside(met, replay(model, candles, table, config.validation.replayed_bars, source))
-
-
-def _label_hash(said: Mapping[str, Any]) -> str:
-    rule = {"label": said["label"], "barriers": said["barriers"], "costs": said["costs"]}
-    return hashlib.sha256(artifact.to_json(rule)).hexdigest()
 
 
 def _report(files: Mapping[str, bytes]) -> ValidationReport:
