@@ -164,23 +164,20 @@ def scores(data, folds, theirs):
     return {name: (roc_auc_score(label, p), log_loss(label, p)) for name, p in found.items()}, int(both.sum())
 
 
-def weekly(candles, rounds, workers):
+def weekly(candles, rounds, workers, ways):
     config = Config(training=WEEKLY)
     table = compute(candles)
     data = assemble(candles, table, config)
     first_ns = (int(candles.ts[0]) // DAY_NS + 1 + TRAIN_DAYS) * DAY_NS
     splits = weeks(data, first_ns)
-    times = {
-        name: []
-        for name in ("bare fits", "one at a time", f"{workers} at a time", "FreqAI", "FreqAI, one thread")
-    }
+    times = {name: [] for name in ("bare fits", "one at a time", f"{workers} at a time", *ways)}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         for _ in range(rounds):
             times["bare fits"].append(timed(lambda: bare(data, splits, WEEKLY))[1])
             (_, folds), spent = timed(lambda: ours(candles, config, first_ns, map))
             times["one at a time"].append(spent)
             times[f"{workers} at a time"].append(timed(lambda: ours(candles, config, first_ns, pool.map))[1])
-            for name, jobs in (("FreqAI", None), ("FreqAI, one thread", 1)):
+            for name, jobs in ways.items():
                 theirs, spent = freqai(Path(folder), data, candles, table=table, first_ns=first_ns, jobs=jobs)
                 times[name].append(spent)
     print(
@@ -189,8 +186,8 @@ def weekly(candles, rounds, workers):
     median = {name: np.median(values, axis=0) for name, values in times.items()}
     for name, (wall, cpu) in median.items():
         print(f"  {name:20} wall {wall:6.1f} s   CPU {cpu:6.1f} s")
-    cheapest = min(median["FreqAI"][1], median["FreqAI, one thread"][1])
-    quickest = min(median["FreqAI"][0], median["FreqAI, one thread"][0])
+    cheapest = min(median[name][1] for name in ways)
+    quickest = min(median[name][0] for name in ways)
     paired = [
         one[1] / fits[1] - 1 for one, fits in zip(times["one at a time"], times["bare fits"], strict=True)
     ]
@@ -209,6 +206,10 @@ def verdict(name, value, promised):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("full", "weekly"))
+    parser.add_argument(
+        "--one-thread", action="store_true", help="FreqAI with one thread only: its way on a busy machine"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     warm()
@@ -216,8 +217,11 @@ def main():
     candles = history()
     year = candles[: 365 * 288]
     assemble(year[:30_000], compute(year[:30_000]), Config())
-    full_retrain(year)
-    weekly(candles, arguments.rounds, arguments.workers)
+    if arguments.only != "weekly":
+        full_retrain(year)
+    if arguments.only != "full":
+        ways = {"FreqAI, one thread": 1} | ({} if arguments.one_thread else {"FreqAI": None})
+        weekly(candles, arguments.rounds, arguments.workers, ways)
 
 
 if __name__ == "__main__":
