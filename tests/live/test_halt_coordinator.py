@@ -207,6 +207,7 @@ async def test_a_page_is_blank_again_only_once_the_resumption_is_journalled(tmp_
     assert await desk.halt.persisted(30)
     desk.journal.refuses = True
     assert (await desk.halt.resume("looked at it", "ada", patience_s=0.01)).refusal == "NOT_DURABLE"
+    assert await desk.halt.persisted(30)  # the page is written again: who reads meanwhile may see half of it
     assert page.read()["reason"] == "MANUAL"
     desk.journal.refuses = False
     desk.writer.retry()
