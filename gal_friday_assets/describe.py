@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.label_sets import LabelSet
 from gal_friday_core.predictor import ModelMetadata
 from gal_friday_core.times import to_iso
 from gal_friday_core.training_set import TrainingSet
@@ -62,14 +63,18 @@ def month_of_features(values: NDArray[np.float64]) -> Metadata:
     return {"dagster/row_count": len(values), "not_ready_share": unready}
 
 
-def labels_metadata(data: TrainingSet) -> Metadata:
-    """Size and balance of a training set."""
+def labels_metadata(data: TrainingSet, defined: LabelSet) -> Metadata:
+    """Definition, size and balance of a training set."""
     labels, events = data.labels, data.labels[data.events]
     return {
+        "label_set": defined.name,
+        "label_hash": defined.hash,
+        "rule": defined.rule,
         "dagster/row_count": len(labels),
         "events": len(events),
         "winning_share": float(events.label.mean()),
         "mean_net_return": float(events.net_return.mean()),
+        "mean_uniqueness": float(data.uniqueness[data.events].mean()),
         **{f"ended_at_{name.lower()}": count for name, count in data.outcomes().items()},
         "holdout_from": to_iso(data.holdout_start_ns),
         "features": len(data.schema),

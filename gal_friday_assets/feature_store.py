@@ -1,5 +1,6 @@
-"""Feature tables in the table lake, one file a month, and the training set that is made of them."""
+"""Feature tables in the table lake, one file a month, and the training sets and label tables that are made of them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,14 @@ from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.partitions import month_bounds
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
-from gal_friday_core.errors import DataError
+from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import REACH, FeatureTable, compute
 from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.label_sets import LabelSet
 from gal_friday_core.training_set import TrainingSet, assemble
+
+ALL_MONTHS = "all"
 
 
 def compute_months(candles: Candles, months: Sequence[str], schema: FeatureSchema) -> FeatureTable:
@@ -47,6 +51,7 @@ def read_table(
     Raises DataError when stored features do not cover exactly these bars.
     """
     columns = tables.read(table_name(schema), series.key)
+    _require_columns(columns, series, schema)
     if not columns or not np.array_equal(columns[TS], ts):
         found = len(columns[TS]) if columns else 0
         raise DataError(
@@ -54,6 +59,16 @@ def read_table(
             "every month of the series first"
         )
     return FeatureTable(ts, matrix(columns, schema), schema)
+
+
+def _require_columns(columns: Mapping[str, NDArray[Any]], series: Series, schema: FeatureSchema) -> None:
+    """Refuse a stored table that is not of this schema, whatever its name says."""
+    if columns and tuple(columns) != (TS, *schema.names):
+        apart = sorted({*columns} ^ {TS, *schema.names}) or ["their order"]
+        raise SchemaMismatchError(
+            f"feature_table of {series.key} is not of {schema.name} {schema.hash[:12]}…: it differs in "
+            f"{', '.join(apart[:3])}; materialise it again for every month of the series"
+        )
 
 
 def matrix(columns: Mapping[str, NDArray[np.float64]], schema: FeatureSchema) -> NDArray[np.float64]:
@@ -79,8 +94,29 @@ def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config:
     return assemble(bars, read_table(tables, series, CANDLES_V1, bars.ts), config)
 
 
+def label_table_name(labels: LabelSet) -> str:
+    """Tables of different label sets never mix: the hash is part of the name."""
+    return f"labels-{labels.name}-{labels.hash[:12]}"
+
+
+def write_labels(tables: TableLake, data: TrainingSet, labels: LabelSet) -> str:
+    """Store a training set's labels whole, as one file: they look ahead over month ends. Their data version."""
+    columns = label_columns(data)
+    made_of = {
+        "label_set": labels.name,
+        "label_hash": labels.hash,
+        "schema": data.schema.hash,
+        "candles": data.candles_fingerprint,
+    }
+    tables.write(label_table_name(labels), data.series_key, ALL_MONTHS, columns, made_of)
+    version = hashlib.sha256(labels.hash.encode())
+    for column in columns.values():
+        version.update(column.tobytes())
+    return version.hexdigest()
+
+
 def label_columns(data: TrainingSet) -> dict[str, NDArray[Any]]:
-    """A training set's labels as a table; `ts` is the open of the deciding bar."""
+    """A training set's labels as a table; `ts` is the open of the deciding bar, `t1_ns` when its label was known."""
     labels = data.labels
     event = np.zeros(len(labels), np.bool_)
     event[data.events] = True
@@ -91,4 +127,5 @@ def label_columns(data: TrainingSet) -> dict[str, NDArray[Any]]:
         "net_return": labels.net_return,
         "outcome": labels.outcome,
         "event": event,
+        "uniqueness": data.uniqueness,
     }

@@ -8,7 +8,7 @@ import dagster as dg
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.describe import labels_metadata, model_metadata, report_metadata
-from gal_friday_assets.feature_store import assemble_series, label_columns, latest_rows
+from gal_friday_assets.feature_store import assemble_series, latest_rows, write_labels
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.model_checks import SAMPLE_ROWS, served_as_trained
 from gal_friday_assets.partitions import pairs, whole_series
@@ -17,13 +17,9 @@ from gal_friday_assets.resources import Settings
 from gal_friday_core import __version__, artifact
 from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.labels import RULE
+from gal_friday_core.label_sets import label_set
 from gal_friday_core.validation import ValidationReport
 from gal_friday_live.code_version import code_version
-
-LABELS = "labels"
-ALL_MONTHS = "all"
-"""Labels look ahead over month ends: the table is stored as one."""
 
 
 @dg.asset(
@@ -33,7 +29,6 @@ ALL_MONTHS = "all"
     partitions_def=pairs,
     deps=[dg.AssetDep("feature_table", partition_mapping=whole_series)],
     code_version=__version__,
-    metadata={"rule": RULE},
 )
 def training_set(
     context: dg.AssetExecutionContext,
@@ -44,9 +39,9 @@ def training_set(
     """What each bar's trade would have returned after costs, and between which times that was not known yet."""
     series = Series.parse(context.partition_key)
     data = assemble_series(lake, tables, series, settings.config)
-    columns = label_columns(data)
-    tables.write(LABELS, series.key, ALL_MONTHS, columns)
-    return dg.MaterializeResult(metadata=labels_metadata(data))
+    labels = label_set(settings.config)
+    version = write_labels(tables, data, labels)
+    return dg.MaterializeResult(metadata=labels_metadata(data, labels), data_version=dg.DataVersion(version))
 
 
 @dg.asset(
