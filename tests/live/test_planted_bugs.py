@@ -36,6 +36,11 @@ def test_a_bug_that_changes_nothing_is_not_caught():
     assert (found.caught, found.seeds, found.seed) == (False, 2, None)
 
 
+def test_bugs_are_hunted_on_several_processors():
+    asked = [bug for bug in BUGS if bug.name in ("fill-applied-twice", "no-limit-for-a-pair")]
+    assert [(one.name, one.caught) for one in hunt_all(asked, jobs=2)] == [(bug.name, True) for bug in asked]
+
+
 def test_the_command_says_of_each_bug_whether_it_was_caught():
     shown = CliRunner().invoke(app, ["simulate", "--planted", "--bug", "fill-applied-twice", "--json"])
     assert shown.exit_code == 0

@@ -1,10 +1,8 @@
 """A bug as somebody shipped it once, put into an engine before it starts: the simulation must notice."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 from gal_friday_live.simulation.faults import BAR_S, FIRST_CLOSE_S, Fault
@@ -75,15 +73,6 @@ def hunt(bug: PlantedBug, first: int = 0) -> Caught:
                 clean=_without(bug, seed).ok, violation=str(seen[0]),
             )  # fmt: skip
     return Caught(name=bug.name, about=bug.about, promise=bug.promise, caught=False, seeds=bug.budget)
-
-
-def hunt_all(bugs: Sequence[PlantedBug], first: int = 0, *, jobs: int = 1) -> Iterator[Caught]:
-    """Each bug in turn, on as many processors."""
-    if jobs <= 1:
-        yield from (hunt(bug, first) for bug in bugs)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(hunt, bugs, [first] * len(bugs))
 
 
 def _without(bug: PlantedBug, seed: int) -> Outcome:
