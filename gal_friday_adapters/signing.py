@@ -23,8 +23,10 @@ from gal_friday_core.errors import ArtifactError, ConfigError, StorageError
 
 PRIVATE, PUBLIC = "signing.key", "signing.pub"
 ARTIFACT = "model artifact v1"
-"""The purpose of a signature over an artifact's manifest. Each kind of document has a purpose of its own, so that
-a signature over one never stands for another."""
+CERTIFICATE = "promotion certificate v1"
+OVERRIDE = "promotion override v1"
+"""The purposes of signatures over an artifact's manifest, over a certificate, and over a decision against one. Each
+kind of document has a purpose of its own, so that a signature over one never stands for another."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 

@@ -1,13 +1,17 @@
-"""The door to trading as assets: every candidate is registered, and only one that passed its gates is promoted."""
+"""The door to trading as assets: every candidate is registered and certified, and only one that passed is promoted."""
 
 from typing import Any
 
 import dagster as dg
 
 from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets import certification
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
-from gal_friday_assets.resources import Registry
+from gal_friday_assets.resources import Registry, Settings
+from gal_friday_core.candles import Series
+from gal_friday_core.errors import RegistryError
 from gal_friday_live.model_registry import ModelRegistry
 
 STAGE = "production"
@@ -19,19 +23,30 @@ STAGE = "production"
     owners=["team:research"],
     partitions_def=pairs,
     deps=["validation_report"],
-    code_version="1",
+    code_version="2",
 )
 def registered_model(
     context: dg.AssetExecutionContext,
+    *,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
     artifacts: dg.ResourceParam[ArtifactStore],
     registry: dg.ResourceParam[Registry],
 ) -> dg.MaterializeResult[None]:
-    """An immutable version in the registry, whether it passed or not; the same bytes keep the id they have."""
+    """An immutable version with its signed certificate, whether it passed or not; the same bytes keep their id."""
+    series = Series.parse(context.partition_key)
     artifact = latest(context, "validation_report")["artifact"]
     origin = {"data_version": latest(context, "candidate_model")["trained_on"]["candles_sha256"]}
-    model_id = registry.call(lambda models: models.register_model(artifacts.get(artifact), origin))
+    files = artifacts.get(artifact)
+    incumbent = registry.call(lambda models: models.production(series.key))
+    certificate = certification.judge(
+        files, series, lake=lake, tables=tables, config=settings.config, incumbent=incumbent
+    )
+    model_id = certification.register(registry, files, origin, certificate)
     return dg.MaterializeResult(
-        metadata={"model_id": model_id, "artifact": artifact}, data_version=dg.DataVersion(model_id)
+        metadata={"model_id": model_id, "artifact": artifact, "certified": certificate.passed},
+        data_version=dg.DataVersion(model_id),
     )
 
 
@@ -46,7 +61,7 @@ def registered_model(
 def production_model(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry]
 ) -> dg.MaterializeResult[None]:
-    """The model that the engine trades: the new version if its gates were passed, else the one before, with the reasons."""
+    """The model that the engine trades: the new version if its certificate passed, else the one before, with the reasons."""
     model_id = latest(context, "registered_model")["model_id"]
     outcome = registry.call(lambda models: promote_if_passed(models, model_id))
     return dg.MaterializeResult(
@@ -55,16 +70,17 @@ def production_model(
 
 
 async def promote_if_passed(models: ModelRegistry, model_id: str) -> dict[str, Any]:
-    """Promote a version whose verdict is passed; what is in production then, and why if it is not this one."""
-    known = await models.get_model_metadata(model_id)
-    verdict = known["verdict"]
-    if verdict["passed"]:
-        await models.promote_model(model_id, STAGE)
-    current = await models.list_models(STAGE, model_type=known["model_type"])
+    """Promote a version whose certificate passed; what is in production then, and why if it is not this one."""
+    certificate = await models.get_certificate(model_id)
+    if certificate is None:
+        raise RegistryError(f"{model_id} has no certificate: materialise registered_model again")
+    if certificate.passed:
+        await models.promote_model(model_id, STAGE, reason="its certificate passed")
+    current = await models.list_models(STAGE, model_type=certificate.model_type)
     production = current[0]["model_id"] if current else ""
     return {
         "model_id": model_id,
         "promoted": production == model_id,
-        "reasons": list(verdict["reasons"]),
+        "reasons": list(certificate.reasons),
         "production": production,
     }

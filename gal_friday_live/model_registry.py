@@ -1,11 +1,12 @@
 """The model registry: what was trained, what may trade, and who decided so (001 §2.13, 000 §4.2).
 
 Rows live in PostgreSQL, files in the artifact store; both verify themselves, and the signature over the files'
-manifest says who registered them. The engine reads it through
-the port `Models`: `production`, `by_id`, `promotions`.
+manifest says who registered them. Production asks for a signed certificate that passed, or a signed override, when
+a model is promoted and whenever one is served. The engine reads it through the port `Models`.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
@@ -23,12 +24,14 @@ from gal_friday_adapters.postgres.models import (
     ModelVersion,
     StageChange,
 )
-from gal_friday_adapters.signing import ARTIFACT, SigningKeys
+from gal_friday_adapters.signing import ARTIFACT, CERTIFICATE, SigningKeys
 from gal_friday_core import artifact
+from gal_friday_core.certificate import Certificate
 from gal_friday_core.errors import ArtifactError, RegistryError, StorageError
 from gal_friday_core.payloads import ModelLifecycle
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.times import from_iso, to_iso
+from gal_friday_live import promotion
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_description import describe
@@ -88,6 +91,27 @@ class ModelRegistry:
             await self._publish("REGISTERED", await self._models.version(model_id), None)
         return model_id
 
+    async def certify_model(self, model_id: str, certificate: Certificate) -> None:
+        """Sign and store what a version showed; the latest certificate counts, the others stay.
+
+        Raises ArtifactError for that of another model, RegistryError where it would pull a model out of production,
+        ConfigError, StorageError.
+        """
+        model = await self._models.version(model_id)
+        promotion.require_own(certificate, model)
+        if model.stage == "production" and not certificate.passed:
+            raise RegistryError(
+                f"{model_id} is in production, and this certificate refuses it: {'; '.join(certificate.reasons)}. "
+                "Demote it first"
+            )
+        document = certificate.to_bytes()
+        signature = await asyncio.to_thread(self._keys.sign, CERTIFICATE, document)
+        await self._models.add_certificate(model_id, document, signature)
+
+    async def get_certificate(self, model_id: str) -> Certificate | None:
+        """The latest of a version. Raises ArtifactError for one that was altered or that nobody trusted signed."""
+        return await self._certificate(await self._models.version(model_id))
+
     async def promote_model(
         self,
         model_id: str,
@@ -101,32 +125,78 @@ class ModelRegistry:
     ) -> bool:
         """Move a model to a stage, atomically and audited; False when it is there already.
 
-        A model goes to production only if its files verify; the one it replaces is archived. A verdict that
-        did not pass needs `override=(actor, reason)`. `expected_lock` makes it conditional on nothing having
+        A model goes to production only if its files verify and its certificate passed against the model that it
+        replaces, which is archived; to staging, only if its verdict passed. `override=(actor, reason)` stands in for
+        either, not for a certificate that was altered. `expected_lock` makes it conditional on nothing having
         changed since `get_model_metadata` returned that lock version.
-        Raises RegistryError with the reasons of a refusal, ArtifactError for damaged files.
+        Raises RegistryError with the reasons of a refusal, ArtifactError for damaged files or certificates.
         """
         _check_stage(stage)
         model = await self._models.version(model_id)
-        if stage == "production":
-            (await self._load(model)).predictor()
-        actor, reason = override or (actor, reason)
         change = StageChange(
             model_id=model_id,
             stage=stage,
             actor=actor,
             reason=reason,
-            override=override is not None,
-            evidence={"verdict": _verdict(model), "artifact": model.artifact, **(evidence or {})},
-            expected_lock=expected_lock,
+            evidence=evidence or {},
+            expected_lock=model.lock_version if expected_lock is None else expected_lock,
         )
-        done = await self._models.promote(change)
-        if done.archived is not None:
-            await self._publish("ARCHIVED", await self._models.version(done.archived), "production")
-        if done.changed:
-            action = "ARCHIVED" if stage == "archived" else "PROMOTED"
-            await self._publish(action, done.model, done.previous_stage)
-        return done.changed
+        action = "ARCHIVED" if stage == "archived" else "PROMOTED"
+        if stage != "production":
+            change = _overridden(change, override)
+        elif model.stage != "production":
+            change = await self._admitted(model, change, override)
+        return await self._move(model, change, action)
+
+    async def demote_model(
+        self, model_id: str, stage: str | None = None, *, actor: str, reason: str = "demoted"
+    ) -> str:
+        """Move a model down, by default one stage; the stage it is in then. Asks for no gate and no file.
+
+        A production model leaves its type without one: a running engine opens nothing more by it.
+        Raises RegistryError where there is no stage below, or the wanted one is not below.
+        """
+        model = await self._models.version(model_id)
+        below = promotion.demoted_to(model_id, model.stage, stage)
+        change = StageChange(
+            model_id=model_id, stage=below, actor=actor, reason=reason, expected_lock=model.lock_version
+        )
+        await self._move(model, change, "ARCHIVED" if below == "archived" else "DEMOTED")
+        return below
+
+    async def rollback_model(
+        self,
+        model_type: str,
+        *,
+        actor: str,
+        reason: str = "rolled back",
+        override: tuple[str, str] | None = None,
+    ) -> str:
+        """Put the model back that was in production before the last one; its id.
+
+        Its files and its certificate are verified anew, but it need not beat the model that it replaces. One that
+        came by an override needs another. Repeated, it goes back further.
+        Raises RegistryError where there was none before, or one is refused; ArtifactError for damaged ones.
+        """
+        known = await self._models.versions(model_type=model_type)  # the lock first, then what it guards
+        target = promotion.predecessor(await self._models.tenures(model_type))
+        if target is None:
+            raise RegistryError(
+                f"{model_type}: no model was in production before the last one; "
+                "`gal-friday models list` shows those there are"
+            )
+        model = next(item for item in known if item.model_id == target)
+        last = next((item.model_id for item in known if item.stage == "production"), None)
+        change = StageChange(
+            model_id=target,
+            stage="production",
+            actor=actor,
+            reason=reason,
+            evidence={"restored": True, "instead_of": last},
+            expected_lock=model.lock_version,
+        )
+        await self._move(model, await self._admitted(model, change, override), "RESTORED")
+        return target
 
     async def get_model(self, model_id: str, stage: str | None = "production") -> ModelArtifact:
         """A version with its verified files. Raises RegistryError where it is not in `stage` (None: any)."""
@@ -135,12 +205,15 @@ class ModelRegistry:
             raise RegistryError(
                 f"{model_id} is in stage {model.stage}, not {stage}; ask for that, or for any"
             )
-        return await self._load(model)
+        return await (self._load(model) if stage != "production" else self._serve(model))
 
     async def get_production_model(self, model_type: str) -> ModelArtifact | None:
-        """The production model of a type with its verified files, or None."""
+        """The production model of a type with its verified files and what put it there, or None.
+
+        Raises ArtifactError where files, certificate or override do not verify.
+        """
         model = await self._models.production(model_type)
-        return None if model is None else await self._load(model)
+        return None if model is None else await self._serve(model)
 
     async def list_models(
         self, stage: str | None = None, *, model_type: str | None = None
@@ -151,9 +224,10 @@ class ModelRegistry:
         return [_summary(model) for model in await self._models.versions(model_type=model_type, stage=stage)]
 
     async def get_model_metadata(self, model_id: str) -> dict[str, Any]:
-        """All that is known of a version: its origin, verdict, metrics, history of stages; JSON-ready."""
+        """All that is known of a version: its origin, verdict, certificate, metrics, history; JSON-ready."""
         model = await self._models.version(model_id)
         events = await self._models.history(model_id)
+        stored = await self._models.certificate(model_id)
         return {
             **_summary(model),
             "artifact": model.artifact,
@@ -162,6 +236,7 @@ class ModelRegistry:
             "code_version": model.code_version,
             "config_hash": model.config_hash,
             "lock_version": model.lock_version,
+            "certificate": promotion.shown(self._keys, model, stored),
             "history": [{**event, "ts": _iso(event["ts"])} for event in events],
             "metadata": model.metadata,
         }
@@ -211,6 +286,47 @@ class ModelRegistry:
         """A database that has just come back may go again: the re-read must not be missed."""
         return await self._models.types()
 
+    async def _certificate(self, model: ModelVersion) -> Certificate | None:
+        stored = await self._models.certificate(model.model_id)
+        return None if stored is None else promotion.read_certificate(self._keys, model, stored)
+
+    async def _admitted(
+        self, model: ModelVersion, change: StageChange, override: tuple[str, str] | None
+    ) -> StageChange:
+        """The change with what speaks for it and against it. Raises ArtifactError where anything was altered."""
+        (await self._load(model)).predictor()
+        certificate = await self._certificate(model)
+        production = None
+        if "restored" not in change.evidence:
+            production = await self._models.production(model.model_type)
+        refusal = promotion.against(certificate, production)
+        evidence = dict(change.evidence)
+        if certificate is not None:
+            evidence["certificate"] = hashlib.sha256(certificate.to_bytes()).hexdigest()
+        if refusal and override is not None:
+            signed = await asyncio.to_thread(promotion.sign_override, self._keys, model, override)
+            evidence |= {"override": signed, "refusal": list(refusal)}
+        replaced = msgspec.structs.replace(change, refusal=refusal, evidence=evidence)
+        return _overridden(replaced, override)
+
+    async def _move(self, model: ModelVersion, change: StageChange, action: str) -> bool:
+        """Do it and tell the bus."""
+        evidence = {"verdict": _verdict(model), "artifact": model.artifact, **change.evidence}
+        done = await self._models.promote(msgspec.structs.replace(change, evidence=evidence))
+        if done.archived is not None:
+            await self._publish("ARCHIVED", await self._models.version(done.archived), "production")
+        if done.changed:
+            await self._publish(action, done.model, done.previous_stage)
+        return done.changed
+
+    async def _serve(self, model: ModelVersion) -> ModelArtifact:
+        """The files of a production model, if its certificate passed, or its override was signed."""
+        loaded = await self._load(model)
+        certificate = await self._certificate(model)
+        if certificate is None or not certificate.passed:
+            promotion.check_override(self._keys, model, await self._models.history(model.model_id))
+        return loaded
+
     async def _load(self, model: ModelVersion) -> ModelArtifact:
         signatures = await self._models.signatures(model.artifact)
         try:
@@ -240,6 +356,14 @@ class ModelRegistry:
             previous_stage=previous_stage,
         )
         await self._bus.publish("MODEL_LIFECYCLE", payload, source="ModelRegistry")
+
+
+def _overridden(change: StageChange, override: tuple[str, str] | None) -> StageChange:
+    """By name, where an override was given."""
+    if override is None:
+        return change
+    actor, reason = override
+    return msgspec.structs.replace(change, actor=actor, reason=reason, override=True)
 
 
 def _check_stage(stage: str) -> None:

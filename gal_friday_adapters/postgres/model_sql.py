@@ -11,6 +11,20 @@ on conflict do nothing
 
 SIGNATURES = "select key, value from artifact_signature where artifact = %(artifact)s order by key"
 
+ADD_CERTIFICATE = """
+insert into model_certificate (model_id, document, signature, key_id)
+select %(model_id)s, %(document)s, %(signature)s, %(key)s
+where not exists (
+    select from (select document, key_id from model_certificate where model_id = %(model_id)s
+                 order by seq desc limit 1) as latest
+    where latest.document = %(document)s and latest.key_id = %(key)s)
+"""
+
+CERTIFICATE = """
+select document, signature, key_id, created_at from model_certificate
+where model_id = %(model_id)s order by seq desc limit 1
+"""
+
 ADD_TYPE = "insert into model_type (name) values (%(model_type)s) on conflict do nothing"
 
 LOCK_TYPE = "select lock_version from model_type where name = %(model_type)s for update"
@@ -67,6 +81,11 @@ order by v.model_type, v.version
 HISTORY = """
 select seq, stage, previous_stage, actor, reason, override, evidence, lock_version, ts
 from stage_event where model_id = %(model_id)s order by seq
+"""
+
+TENURES = """
+select model_id, evidence ? 'restored' as restored from stage_event
+where model_type = %(model_type)s and stage = 'production' order by seq
 """
 
 TYPES = "select name from model_type order by name"

@@ -2,7 +2,8 @@
 
 Entry point: `ModelMetadataRepository`. Invariants, all held by the database itself: a version never
 changes; at most one production model a type; every change of stage has its event, whose replay is the
-present; a model that did not pass its gates reaches staging or production only under an override.
+present; a model whose verdict did not pass reaches staging, and one without a certificate that passed
+production, only under an override.
 """
 
 from collections.abc import Mapping
@@ -20,8 +21,6 @@ from gal_friday_adapters.signing import Signature
 from gal_friday_core.errors import RegistryError
 
 STAGES: Final = ("development", "staging", "production", "archived")
-GATED: Final = frozenset({"staging", "production"})
-"""Stages that ask for a passed verdict, or an override."""
 
 Connection = AsyncConnection[DictRow]
 
@@ -64,13 +63,17 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StageChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What a promotion asks for. `override` lets a refused model through, and is kept in the audit."""
+    """What a promotion asks for. `override` lets a refused model through, and is kept in the audit.
+
+    `refusal`: why its certificate does not let it into production, as the caller found; empty where it does.
+    """
 
     model_id: str
     stage: str
     actor: str
     reason: str
     override: bool = False
+    refusal: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = {}
     expected_lock: int | None = None
 
@@ -82,6 +85,21 @@ class Promotion(msgspec.Struct, frozen=True, kw_only=True):
     previous_stage: str
     changed: bool
     archived: str | None = None
+
+
+class StoredCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes that were signed, as they were stored; nothing is said of whether they verify."""
+
+    document: bytes
+    signature: Signature
+    created_at: datetime
+
+
+class Tenure(msgspec.Struct, frozen=True):
+    """A model came into production; `restored`: by a rollback."""
+
+    model_id: str
+    restored: bool
 
 
 class ModelMetadataRepository:
@@ -119,23 +137,22 @@ class ModelMetadataRepository:
         """Move a model to a stage in one transaction; a production model in its way is archived.
 
         Compare-and-swap on the lock version of the type: `expected_lock`, or what this transaction read.
-        Raises RegistryError for an unknown model, a verdict that did not pass, or a lost race.
+        Raises RegistryError for an unknown model, one that is refused, or a lost race.
         """
         async with self._database.transaction() as connection:
             model = await _version(connection, change.model_id)
             if model.stage == change.stage:
                 return Promotion(model=model, previous_stage=model.stage, changed=False)
-            _check_gate(model, change)
+            refusal = _refusal(model, change)
             lock = await _swap(connection, model, change.expected_lock)
             archived = await _make_way(connection, model, change, lock)
-            override = change.override and change.stage in GATED and not model.passed
             await _add_event(
                 connection,
                 model,
                 stage=change.stage,
                 actor=change.actor,
                 reason=change.reason,
-                override=override,
+                override=bool(refusal),
                 evidence=change.evidence,
                 lock_version=lock,
             )
@@ -170,6 +187,34 @@ class ModelMetadataRepository:
         async with self._database.connection() as connection:
             cursor = await connection.execute(sql.SIGNATURES, {"artifact": artifact})
             return [Signature(row["key"], bytes(row["value"])) for row in await cursor.fetchall()]
+
+    async def add_certificate(self, model_id: str, document: bytes, signature: Signature) -> None:
+        """Append it, unless it is the latest already. Raises StorageError for an unknown model."""
+        values = {
+            "model_id": model_id,
+            "document": document,
+            "signature": signature.value,
+            "key": signature.key,
+        }
+        async with self._database.transaction() as connection:
+            await connection.execute(sql.ADD_CERTIFICATE, values)
+
+    async def certificate(self, model_id: str) -> StoredCertificate | None:
+        """The latest of a model; those before it were judged against another incumbent."""
+        async with self._database.connection() as connection:
+            row = await _one_or_none(connection, sql.CERTIFICATE, {"model_id": model_id})
+        if row is None:
+            return None
+        signature = Signature(row["key_id"], bytes(row["signature"]))
+        return StoredCertificate(
+            document=bytes(row["document"]), signature=signature, created_at=row["created_at"]
+        )
+
+    async def tenures(self, model_type: str) -> list[Tenure]:
+        """Who was in production, in the order in which they came."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(sql.TENURES, {"model_type": model_type})
+            return [msgspec.convert(row, Tenure) for row in await cursor.fetchall()]
 
     async def types(self) -> list[str]:
         """Every model type that was ever registered."""
@@ -210,13 +255,19 @@ async def _complete(connection: Connection, model_id: str, model: NewModel, lock
     )
 
 
-def _check_gate(model: ModelVersion, change: StageChange) -> None:
-    if change.stage in GATED and not model.passed and not change.override:
-        reasons = "; ".join(model.reasons)
+def _refusal(model: ModelVersion, change: StageChange) -> tuple[str, ...]:
+    """What speaks against the change, and is overridden. Raises RegistryError where it is not."""
+    against: tuple[str, ...] = ()
+    if change.stage == "production":
+        against = change.refusal
+    elif change.stage == "staging" and model.stage != "production" and not model.passed:
+        against = model.reasons or ("its validation gates were not passed",)
+    if against and not change.override:
         raise RegistryError(
-            f"{model.model_id} is refused for {change.stage}: {reasons}. "
+            f"{model.model_id} is refused for {change.stage}: {'; '.join(against)}. "
             "Train a better model, or promote with an override, which is audited"
         )
+    return against
 
 
 async def _swap(connection: Connection, model: ModelVersion, expected_lock: int | None) -> int:

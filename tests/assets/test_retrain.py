@@ -74,6 +74,14 @@ def stages(database_url: str) -> dict[str, str]:
     return asyncio.run(read())
 
 
+def read_metadata(database_url: str, model_id: str) -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
+        async with Database(database_url) as database:
+            return await ModelRegistry(ConfigurationManager(), database).get_model_metadata(model_id)
+
+    return asyncio.run(read())
+
+
 def test_a_model_of_a_random_walk_is_registered_but_not_promoted(
     execute: Execute, stored: Candles, series: Series, database_url: str
 ):
@@ -85,15 +93,27 @@ def test_a_model_of_a_random_walk_is_registered_but_not_promoted(
     assert outcome["production"] == ""
     assert outcome["reasons"]
     assert stages(database_url) == {f"{series.key}@v1": "development"}
+    certificate = read_metadata(database_url, outcome["model_id"])["certificate"]
+    assert (certificate["verified"], certificate["passed"], certificate["incumbent"]) == (True, False, None)
+    gates = {gate["name"]: gate for gate in certificate["gates"]}
+    assert gates["replay_parity"]["passed"]
+    assert gates["serving_parity"]["passed"]
+    assert outcome["reasons"] == [gate["about"] for gate in gates.values() if not gate["passed"]]
     traded = said(result, "backtest_report")
     assert traded["under_override"] is True
     assert traded["model_id"] == outcome["model_id"]
     assert "<html" in Path(traded["backtest_page"]).read_text()
 
 
-def test_a_passed_verdict_puts_the_model_into_production(
-    execute: Execute, trending: Candles, series: Series, database_url: str
+def test_a_passed_certificate_puts_the_model_into_production(
+    execute: Execute,
+    trending: Candles,
+    series: Series,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    """In a market so plain, the canary takes each trend for a leak: it is told to let them be."""
+    monkeypatch.setenv("GAL_FRIDAY__GATES__MAX_FEATURE_AUC", "1")
     execute("refresh")
     result = execute("retrain")
     outcome = said(result, "production_model")
@@ -120,12 +140,8 @@ def test_the_registry_names_the_candles_that_a_model_was_trained_on(
 ):
     execute("refresh")
     model_id = said(execute("retrain"), "registered_model")["model_id"]
-
-    async def read() -> dict[str, Any]:
-        async with Database(database_url) as database:
-            return await ModelRegistry(ConfigurationManager(), database).get_model_metadata(model_id)
-
-    assert asyncio.run(read())["data_version"] == stored.fingerprint()
+    known = read_metadata(database_url, model_id)
+    assert known["data_version"] == known["certificate"]["data_version"] == stored.fingerprint()
 
 
 def test_assets_say_what_was_learnt_from_what(execute: Execute, stored: Candles, data_home: Path):

@@ -15,6 +15,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
+from tests.live.certified import promote as promote_certified
 from tests.live.world import SERIES, files, market
 
 OFTEN = {"threshold": 0.01, "horizon": 2}
@@ -29,7 +30,7 @@ async def seed_model(database_url, data_dir, *, promote=True, series=SERIES, **m
         registry = ModelRegistry(manager, database, artifacts=store)
         model_id = await registry.register_model(files(series=series, **{**OFTEN, **model}), {})
         if promote:
-            await registry.promote_model(model_id, "production")
+            await promote_certified(registry, model_id)
     return model_id
 
 

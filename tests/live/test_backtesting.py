@@ -21,6 +21,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import history_before, stretch
+from tests.live.certified import promote as promote_certified
 from tests.live.world import CALM, SERIES, START, files, manager, market, played, predictor
 
 CASH = Decimal(10_000)
@@ -130,7 +131,7 @@ def command(database_url, tmp_path, monkeypatch):
     async def register():
         async with open_database(config.config) as database:
             registry = ModelRegistry(config, database)
-            await registry.promote_model(await registry.register_model(files(), {}), "production")
+            await promote_certified(registry, await registry.register_model(files(), {}))
 
     asyncio.run(register())
     return lambda *arguments: CliRunner().invoke(app, ["backtest", *arguments])

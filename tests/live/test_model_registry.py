@@ -17,6 +17,8 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.ids import SequentialIds
 from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files, rows
+from tests.live.certified import certify
+from tests.live.certified import promote as promote_certified
 from tests.live.refused_model import refused_files
 
 TYPE = "kraken:BTC-USD:1m"
@@ -55,7 +57,7 @@ def test_the_model_that_is_served_is_the_one_that_was_registered(talk):
         model_id = await registry.register_model(model_files(), {"metrics": {"auc": 0.61, "trades": 40}})
         assert await registry.production(TYPE) is None
         assert await registry.get_production_model(TYPE) is None
-        assert await registry.promote_model(model_id, "production") is True
+        assert await promote_certified(registry, model_id) is True
         assert await registry.promote_model(model_id, "production") is False
         return await registry.production(TYPE), await registry.by_id(model_id)
 
@@ -116,9 +118,11 @@ def test_metadata_tells_origin_and_history(talk):
 def test_a_refused_model_stays_in_development_unless_overridden_by_name(talk):
     async def body(registry):
         model_id = await registry.register_model(refused_files(), {})
-        for stage in ("staging", "production"):
-            with pytest.raises(RegistryError, match="no better than the base rate; 12 trades"):
-                await registry.promote_model(model_id, stage)
+        with pytest.raises(RegistryError, match="for staging: no better than the base rate; 12 trades"):
+            await registry.promote_model(model_id, "staging")
+        await certify(registry, model_id, failed=("dsr", "pbo"))
+        with pytest.raises(RegistryError, match="for production: dsr: bad; pbo: bad"):
+            await registry.promote_model(model_id, "production")
         assert (await registry.get_model(model_id, "development")).stage == "development"
         await registry.promote_model(model_id, "production", override=("ada", "paper experiment"))
         return await registry.get_model_metadata(model_id)
@@ -126,6 +130,7 @@ def test_a_refused_model_stays_in_development_unless_overridden_by_name(talk):
     event = talk(body)["history"][-1]
     assert (event["override"], event["actor"], event["reason"]) == (True, "ada", "paper experiment")
     assert event["evidence"]["verdict"]["reasons"] == ["no better than the base rate", "12 trades"]
+    assert event["evidence"]["refusal"] == ["dsr: bad", "pbo: bad"]
 
 
 def test_a_model_without_a_verdict_is_refused_promotion(talk):
@@ -134,7 +139,7 @@ def test_a_model_without_a_verdict_is_refused_promotion(talk):
     async def body(registry):
         model_id = await registry.register_model(files, {})
         with pytest.raises(RegistryError, match="no validation verdict"):
-            await registry.promote_model(model_id, "production")
+            await registry.promote_model(model_id, "staging")
 
     talk(body)
 
@@ -168,7 +173,7 @@ def test_a_damaged_artifact_is_neither_served_nor_promoted(talk, tmp_path):
 
 def test_a_production_model_damaged_later_raises_instead_of_vanishing(talk, tmp_path):
     async def body(registry):
-        await registry.promote_model(await registry.register_model(model_files(), {}), "production")
+        await promote_certified(registry, await registry.register_model(model_files(), {}))
         damage(tmp_path)
         with pytest.raises(ArtifactError, match=r"model\.ubj"):
             await registry.production(TYPE)
@@ -202,7 +207,7 @@ def test_each_change_is_an_event(talk):
         await registry.register_model(model_files(), {})  # known already: no event
         second = await registry.register_model(model_files(seed=8), {})
         for model_id in (first, second, second):
-            await registry.promote_model(model_id, "production")
+            await promote_certified(registry, model_id)
 
     talk(body, bus=bus)
     assert {source for source, _ in seen} == {"ModelRegistry"}
@@ -226,12 +231,12 @@ def test_promotions_are_heard_also_those_made_while_nobody_could_listen(talk, da
         second = await registry.register_model(model_files(seed=8), {})
         async with aclosing(registry.promotions()) as promotions, asyncio.timeout(30):
             assert await anext(promotions) == TYPE  # everything, once: what was missed before
-            await registry.promote_model(first, "production")
+            await promote_certified(registry, first)
             assert await anext(promotions) == TYPE
             assert (await registry.production(TYPE)).model_id == first
             with connect(database_url) as connection:
                 assert len(connection.execute(cut).fetchall()) == 1
-            await registry.promote_model(second, "production")
+            await promote_certified(registry, second)
             assert await anext(promotions) == TYPE
             assert (await registry.production(TYPE)).model_id == second
 
@@ -250,7 +255,7 @@ def test_models_in_staging_are_shadows_and_listeners_are_told_of_them(talk):
             assert await anext(promotions) == TYPE
             await registry.promote_model(other, "staging")
             assert await anext(promotions) == "breakout"
-            await registry.promote_model(first, "production")
+            await promote_certified(registry, first)
             assert await anext(promotions) == TYPE
             assert await registry.types(TYPE) == ["breakout", TYPE]
             assert [model.model_id for model in await registry.shadows(TYPE)] == [second]

@@ -13,6 +13,7 @@ from gal_friday_core.times import MINUTE_NS
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.paper import ModelOverride, build_paper_engine
+from tests.live.certified import promote as promote_certified
 from tests.live.world import CALM, SERIES, START, files, market
 
 BARS = 3_000
@@ -40,7 +41,7 @@ def registry(manager, database, tmp_path):
 async def register(models, *, promote=True, **model):
     model_id = await models.register_model(files(**model), {})
     if promote:
-        await models.promote_model(model_id, "production")
+        await promote_certified(models, model_id)
     return model_id
 
 

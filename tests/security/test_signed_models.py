@@ -13,6 +13,7 @@ from gal_friday_core.errors import ArtifactError, ConfigError
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files
+from tests.live.certified import promote as promote_certified
 
 TYPE = "kraken:BTC-USD:1m"
 
@@ -39,7 +40,7 @@ def registered(talk):
 
     async def body(registry):
         model_id = await registry.register_model(model_files(), {})
-        await registry.promote_model(model_id, "production")
+        await promote_certified(registry, model_id)
         return model_id
 
     return talk(body)

@@ -30,6 +30,20 @@ def new_model(number, *, model_type="kraken:BTC-USD:1m", passed=True, **changes)
     return NewModel(**{**values, **changes})
 
 
+CERTIFICATE = """
+{"artifact_sha256": "%064x", "model_type": "kraken:BTC-USD:1m", "passed": %s}
+"""
+"""All that the database asks of one."""
+
+
+async def register(repository, number, *, passed=True):
+    """A model with its certificate."""
+    model_id, _ = await repository.register(new_model(number, passed=passed), SIGNATURE)
+    document = CERTIFICATE % (number, "true" if passed else "false")
+    await repository.add_certificate(model_id, document.encode(), SIGNATURE)
+    return model_id
+
+
 def to(model_id, stage="production", **changes):
     return StageChange(model_id=model_id, stage=stage, actor="ada", reason="a test", **changes)
 
@@ -114,7 +128,7 @@ def test_another_verdict_for_the_same_artifact_is_refused(database_url):
 
 def test_promotion_archives_the_model_it_replaces(database_url):
     async def body(repository):
-        first, second = [(await repository.register(new_model(n), SIGNATURE))[0] for n in (1, 2)]
+        first, second = [await register(repository, n) for n in (1, 2)]
         await repository.promote(to(first))
         done = await repository.promote(to(second))
         assert (done.changed, done.archived, done.previous_stage) == (True, first, "development")
@@ -130,7 +144,7 @@ def test_promotion_archives_the_model_it_replaces(database_url):
 
 def test_promotion_to_the_present_stage_changes_nothing(database_url):
     async def body(repository):
-        model_id, _ = await repository.register(new_model(1), SIGNATURE)
+        model_id = await register(repository, 1)
         first, second = [await repository.promote(to(model_id)) for _ in range(2)]
         assert (first.changed, second.changed) == (True, False)
         return await repository.history(model_id)
@@ -138,12 +152,13 @@ def test_promotion_to_the_present_stage_changes_nothing(database_url):
     assert len(with_repository(database_url, body)) == 2
 
 
-@pytest.mark.parametrize("stage", ["staging", "production"])
-def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url, stage):
+def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url):
     async def body(repository):
-        model_id, _ = await repository.register(new_model(1, passed=False), SIGNATURE)
+        model_id = await register(repository, 1, passed=False)
         with pytest.raises(RegistryError, match=r"no better than the base rate; only 12 trades"):
-            await repository.promote(to(model_id, stage))
+            await repository.promote(to(model_id, "staging"))
+        with pytest.raises(RegistryError, match=r"refused for production: luck; too short"):
+            await repository.promote(to(model_id, refusal=("luck", "too short")))
 
     with_repository(database_url, body)
     assert set(stages(database_url).values()) == {"development"}
@@ -151,10 +166,9 @@ def test_a_refused_model_is_not_promoted_and_the_reasons_are_said(database_url, 
 
 def test_an_override_is_marked_in_the_audit_only_where_it_was_needed(database_url):
     async def body(repository):
-        refused, _ = await repository.register(new_model(1, passed=False), SIGNATURE)
-        passed, _ = await repository.register(new_model(2), SIGNATURE)
-        for model_id in (refused, passed):
-            await repository.promote(to(model_id, override=True, evidence={"ticket": 9}))
+        refused, passed = await register(repository, 1, passed=False), await register(repository, 2)
+        for model_id, refusal in ((refused, ("luck",)), (passed, ())):
+            await repository.promote(to(model_id, override=True, refusal=refusal, evidence={"ticket": 9}))
         return [(await repository.history(model_id))[1] for model_id in (refused, passed)]
 
     refused, passed = with_repository(database_url, body)
@@ -164,7 +178,7 @@ def test_an_override_is_marked_in_the_audit_only_where_it_was_needed(database_ur
 
 def test_a_promotion_that_rests_on_old_knowledge_is_stale(database_url):
     async def body(repository):
-        first, second = [(await repository.register(new_model(n), SIGNATURE))[0] for n in (1, 2)]
+        first, second = [await register(repository, n) for n in (1, 2)]
         seen = (await repository.version(second)).lock_version
         await repository.promote(to(first))
         for expected in (seen, seen + 5):
@@ -194,10 +208,13 @@ def test_the_database_takes_no_metric_that_is_not_a_number(database_url, value):
     with_repository(database_url, body)
 
 
-@pytest.mark.parametrize("table", ["artifact", "model_version", "metric", "stage_event", "stage_current"])
+APPEND_ONLY = ("artifact", "model_version", "model_certificate", "metric", "stage_event")
+
+
+@pytest.mark.parametrize("table", [*APPEND_ONLY, "stage_current"])
 @pytest.mark.parametrize("change", ["delete from {}", "truncate {} cascade", "update {} set {} = {}"])
 def test_nobody_rewrites_the_registry(database_url, table, change):
-    with_repository(database_url, lambda repository: repository.register(new_model(1), SIGNATURE))
+    with_repository(database_url, lambda repository: register(repository, 1))
     column = "sha256" if table == "artifact" else "model_id"
     with connect(database_url) as connection, pytest.raises(psycopg.IntegrityError, match="refused"):
         connection.execute(change.format(table, column, column))
@@ -211,14 +228,44 @@ values ('kraken:BTC-USD:1m@v1', 'kraken:BTC-USD:1m', %s, 'staging', 'mallory', '
 
 
 def test_the_gate_holds_in_the_database_too(database_url):
-    with_repository(
-        database_url, lambda repository: repository.register(new_model(1, passed=False), SIGNATURE)
-    )
+    with_repository(database_url, lambda repository: register(repository, 1, passed=False))
     with connect(database_url) as connection:
         with pytest.raises(psycopg.IntegrityError, match="did not pass its validation gates"):
+            connection.execute(EVENT, ("staging", False))
+        with pytest.raises(psycopg.IntegrityError, match="no certificate that passed"):
             connection.execute(EVENT, ("production", False))
         connection.execute(EVENT, ("production", True))
     assert replayed(database_url) == stages(database_url) == {"kraken:BTC-USD:1m@v1": "production"}
+
+
+@pytest.mark.parametrize(
+    ("number", "passed"),
+    [(1, "false"), (1, '"true"'), (2, "true")],
+    ids=["refused", "no truth value", "another model"],
+)
+def test_the_latest_certificate_is_what_the_database_asks_for(database_url, number, passed):
+    async def body(repository):
+        model_id = await register(repository, 1)
+        await repository.add_certificate(model_id, (CERTIFICATE % (number, passed)).encode(), SIGNATURE)
+
+    with_repository(database_url, body)
+    with connect(database_url) as connection:
+        with pytest.raises(psycopg.IntegrityError, match="no certificate that passed"):
+            connection.execute(EVENT, ("production", False))
+        connection.execute(EVENT, ("staging", False))
+
+
+def test_a_certificate_that_is_the_latest_already_is_not_stored_twice(database_url):
+    async def body(repository):
+        model_id = await register(repository, 1)
+        for passed in ("true", "false", "true", "true"):
+            await repository.add_certificate(model_id, (CERTIFICATE % (1, passed)).encode(), SIGNATURE)
+        return await repository.certificate(model_id)
+
+    latest = with_repository(database_url, body)
+    assert (latest.document, latest.signature) == ((CERTIFICATE % (1, "true")).encode(), SIGNATURE)
+    with connect(database_url) as connection:
+        assert connection.execute("select count(*) from model_certificate").fetchone() == (3,)
 
 
 def test_no_stage_without_its_event(database_url):
@@ -232,8 +279,8 @@ def test_no_stage_without_its_event(database_url):
 
 def test_two_production_models_of_a_type_cannot_be(database_url):
     async def body(repository):
-        await repository.register(new_model(1), SIGNATURE)
-        await repository.promote(to((await repository.register(new_model(2), SIGNATURE))[0]))
+        await register(repository, 1)
+        await repository.promote(to(await register(repository, 2)))
 
     with_repository(database_url, body)
     with (
@@ -245,7 +292,7 @@ def test_two_production_models_of_a_type_cannot_be(database_url):
 
 def test_processes_that_promote_at_once_leave_one_production_model_and_an_exact_audit(database_url):
     async def body(repository):
-        return [(await repository.register(new_model(n), SIGNATURE))[0] for n in range(1, 5)]
+        return [await register(repository, n) for n in range(1, 5)]
 
     ids = with_repository(database_url, body)
     script = Path(__file__).with_name("race_promoter.py")

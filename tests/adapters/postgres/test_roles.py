@@ -29,9 +29,10 @@ MODEL = NewModel(
     code_version="c", config_hash="h", passed=True, reasons=(), metadata={}, metrics={"auc": 0.6}, actor="test",
 )  # fmt: skip
 SIGNATURE = Signature("cd" * 32, bytes(64))
+CERTIFICATE = b'{"artifact_sha256": "%s", "model_type": "kraken:BTC-USD:1m", "passed": true}' % (b"ab" * 32)
 TABLES = (
     "artifact", "artifact_signature", "model_type", "model_version", "metric", "stage_current", "stage_event",
-    "sessions", "journal", "engine_lease", "log_entries", "alembic_version",
+    "sessions", "journal", "engine_lease", "log_entries", "alembic_version", "trial", "model_certificate",
 )  # fmt: skip
 DENIED = re.compile("permission denied|must be owner")
 _numbers = count(1)
@@ -166,6 +167,7 @@ NOT_THE_ENGINE_S = (
     values ('x', 'x', 'production', 'me', 'because', true, 1)
     """,
     "insert into artifact_signature (artifact, key, value) values ('x', 'x', '')",
+    "insert into model_certificate (model_id, document, signature, key_id) values ('x', 'x', 'x', 'x')",
     "update engine_lease set token = 1",
     "delete from journal",
     "update journal set record = '{}'",
@@ -188,6 +190,7 @@ def test_the_pipeline_registers_and_promotes_with_its_own_rights(login):
     async def work(database):
         repository = ModelMetadataRepository(database)
         model_id, _ = await repository.register(MODEL, SIGNATURE)
+        await repository.add_certificate(model_id, CERTIFICATE, SIGNATURE)
         change = StageChange(model_id=model_id, stage="production", actor="pipeline", reason="gates passed")
         return (await repository.promote(change)).model.stage, await repository.history(model_id)
 
@@ -232,11 +235,21 @@ def test_a_table_of_its_own_does_not_get_a_refused_model_past_the_gate(login):
             "create temporary table model_version as select model_id, true as passed from public.model_version"
         )
         connection.execute("create temporary table stage_current as select * from public.stage_current")
-        with pytest.raises(errors.IntegrityConstraintViolation, match="did not pass its validation gates"):
-            connection.execute(
-                "insert into stage_event (model_id, model_type, stage, actor, reason, override, lock_version)"
-                " values ('kraken:BTC-USD:1m@v1', 'kraken:BTC-USD:1m', 'production', 'me', 'because', false, 1)"
-            )
+        connection.execute(
+            "create temporary table model_certificate as select 1 as seq, 'kraken:BTC-USD:1m@v1' as model_id,"
+            " %s::bytea as document",
+            (CERTIFICATE,),
+        )
+        for stage, said in (
+            ("staging", "did not pass its validation gates"),
+            ("production", "no certificate that passed"),
+        ):
+            with pytest.raises(errors.IntegrityConstraintViolation, match=said):
+                connection.execute(
+                    "insert into stage_event (model_id, model_type, stage, actor, reason, override, lock_version)"
+                    " values ('kraken:BTC-USD:1m@v1', 'kraken:BTC-USD:1m', %s, 'me', 'because', false, 1)",
+                    (stage,),
+                )
 
 
 def test_a_table_of_its_own_does_not_get_a_fenced_engine_past_the_fence(login):
