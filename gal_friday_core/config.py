@@ -142,6 +142,12 @@ class TrainingConfig(Section):
     )
     depth: int = Field(3, ge=1, le=12, description="Levels of each tree")
     learning_rate: float = Field(0.05, gt=0, le=1, description="Shrinkage of each tree")
+    bins: int = Field(
+        64,
+        ge=8,
+        le=1_024,
+        description="Values at which a feature may be split; XGBoost's own 256 take twice as long",
+    )
     min_child_weight: float = Field(
         100.0, ge=0, description="Least sum of second derivatives in a leaf: larger is smoother"
     )

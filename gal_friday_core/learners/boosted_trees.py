@@ -34,12 +34,12 @@ class BoostedTrees:
         """`Learner.fit`. A stopped fit keeps its best trees only, so that what is stored is what was judged."""
         settings = self.settings
         patience = settings.early_stopping_rounds
-        matrix = _matrix(lesson, settings.threads)
+        matrix = _matrix(lesson, settings)
         if later is None or not patience:
             return FittedTrees(xgboost.train(parameters(settings), matrix, rounds or settings.trees))
         booster = xgboost.train(
             parameters(settings) | {"eval_metric": "logloss"}, matrix, rounds or settings.trees,
-            evals=[(_matrix(later, settings.threads, matrix), "later")],
+            evals=[(_matrix(later, settings, matrix), "later")],
             early_stopping_rounds=patience, verbose_eval=False,
         )  # fmt: skip
         return FittedTrees(booster[: booster.best_iteration + 1])
@@ -88,6 +88,7 @@ def parameters(settings: TrainingConfig) -> dict[str, object]:
         "objective": "binary:logistic",
         "tree_method": "hist",
         "max_depth": settings.depth,
+        "max_bin": settings.bins,
         "eta": settings.learning_rate,
         "min_child_weight": settings.min_child_weight,
         "subsample": settings.subsample,
@@ -99,10 +100,15 @@ def parameters(settings: TrainingConfig) -> dict[str, object]:
 
 
 def _matrix(
-    lesson: Lesson, threads: int, bins_of: xgboost.QuantileDMatrix | None = None
+    lesson: Lesson, settings: TrainingConfig, bins_of: xgboost.QuantileDMatrix | None = None
 ) -> xgboost.QuantileDMatrix:
     return xgboost.QuantileDMatrix(
-        lesson.features.astype(np.float32), lesson.label, weight=lesson.weight, nthread=threads, ref=bins_of
+        lesson.features.astype(np.float32),
+        lesson.label,
+        weight=lesson.weight,
+        max_bin=settings.bins,
+        nthread=settings.threads,
+        ref=bins_of,
     )
 
 
