@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from msgspec.structs import replace
@@ -59,8 +60,8 @@ GRACE_S = 2.0
 """How long after a fill a stop that the venue attaches may take to be reported."""
 PAUSE_S = 5.0
 """After a target was tried and not wholly taken, the next try waits: each costs the venue's rate limit."""
-DEADLINE_NS = 2 * SECOND_NS
-"""Shorter than an entry's: what is not known to have arrived keeps its successor waiting."""
+DEADLINE_SHARE = Fraction(2, 5)
+"""Of the deadline of other orders: what is not known to have arrived keeps its successor waiting."""
 STEPS = 8
 """At one look; whatever is left is done at the next."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -372,7 +373,7 @@ class ProtectionKeeper:
             order_type=order_type,
             quantity=quantity,
             created_at=now,
-            deadline=now + DEADLINE_NS,
+            deadline=now + int(self._execution.deadline_ns * DEADLINE_SHARE),
             limit_price=limit_price,
             trigger_price=trigger_price,
             reduce_only=True,

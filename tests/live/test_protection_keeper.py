@@ -39,6 +39,16 @@ async def test_a_venue_that_attaches_nothing_gets_a_stop_of_ours():
     )
 
 
+async def test_the_deadline_of_protection_follows_the_configured_one():
+    setting = Setting()
+    client = await setting.client(attached_stop=False)
+    setting.venue.place = place_without_stop(setting.venue)
+    client.execution.deadline_ns = 60 * SECOND_NS  # as where the market's clock is fast
+    await client.approve()
+    placed = next(one.order for one in client.blotter.records() if one.order.purpose == "STOP")
+    assert placed.deadline - placed.created_at == 24 * SECOND_NS
+
+
 def place_without_stop(venue):
     from msgspec.structs import replace
 
