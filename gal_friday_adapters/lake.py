@@ -105,7 +105,21 @@ class CandleLake:
         """sha256 of the stored bars of a series, or of one month of it; independent of the file format."""
         if month is None:
             return self.read(series).fingerprint()
-        return self._read_file(series, self._path(series, month)).fingerprint()
+        return self.read_month(series, month).fingerprint()
+
+    def read_month(self, series: Series, month: str) -> Candles:
+        """One month's bars; empty where nothing is stored."""
+        return self._read_file(series, self._path(series, month))
+
+    def closed_ns(self, series: Series) -> int | None:
+        """When the newest stored bar closed; None where nothing is stored."""
+        months = self.months(series)
+        return int(self.read_month(series, months[-1]).ts[-1]) + series.interval_ns if months else None
+
+    def stamp(self, series: Series, month: str) -> str:
+        """Changes whenever the month's file is replaced: cheaper to ask for than its content."""
+        found = self._path(series, month).stat()
+        return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
 
     def coverage(self, series: Series) -> list[Span]:
         """Times for which all bars that exist are known to be stored: the memory of resumable downloads."""
@@ -124,6 +138,15 @@ class CandleLake:
             starts, ends = zip(*union(known, spans), strict=True)
             table = {"start": np.array(starts, np.int64), "end": np.array(ends, np.int64)}
             write_table(self._folder(series) / "coverage.parquet", table)
+
+    def forget(self, series: Series, start_ns: int) -> None:
+        """Take back the coverage from a time on: its bars stay, and are asked for again."""
+        with locked(self._lock_path(series)):
+            known = self.coverage(series)
+            kept = [(start, min(end, start_ns)) for start, end in known if start < start_ns]
+            if kept != known:
+                starts, ends = (np.array([span[side] for span in kept], np.int64) for side in (0, 1))
+                write_table(self._folder(series) / "coverage.parquet", {"start": starts, "end": ends})
 
     def _folder(self, series: Series) -> Path:
         pair = series.pair.replace("/", "-")

@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_adapters.history.top_up import ToppedUp
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.label_sets import LabelSet
@@ -40,6 +41,29 @@ def feature_columns(schema: FeatureSchema) -> dg.TableSchema:
         for feature in schema.features
     ]
     return dg.TableSchema([dg.TableColumn("ts", "int64", "open time of the bar, nanoseconds UTC"), *columns])
+
+
+def topped_up(found: list[ToppedUp]) -> Metadata:
+    """What a top-up did, in all and by series."""
+    table = dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "series": one.series.key,
+                    "added": one.added,
+                    "corrected": one.corrected,
+                    "closed": "" if one.closed_ns is None else to_iso(one.closed_ns),
+                }
+            )
+            for one in found
+        ]
+    )
+    return {
+        "added": sum(one.added for one in found),
+        "corrected": sum(one.corrected for one in found),
+        "by_series": table,
+        "problems": {one.series.key: one.problem for one in found if one.problem},
+    }
 
 
 def month_of_candles(bars: Candles, bounds: tuple[int, int]) -> Metadata:

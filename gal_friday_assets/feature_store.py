@@ -20,6 +20,8 @@ from gal_friday_core.label_sets import LabelSet
 from gal_friday_core.training_set import TrainingSet, assemble
 
 ALL_MONTHS = "all"
+CANDLES = "candles"
+"""The key, in a stored table, of what it was computed from."""
 
 
 def compute_months(candles: Candles, months: Sequence[str], schema: FeatureSchema) -> FeatureTable:
@@ -33,14 +35,49 @@ def compute_months(candles: Candles, months: Sequence[str], schema: FeatureSchem
     return compute(candles[start : int(last)], schema)[int(first) - start :]
 
 
-def write_month(tables: TableLake, series: Series, month: str, table: FeatureTable) -> NDArray[np.float64]:
-    """Store one month of a table of the whole series; the values of that month, shape (n, f)."""
+def write_month(tables: TableLake, candles: Candles, month: str, table: FeatureTable) -> NDArray[np.float64]:
+    """Store one month of a table, and which of the whole series' `candles` it came from; its values, shape (n, f)."""
     first, last = np.searchsorted(table.ts, month_bounds(month), side="left")
     values = table.values[first:last]
     columns: dict[str, NDArray[Any]] = {TS: table.ts[first:last]}
     columns.update({name: values[:, column] for column, name in enumerate(table.schema.names)})
-    tables.write(table_name(table.schema), series.key, month, columns, {"schema": table.schema.hash})
+    made_of = {"schema": table.schema.hash, CANDLES: _source(candles, month)}
+    tables.write(table_name(table.schema), candles.series.key, month, columns, made_of)
     return values
+
+
+def outdated_months(tables: TableLake, candles: Candles, schema: FeatureSchema) -> list[str]:
+    """Months whose stored features are not those of the series' `candles`, missing ones included.
+
+    A month's features come from its own bars and from the `REACH` bars before them: a correction on the last of
+    January makes February's outdated too.
+    """
+    name, key = table_name(schema), candles.series.key
+    return [
+        month
+        for month in _months(candles)
+        if tables.metadata(name, key, month).get(CANDLES) != _source(candles, month)
+    ]
+
+
+def months_reached(lake: CandleLake, series: Series, changed: Sequence[str]) -> list[str]:
+    """The changed months, and those after the last of them whose features reach back into it."""
+    found, bars = sorted(changed), 0
+    for month in lake.months(series):
+        if month > max(changed) and bars < REACH:
+            found.append(month)
+            bars += len(lake.read_month(series, month))
+    return found
+
+
+def _months(candles: Candles) -> list[str]:
+    return [str(month) for month in np.unique(candles.ts.astype("datetime64[ns]").astype("datetime64[M]"))]
+
+
+def _source(candles: Candles, month: str) -> str:
+    """sha256 of all bars that a month's features depend on."""
+    first, last = np.searchsorted(candles.ts, month_bounds(month), side="left")
+    return candles[max(0, int(first) - REACH) : int(last)].fingerprint()
 
 
 def read_table(
@@ -91,7 +128,18 @@ def latest_rows(tables: TableLake, series: Series, schema: FeatureSchema, count:
 def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:
     """What a model of the series learns from. Raises DataError where the stored data does not suffice."""
     bars = lake.read(series)
-    return assemble(bars, read_table(tables, series, CANDLES_V1, bars.ts), config)
+    return assemble(bars, read_features(tables, bars, CANDLES_V1), config)
+
+
+def read_features(tables: TableLake, candles: Candles, schema: FeatureSchema) -> FeatureTable:
+    """The stored features of all of a series' `candles`. Raises DataError where they are of other candles."""
+    table = read_table(tables, candles.series, schema, candles.ts)
+    if outdated := outdated_months(tables, candles, schema):
+        raise DataError(
+            f"feature_table of {candles.series.key}: {', '.join(outdated[:6])} came from candles that were corrected "
+            "since: materialise it for these months again"
+        )
+    return table
 
 
 def label_table_name(labels: LabelSet) -> str:
@@ -106,7 +154,7 @@ def write_labels(tables: TableLake, data: TrainingSet, labels: LabelSet) -> str:
         "label_set": labels.name,
         "label_hash": labels.hash,
         "schema": data.schema.hash,
-        "candles": data.candles_fingerprint,
+        CANDLES: data.candles_fingerprint,
     }
     tables.write(label_table_name(labels), data.series_key, ALL_MONTHS, columns, made_of)
     version = hashlib.sha256(labels.hash.encode())

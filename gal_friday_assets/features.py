@@ -38,9 +38,10 @@ def feature_table(
     """Every feature of every bar, by the kernel that the live engine runs; computed in one go, stored by month."""
     version = hashlib.sha256(CANDLES_V1.hash.encode())
     for series, months in months_by_series(context.partition_keys).items():
-        table = compute_months(lake.read(series), list(months), CANDLES_V1)
+        candles = lake.read(series)
+        table = compute_months(candles, list(months), CANDLES_V1)
         for done, (month, key) in enumerate(months.items(), start=1):
-            values = write_month(tables, series, month, table)
+            values = write_month(tables, candles, month, table)
             version.update(values.tobytes())
             context.add_asset_metadata(month_of_features(values), partition_key=key)
             progress("features", done, len(months))

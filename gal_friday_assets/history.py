@@ -17,7 +17,9 @@ from gal_friday_assets.partitions import (
     pair_months,
     series_in_run,
 )
+from gal_friday_assets.resources import Settings
 from gal_friday_core.candle_quality import assess
+from gal_friday_core.continuity import why_broken
 
 
 @dg.asset(
@@ -57,3 +59,17 @@ def quality(
         description="; ".join(reasons) or "no reason for quarantine",
         metadata={key: report.to_dict() for key, report in reports.items()},
     )
+
+
+@dg.asset_check(asset="candles", blocking=True)
+def continuity(
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[CandleLake],
+    settings: dg.ResourceParam[Settings],
+) -> dg.AssetCheckResult:
+    """No month is missing inside a series, nor any hole so long that what comes after it is another market."""
+    limit = settings.config.history.max_gap_days
+    series = series_in_run(context.run.tags, context.instance.get_dynamic_partitions(PAIR))
+    said = {one.key: why_broken(lake.read(one), limit) for one in series}
+    broken = [f"{key}: {reason}" for key, reason in said.items() if reason]
+    return dg.AssetCheckResult(passed=not broken, description="; ".join(broken) or "no long hole")

@@ -20,6 +20,9 @@ FIRST_MONTH = "2010-01"
 PAIR = "pair"
 MONTH = "month"
 
+EXCHANGE_POOL = "exchange"
+"""The pool of everything that asks an exchange: one slot, so that its limits are kept by one."""
+
 pairs = dg.DynamicPartitionsDefinition(name=PAIR)
 """One partition a series (`Series.key`), added when the lake first holds it."""
 

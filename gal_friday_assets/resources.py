@@ -18,6 +18,7 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.progress import silent
+from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
 from gal_friday_live.configuration import ConfigurationManager
@@ -40,6 +41,12 @@ class Settings:
     @property
     def config(self) -> Config:
         return self.manager.config
+
+    @property
+    def traded(self) -> list[Series]:
+        """What the configuration trades, hence what is topped up."""
+        market = self.config.market
+        return [Series(market.exchange, pair, market.interval) for pair in market.pairs]
 
     @property
     def database_url(self) -> str:

@@ -1,9 +1,15 @@
-"""The two halves of the pipeline, split where the partitions change: months of a series, then whole series.
+"""The parts of the pipeline, split where the partitions change: all series, months of a series, whole series.
 
-Dagster runs assets of one partitioning in one run; `gal_friday_assets.pipeline` runs both halves in turn.
+Dagster runs assets of one partitioning in one run; `gal_friday_assets.pipeline` runs the latter two in turn.
 """
 
 import dagster as dg
+
+top_up = dg.define_asset_job(
+    "top_up",
+    selection=dg.AssetSelection.groups("ingest"),
+    description="The exchange's latest bars of every traded series, into the lake.",
+)
 
 refresh = dg.define_asset_job(
     "refresh",
@@ -17,4 +23,4 @@ retrain = dg.define_asset_job(
     description="Labels, training, validation, registry, promotion and backtest of one series.",
 )
 
-jobs = [refresh, retrain]
+jobs = [top_up, refresh, retrain]

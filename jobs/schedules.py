@@ -1,12 +1,30 @@
-"""When the halves run by themselves; both schedules are off until somebody switches them on in the UI."""
+"""When the parts run by themselves; all schedules are off until somebody switches them on in the UI."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 
-from gal_friday_assets.partitions import pairs, range_tags
+from gal_friday_assets.partitions import EXCHANGE_POOL, pairs, range_tags
 from gal_friday_core.candles import Series
+
+UNDER_WAY = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+@dg.schedule(job_name="top_up", cron_schedule="*/5 * * * *", execution_timezone="UTC")
+def frequent_top_up(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Every five minutes, unless the last top-up is still under way: it catches up with more than was missed."""
+    # Limits of pools are kept by the instance, not by definitions.
+    context.instance.event_log_storage.set_concurrency_slots(EXCHANGE_POOL, 1)
+    under_way = dg.RunsFilter(job_name="top_up", statuses=[*UNDER_WAY])
+    if context.instance.get_run_records(under_way, limit=1):
+        return dg.SkipReason("the last top-up is still under way")
+    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%d %H:%M}")
 
 
 @dg.schedule(job_name="refresh", cron_schedule="15 0 * * *", execution_timezone="UTC")
@@ -26,4 +44,4 @@ def weekly_retrain(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequ
         yield dg.RunRequest(run_key=f"{key} {context.scheduled_execution_time:%Y-%m-%d}", partition_key=key)
 
 
-schedules = [daily_refresh, weekly_retrain]
+schedules = [frequent_top_up, daily_refresh, weekly_retrain]

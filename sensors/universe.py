@@ -6,33 +6,64 @@ import json
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_assets.feature_store import months_reached
 from gal_friday_assets.partitions import pairs, range_tags
 from gal_friday_core.candles import Series
 
 Versions = dict[str, dict[str, str]]
 """Series key → month → content hash of its candles."""
 
+Seen = dict[str, dict[str, list[str]]]
+"""The same with the stamp of the file that the hash was read from: a file with the same stamp is not read again."""
+
 
 @dg.sensor(job_name="refresh", minimum_interval_seconds=60)
 def pair_universe(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[CandleLake]) -> dg.SensorResult:
-    """Add a partition for each new series, and ask for a run over the months that changed since the last tick."""
-    now = versions(lake)
-    before: Versions = json.loads(context.cursor or "{}")
+    """Add a partition for each new series, and ask for a run over the months that changed since the last tick.
+
+    The months after them are asked for too where their features reach back into what changed.
+    """
+    before = cursor_of(context.cursor)
+    now = look(lake, before)
     known = set(context.instance.get_dynamic_partitions(str(pairs.name)))
-    requests = [request(key, changed) for key, changed in changes(before, now).items()]
+    found = changes(versions(before), versions(now))
     return dg.SensorResult(
-        run_requests=requests,
+        run_requests=[
+            request(lake, Series.parse(key), {month: now[key][month] for month in changed})
+            for key, changed in found.items()
+        ],
         dynamic_partitions_requests=[pairs.build_add_request(sorted(now.keys() - known))],
         cursor=json.dumps(now, sort_keys=True),
     )
 
 
-def versions(lake: CandleLake) -> Versions:
-    """What the lake holds now."""
-    return {
-        series.key: {month: lake.version(series, month) for month in lake.months(series)}
-        for series in lake.series()
-    }
+def cursor_of(cursor: str | None) -> Seen:
+    """What the last tick saw. A cursor of an earlier form counts as nothing seen."""
+    seen = json.loads(cursor or "{}")
+    plain = any(isinstance(entry, str) for months in seen.values() for entry in months.values())
+    return {} if plain else seen
+
+
+def look(lake: CandleLake, before: Seen) -> Seen:
+    """What the lake holds now; only files that were replaced since are read."""
+    now: Seen = {}
+    for series in lake.series():
+        known = before.get(series.key, {})
+        months = now[series.key] = {}
+        for month in lake.months(series):
+            stamp = lake.stamp(series, month)
+            old = known.get(month)
+            months[month] = old if old and old[0] == stamp else [stamp, lake.version(series, month)]
+    return now
+
+
+def versions(seen: Seen) -> Versions:
+    """Without the stamps.
+
+    >>> versions({"a": {"2017-01": ["12-3", "x"]}})
+    {'a': {'2017-01': 'x'}}
+    """
+    return {key: {month: entry[1] for month, entry in months.items()} for key, months in seen.items()}
 
 
 def changes(before: Versions, now: Versions) -> Versions:
@@ -50,8 +81,11 @@ def changes(before: Versions, now: Versions) -> Versions:
     return {key: months for key, months in found.items() if months}
 
 
-def request(key: str, changed: dict[str, str]) -> dg.RunRequest:
-    """One run over all changed months of a series; the same content is never asked for twice."""
-    first, last = min(changed), max(changed)
+def request(lake: CandleLake, series: Series, changed: dict[str, list[str]]) -> dg.RunRequest:
+    """One run over all months that changed or depend on them; the same files are never asked for twice.
+
+    Stamps are part of the key: a month that was corrected and then put back has to be computed again as well.
+    """
+    months = months_reached(lake, series, list(changed))
     content = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()
-    return dg.RunRequest(run_key=f"{key} {content}", tags=range_tags(Series.parse(key), first, last))
+    return dg.RunRequest(run_key=f"{series.key} {content}", tags=range_tags(series, months[0], months[-1]))

@@ -11,7 +11,7 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import PAIR, range_tags, series_in_run
 from gal_friday_core.candles import Candles, Series
-from jobs.schedules import daily_refresh, weekly_retrain
+from jobs.schedules import daily_refresh, frequent_top_up, weekly_retrain
 from sensors.failures import run_failure
 from sensors.universe import pair_universe
 
@@ -67,6 +67,41 @@ def test_one_more_bar_asks_for_its_month_alone(
     assert len(keys) == 2
 
 
+def corrected(candles: Candles, row: int) -> Candles:
+    """One bar again, with more volume."""
+    bar = Candles(candles.series, *(column[row : row + 1].copy() for column in candles.columns()))
+    bar.volume[0] *= 2
+    return bar
+
+
+def test_a_correction_asks_for_the_months_whose_features_reach_back_into_it(
+    lake: CandleLake, stored: Candles, instance: dg.DagsterInstance
+):
+    first = tick(lake, instance)
+    lake.write(corrected(stored, 10))
+    second = tick(lake, instance, first.cursor)
+    assert requested(second) == [range_tags(stored.series, "2017-01", "2017-02")]
+
+
+def test_a_correction_that_is_taken_back_is_computed_again(
+    lake: CandleLake, stored: Candles, instance: dg.DagsterInstance
+):
+    ticks = [tick(lake, instance)]
+    for bar in (corrected(stored, 10), stored[10:11]):
+        lake.write(bar)
+        ticks.append(tick(lake, instance, ticks[-1].cursor))
+    keys = [request.run_key for result in ticks for request in result.run_requests or []]
+    assert len(set(keys)) == len(keys) == 3
+
+
+def test_files_that_were_not_replaced_are_not_read_again(
+    lake: CandleLake, stored: Candles, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+):
+    first = tick(lake, instance)
+    monkeypatch.setattr(CandleLake, "read_month", lambda *_: pytest.fail("read again"))
+    assert requested(tick(lake, instance, first.cursor)) == []
+
+
 def test_an_empty_lake_asks_for_nothing(lake: CandleLake, instance: dg.DagsterInstance):
     assert requested(tick(lake, instance)) == []
 
@@ -89,6 +124,20 @@ def test_the_daily_refresh_closes_the_old_month_on_the_first(
     assert request.tags == range_tags(series, "2017-01", "2017-02")
 
 
+def test_a_top_up_is_asked_for_unless_one_is_under_way(stored_instance: dg.DagsterInstance):
+    context = dg.build_schedule_context(
+        instance=stored_instance, scheduled_execution_time=datetime(2017, 2, 1, 0, 15, tzinfo=UTC)
+    )
+    asked = frequent_top_up(context)
+    assert isinstance(asked, dg.RunRequest)
+    (limit,) = stored_instance.event_log_storage.get_pool_limits()
+    assert (limit.name, limit.limit) == ("exchange", 1)
+    stored_instance.create_run_for_job(
+        defs.resolve_job_def("top_up").get_subset(), status=dg.DagsterRunStatus.STARTED
+    )
+    assert isinstance(frequent_top_up(context), dg.SkipReason)
+
+
 def test_the_weekly_retrain_asks_once_a_series(stored_instance: dg.DagsterInstance, series: Series):
     stored_instance.add_dynamic_partitions(PAIR, ["kraken:ETH-USD:1m"])
     context = dg.build_schedule_context(
@@ -100,7 +149,7 @@ def test_the_weekly_retrain_asks_once_a_series(stored_instance: dg.DagsterInstan
 
 
 def test_schedules_wait_until_somebody_starts_them():
-    for schedule in (daily_refresh, weekly_retrain):
+    for schedule in (frequent_top_up, daily_refresh, weekly_retrain):
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
 
 
