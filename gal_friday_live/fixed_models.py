@@ -8,7 +8,7 @@ from gal_friday_core.predictor import Predictor
 
 
 class FixedModels:
-    """`production` are those given, until `promote` puts others in their place; `stage` adds a shadow."""
+    """`production` are those given, until `promote` puts others in their place; `stage` adds a shadow, `demote` takes one out."""
 
     def __init__(self, *predictors: Predictor) -> None:
         self._production = {predictor.model_type: predictor for predictor in predictors}
@@ -41,6 +41,15 @@ class FixedModels:
         self._staging.pop(predictor.model_id, None)
         self._production[predictor.model_type] = predictor
         self._hints.put_nowait(predictor.model_type)
+
+    def demote(self, model_id: str) -> None:
+        """Out of production, or out of staging; listeners are told at their next turn."""
+        model_type = self._known[model_id].model_type
+        for stage in (self._production, self._staging):
+            for name, predictor in tuple(stage.items()):
+                if predictor.model_id == model_id:
+                    del stage[name]
+        self._hints.put_nowait(model_type)
 
     def stage(self, predictor: Predictor) -> None:
         """Score it in the shadow of production; listeners are told at their next turn."""

@@ -85,7 +85,7 @@ def _swap(entry: JournalEntry) -> Told:
     record = entry.record
     payload = {
         "model_id": record["model_id"],
-        "action": "DEPLOYED",
+        "action": record.get("action", "DEPLOYED"),  # older journals know only arrivals
         "stage": record["stage"],
         "version": record["version"],
         "metadata": record,

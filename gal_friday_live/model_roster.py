@@ -11,6 +11,9 @@ from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.inference import Inference
 
+UNFIT = (ArtifactError, RegistryError, SchemaMismatchError)
+"""What a model does that cannot serve."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelOverride:
@@ -45,14 +48,15 @@ class ActiveModel:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """A model that serves from now on, and whose place it took."""
+    """A model that serves from now on, and whose place it took; or one that `retired`, and none took its place."""
 
     active: ActiveModel
-    previous: str | None
+    previous: str | None = None
+    retired: bool = False
 
 
 class ModelRoster:
-    """Reads the registry. `problems` tells what could not serve since it was last taken."""
+    """Reads the registry. `swaps` and `problems` tell what changed, and what could not serve, until they are taken."""
 
     def __init__(
         self,
@@ -68,82 +72,122 @@ class ModelRoster:
         self._inference = inference
         self._traded: dict[str, dict[str, ActiveModel]] = {key: {} for key in self._series}
         self._shadows: dict[str, dict[str, ActiveModel]] = {key: {} for key in self._series}
-        self._seen: dict[str, str | None] = {}  # model type → the production model that was read last
+        # By series and model type: the production model that was read last.
+        self._seen: dict[tuple[str, str], str | None] = {}
         self._serving: dict[tuple[str, str], tuple[ActiveModel, ...]] = {}
         self.by_id: dict[str, ActiveModel] = {}  # whatever served in this session
-        self.problems: list[Exception] = []
+        self._swaps: list[Swap] = []
+        self._problems: list[Exception] = []
 
     def serving(self, venue: str, pair: str) -> tuple[ActiveModel, ...]:
         """Those that trade, then their shadows."""
         return self._serving.get((venue, pair), ())
 
-    async def start(self, override: ModelOverride | None) -> list[Swap]:
-        """Everything that is to serve. With an override only that model trades.
+    def taken(self) -> tuple[list[Swap], list[Exception]]:
+        """What changed and what could not serve since this was last asked."""
+        told = self._swaps, self._problems
+        self._swaps, self._problems = [], []
+        return told
 
-        Raises ArtifactError, RegistryError or SchemaMismatchError where a model cannot.
+    async def start(self, override: ModelOverride | None) -> None:
+        """Everything that is to serve. With an override only that model trades. A shadow that cannot is a problem.
+
+        Raises ArtifactError, RegistryError or SchemaMismatchError where a model that is to trade cannot.
         """
-        swaps = []
         for key in self._series:
             for model_type in await self._models.types(key):
-                predictor = await self._models.production(model_type)
-                self._seen[model_type] = predictor.model_id if predictor else None
+                predictor = await self._production(key, model_type)
+                self._seen[key, model_type] = predictor.model_id if predictor else None
                 if predictor is not None and override is None:
-                    swaps.append(await self._trade(key, active_of(predictor)))
+                    await self._trade(key, active_of(predictor))
         if override is not None:
-            swaps.append(await self._override(override))
+            await self._override(override)
         for key in self._series:
-            swaps += await self._refresh_shadows(key)
-        return swaps
+            await self._refresh_shadows(key)
 
-    async def refresh(self, model_type: str) -> list[Swap]:
-        """What a change of stage of that type brought; one that cannot serve is a problem, and the present one stays."""
-        swaps = []
+    async def refresh(self, model_type: str) -> None:
+        """Follow a change of stage of that type; one that cannot serve is a problem, and the present one stays.
+
+        Raises StorageError where the registry does not answer; then it may be asked again.
+        """
         for key in self._series:
-            if model_type not in await self._models.types(key):
+            served = (*self._traded[key].values(), *self._shadows[key].values())
+            before = {active.predictor.model_type for active in served}
+            if model_type not in {*before, *await self._models.types(key)}:
                 continue
             try:
-                swaps += await self._refresh_production(key, model_type)
-            except (ArtifactError, RegistryError, SchemaMismatchError) as error:
-                self.problems.append(error)
-            swaps += await self._refresh_shadows(key)
-        return swaps
+                await self._refresh_production(key, model_type)
+            except UNFIT as error:
+                self._problems.append(error)
+            await self._refresh_shadows(key)
 
-    async def _refresh_production(self, key: str, model_type: str) -> list[Swap]:
+    async def _production(self, key: str, model_type: str) -> Predictor | None:
+        """A type may have models of several series; here those of one count."""
         predictor = await self._models.production(model_type)
-        if predictor is None or predictor.model_id == self._seen.get(model_type):
-            return []
-        swap = await self._trade(key, active_of(predictor))
-        self._seen[model_type] = predictor.model_id
-        return [swap]
+        return predictor if predictor is not None and predictor.metadata.series == key else None
 
-    async def _refresh_shadows(self, key: str) -> list[Swap]:
-        before, now, swaps = self._shadows[key], {}, []
-        for model_type in await self._models.types(key):
-            for predictor in await self._models.shadows(model_type):
+    async def _refresh_production(self, key: str, model_type: str) -> None:
+        predictor = await self._production(key, model_type)
+        found = None if predictor is None else predictor.model_id
+        last = self._seen.get((key, model_type))
+        if found == last:
+            return
+        if predictor is not None:
+            await self._trade(key, active_of(predictor))
+        else:
+            self._retire(key, model_type, last)
+        self._seen[key, model_type] = found
+
+    def _retire(self, key: str, model_type: str, model_id: str | None) -> None:
+        """It opens nothing more; under an override another model may be trading, which goes on."""
+        active = self._traded[key].get(model_type)
+        if active is None or active.predictor.model_id != model_id:
+            return
+        del self._traded[key][model_type]
+        self._line_up(key)
+        self._unload(key, active.predictor.model_id)
+        self._swaps.append(Swap(active, retired=True))
+
+    async def _refresh_shadows(self, key: str) -> None:
+        before, now = self._shadows[key], dict[str, ActiveModel]()
+        for predictor in await self._staged(key):
+            try:
                 known = before.get(predictor.model_id)
-                try:
-                    now[predictor.model_id] = known or await self._admit(active_of(predictor, shadow=True))
-                except (ArtifactError, SchemaMismatchError) as error:
-                    self.problems.append(error)
-                    continue
-                if known is None:
-                    swaps.append(Swap(now[predictor.model_id], None))
+                now[predictor.model_id] = known or await self._admit(active_of(predictor, shadow=True))
+            except UNFIT as error:
+                self._problems.append(error)
         self._shadows[key] = now
         self._line_up(key)
+        self._swaps += [Swap(active) for name, active in now.items() if name not in before]
+        trading = {active.predictor.model_id for active in self._traded[key].values()}
         for gone in before.keys() - now.keys():
             self._unload(key, gone)
-        return swaps
+            if gone not in trading:
+                self._swaps.append(Swap(before[gone], retired=True))
 
-    async def _override(self, override: ModelOverride) -> Swap:
+    async def _staged(self, key: str) -> list[Predictor]:
+        """Those in staging; of a type that cannot be read, those that are scored already."""
+        found = []
+        for model_type in await self._models.types(key):
+            try:
+                staged = await self._models.shadows(model_type)
+            except UNFIT as error:
+                self._problems.append(error)
+                scored = (active.predictor for active in self._shadows[key].values())
+                staged = [predictor for predictor in scored if predictor.model_type == model_type]
+            found += [predictor for predictor in staged if predictor.metadata.series == key]
+        return found
+
+    async def _override(self, override: ModelOverride) -> None:
         predictor = await self._models.by_id(override.model_id)
         key = predictor.metadata.series
         if key not in self._series:
             raise ConfigError(
                 f"model {override.model_id} was trained for {key}, the engine trades {', '.join(self._series)}"
             )
-        return await self._trade(key, active_of(predictor, override))
+        await self._trade(key, active_of(predictor, override))
 
-    async def _trade(self, key: str, active: ActiveModel) -> Swap:
+    async def _trade(self, key: str, active: ActiveModel) -> None:
         """From here on this model decides for its type: one assignment, between two events."""
         await self._admit(active)
         model_type = active.predictor.model_type
@@ -152,7 +196,7 @@ class ModelRoster:
         self._line_up(key)
         if before is not None:
             self._unload(key, before.predictor.model_id)
-        return Swap(active, before.predictor.model_id if before else None)
+        self._swaps.append(Swap(active, before.predictor.model_id if before else None))
 
     async def _admit(self, active: ActiveModel) -> ActiveModel:
         if active.predictor.schema_hash not in self._computed:

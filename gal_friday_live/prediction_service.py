@@ -13,11 +13,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import stamina
 from numpy.typing import NDArray
 
 from gal_friday_core import payloads
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
+from gal_friday_core.errors import StorageError
 from gal_friday_core.events import Event
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.payloads import FeaturesCalculated, ModelLifecycle, PredictionGenerated
@@ -88,10 +90,10 @@ class PredictionService:
 
         Raises ArtifactError, RegistryError or SchemaMismatchError where a model that is to trade cannot.
         """
-        swaps = await self._roster.start(self._override)
+        await self._roster.start(self._override)
         if self._override is not None:
             self._journal_override(self._override)
-        await self._announce(swaps)
+        await self._tell()
         self._subscription = self._bus.subscribe("FEATURES_CALCULATED", self._on_features)
         self._tasks.background(self._listen(), "promotions")
 
@@ -99,6 +101,11 @@ class PredictionService:
         if self._subscription is not None:
             self._bus.unsubscribe(self._subscription)
         self._inference.close()
+
+    @property
+    def trading(self) -> list[str]:
+        """The models whose predictions may be traded now."""
+        return [active.predictor.model_id for active in self._trading.values()]
 
     @property
     def override_reason(self) -> str | None:
@@ -214,38 +221,59 @@ class PredictionService:
 
     async def _listen(self) -> None:
         async for model_type in self._models.promotions():
-            await self._announce(await self._roster.refresh(model_type))
-            problems, self._roster.problems = self._roster.problems, []
-            for error in problems:
-                problem = payloads.SystemError(
-                    error_type=type(error).__name__, message=str(error), component=SOURCE, event_id=None
-                )
-                await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
+            await self._refresh(model_type)
+            await self._tell()
 
-    async def _announce(self, swaps: list[Swap]) -> None:
+    @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
+    async def _refresh(self, model_type: str) -> None:
+        """A registry that is away for a moment must not make a change be missed."""
+        await self._roster.refresh(model_type)
+
+    async def _tell(self) -> None:
+        """Journal and publish who serves from now on, who does not any more, and who cannot."""
+        swaps, problems = self._roster.taken()
         for swap in swaps:
-            active, predictor = swap.active, swap.active.predictor
-            self._swaps += 1
-            if not active.shadow:
-                self._trading[predictor.model_type] = active
-                self.model_ids.append(predictor.model_id)
-            record = {
-                "model_id": predictor.model_id,
-                "version": str(predictor.version),
-                "stage": active.stage,
-                "previous": swap.previous,
-                "override": active.override is not None,
-            }
-            key = f"{predictor.model_id}#{self._swaps}"
-            self._writer.append("MODEL_SWAP", key, self._clock.now_ns(), record)
-            change = ModelLifecycle(
-                model_id=predictor.model_id,
-                action="DEPLOYED",
-                stage=active.stage,
-                version=str(predictor.version),
-                metadata=record,
+            await self._announce(swap)
+        for error in problems:
+            problem = payloads.SystemError(
+                error_type=type(error).__name__, message=str(error), component=SOURCE, event_id=None
             )
-            await self._bus.publish("MODEL_LIFECYCLE", change, source=SOURCE)
+            await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
+
+    async def _announce(self, swap: Swap) -> None:
+        active, predictor = swap.active, swap.active.predictor
+        self._swaps += 1
+        self._keep_in_mind(swap)
+        action = "RETIRED" if swap.retired else "DEPLOYED"
+        record = {
+            "model_id": predictor.model_id,
+            "version": str(predictor.version),
+            "stage": active.stage,
+            "previous": swap.previous,
+            "override": active.override is not None,
+            "action": action,
+        }
+        key = f"{predictor.model_id}#{self._swaps}"
+        self._writer.append("MODEL_SWAP", key, self._clock.now_ns(), record)
+        change = ModelLifecycle(
+            model_id=predictor.model_id,
+            action=action,
+            stage=active.stage,
+            version=str(predictor.version),
+            metadata=record,
+        )
+        await self._bus.publish("MODEL_LIFECYCLE", change, source=SOURCE)
+
+    def _keep_in_mind(self, swap: Swap) -> None:
+        """Which models trade, and which ever did."""
+        active, model_type = swap.active, swap.active.predictor.model_type
+        if active.shadow:
+            return
+        if swap.retired:
+            self._trading.pop(model_type, None)
+        else:
+            self._trading[model_type] = active
+            self.model_ids.append(active.predictor.model_id)
 
     def _journal_override(self, override: ModelOverride) -> None:
         record = {

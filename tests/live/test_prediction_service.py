@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import SchemaMismatchError
+from gal_friday_core.errors import ArtifactError, SchemaMismatchError, StorageError
 from gal_friday_core.features.book_set import BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.schema import FeatureVector
@@ -134,6 +134,93 @@ async def test_a_shadow_that_is_promoted_trades_and_one_that_arrives_while_runni
     assert set(room.service.get_inference_metrics()["models"]) == {second.model_id, third.model_id}
 
 
+async def test_a_model_that_is_demoted_predicts_no_more_and_one_in_its_place_goes_on():
+    models, staged = FixedModels(predictor(), typed("breakout")), predictor(version=2, seed=11)
+    models.stage(staged)
+    async with Room(models) as room:
+        told = collect(room, "MODEL_LIFECYCLE")
+        models.demote(predictor().model_id)
+        models.demote(staged.model_id)
+        models.demote("breakout@v1")
+        await until(lambda: len(told) == 3)
+        room.tell()
+        models.promote(staged)
+        await until(lambda: len(told) == 4)
+        room.tell()
+        await room.tasks.settle()
+        swaps = [entry.record for entry in await entries(room.journal, "MODEL_SWAP")]
+    assert [(event.payload.action, event.payload.model_id, event.payload.stage) for event in told] == [
+        ("RETIRED", predictor().model_id, "production"), ("RETIRED", staged.model_id, "staging"),
+        ("RETIRED", "breakout@v1", "production"), ("DEPLOYED", staged.model_id, "production"),
+    ]  # fmt: skip
+    assert [swap["action"] for swap in swaps] == ["DEPLOYED"] * 3 + ["RETIRED"] * 3 + ["DEPLOYED"]
+    assert room.models() == [staged.model_id]
+    assert room.service.skipped == {"NO_MODEL": 1}
+    assert set(room.service.get_inference_metrics()["models"]) == {staged.model_id}
+
+
+async def test_a_model_that_goes_back_to_staging_is_scored_on():
+    models = FixedModels(predictor())
+    async with Room(models) as room:
+        models.demote(predictor().model_id)
+        models.stage(predictor())
+        await until(lambda: room.service.get_inference_metrics()["models"] and not room.service.trading)
+        room.tell()
+    assert (room.models(), room.service.scored) == ([], 1)
+
+
+async def test_a_shadow_whose_files_do_not_verify_holds_nothing_up():
+    class Damaged(FixedModels):
+        async def shadows(self, model_type):
+            raise ArtifactError("model.ubj: altered")
+
+    models = Damaged(predictor())
+    async with Room(models) as room:
+        assert room.errors == ["model.ubj: altered"]
+        models.promote(predictor(version=2, seed=11))
+        await until(lambda: len(room.errors) == 2)
+        room.tell()
+    assert room.models() == [f"{SERIES.key}@v2"]
+
+
+async def test_a_model_that_does_not_verify_leaves_the_incumbent_at_work():
+    class Edited(FixedModels):
+        async def production(self, model_type):
+            if self.edited:
+                raise ArtifactError("certificate: altered")
+            return await super().production(model_type)
+
+    models = Edited(predictor())
+    models.edited = False
+    async with Room(models) as room:
+        models.edited = True
+        models.promote(predictor(version=2, seed=11))
+        await until(lambda: room.errors)
+        room.tell()
+    assert room.errors == ["certificate: altered"]
+    assert room.models() == [predictor().model_id]
+
+
+async def test_a_registry_that_is_away_for_a_moment_is_asked_again():
+    class Away(FixedModels):
+        asked = 0
+
+        async def shadows(self, model_type):
+            self.asked += 1
+            if self.asked == 2:
+                raise StorageError("the database went away")
+            return await super().shadows(model_type)
+
+    models = Away(predictor())
+    async with Room(models) as room:
+        models.promote(predictor(version=2, seed=11))
+        await until(lambda: len(room.service.model_ids) == 2)
+        room.tell()
+    assert models.asked == 3
+    assert room.models() == [f"{SERIES.key}@v2"]
+    assert room.tasks.failed == 0
+
+
 async def test_several_model_types_of_one_pair_each_predict():
     other = typed("breakout")
     async with Room(FixedModels(predictor(), other)) as room:
@@ -187,8 +274,9 @@ async def test_a_shadow_that_cannot_serve_is_reported_and_the_rest_goes_on():
 
     models = Wrong(predictor())
     async with Room(models) as room:
+        assert "was trained on candles-v1" in room.errors[0]
         models.promote(predictor(version=3, seed=11))
-        await until(lambda: room.errors)
+        await until(lambda: len(room.errors) == 2)
         room.tell()
     assert room.models() == [f"{SERIES.key}@v3"]
     assert "was trained on candles-v1" in room.errors[0]
