@@ -1,8 +1,8 @@
 """`kill -9` dozens of times at random moments: one account, one exchange, one journal, one engine after another.
 
 Every life trades as fast as it can: the market rises into each target, and whoever holds nothing buys at the next bar. A
-third of the lives is killed while they start, the others wherever they are a moment later. Afterwards the exchange
-and the journal must tell the same story.
+third of the lives is killed while they start, a third once they are ready, a third once they may trade, each at a moment
+that is drawn. Afterwards the exchange and the journal must tell the same story.
 """
 
 import random
@@ -70,6 +70,8 @@ def lived_and_died(engines, dice):
     trades = dice.random() > 1 / 3
     if trades:
         resumed(engines, engine.told())
+        if dice.random() > 1 / 2:
+            engines.unblocked()
     time.sleep(dice.uniform(0, LIFE_S if trades else 1))  # the moment is what is drawn
     engine.kill()
     return trades
@@ -120,5 +122,5 @@ def test_after_forty_kills_orders_are_intents_and_books_are_the_exchanges(engine
     assert max(signals.values()) == 1
     entries = [key for key, intent in intents.items() if intent["purpose"] == "ENTRY" and key in orders]
     assert traded > KILLS / 2
-    assert len(entries) > KILLS / 8, "they hardly traded: this would prove nothing"
+    assert len(entries) >= KILLS / 10, "they hardly traded: this would prove nothing"
     print(f"{KILLS} kills, {len(entries)} entries, {len(intents)} intents, {books['cash']} in cash")
