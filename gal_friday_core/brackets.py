@@ -16,9 +16,10 @@ from gal_friday_core.blotter import OrderRecord, Sells
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, value_of
 from gal_friday_core.orders import Order, Purpose
-from gal_friday_core.payloads import ExecutionReport
+from gal_friday_core.payloads import ExecutionReport, OrderStatus
 
 SwapKind = Literal["TARGET", "EXIT"]
+_RESTING: frozenset[OrderStatus] = frozenset({"NEW", "PARTIALLY_FILLED"})
 _SALES: frozenset[Purpose] = frozenset({"TARGET", "EXIT", "LIQUIDATION"})
 
 
@@ -90,7 +91,8 @@ class Desk:
     """All that a decision depends on. `position` is what the portfolio holds of the pair, ours or not.
 
     `best_bid` is that of a verified book, or None. `settled` tells that protection which the venue attaches by
-    itself would have been reported by now. `entries` are orders that may still add to the position.
+    itself would have been reported by now. `entries` are orders that may still add to the position. `nobody_buys` tells that
+    what was sold at market, or triggered, found no buyer, in a book that is verified.
     """
 
     bracket: Bracket
@@ -103,6 +105,8 @@ class Desk:
     amends: bool
     settled: bool
     may_take_target: bool = True
+    nobody_buys: bool = False
+    may_lift_offer: bool = True
 
     @property
     def held(self) -> Decimal:
@@ -120,6 +124,15 @@ class Desk:
         """What is held and no open sell has a claim on."""
         return max(self.held - self.covered, ZERO)
 
+    @property
+    def offers(self) -> tuple[OrderRecord, ...]:
+        """What rests at a price because nobody bought, in place of stops."""
+        return tuple(
+            record
+            for record in self.sells.stops
+            if record.order.order_type == "LIMIT" and record.status in _RESTING
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PlaceStop:
@@ -132,6 +145,14 @@ class SellNow:
     """The price is beyond the stop already: what is unprotected goes at market."""
 
     quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Nobody buys, and a stop would be triggered and end at once: what is unprotected rests at the stop's price."""
+
+    quantity: Decimal
+    limit: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +189,7 @@ class TooSmall:
     quantity: Decimal
 
 
-Action = PlaceStop | SellNow | GrowStop | Cancel | TakeTarget | SendFreed | TooSmall
+Action = PlaceStop | SellNow | Offer | GrowStop | Cancel | TakeTarget | SendFreed | TooSmall
 
 
 def decide(desk: Desk) -> Action | None:
@@ -215,20 +236,31 @@ def _go_on(desk: Desk, swap: Swap) -> Action | None:
 
 
 def _restore(desk: Desk) -> Action | None:
-    """The missing part gets its stop; beyond the stop it is sold."""
+    """The missing part gets its stop; beyond the stop it is sold, or offered where nobody buys."""
     missing, stop = desk.free, desk.bracket.stop
-    if missing <= 0 or stop is None:
+    if stop is None:
         return None
+    if missing <= 0:
+        return _lift_offers(desk)
     if _is_too_small(desk, missing):
         return _consolidate(desk, missing)
-    if desk.best_bid is not None and desk.best_bid <= stop:
-        return SellNow(missing)
-    return PlaceStop(missing, stop)
+    if desk.best_bid is not None and desk.best_bid > stop:
+        return PlaceStop(missing, stop)
+    if desk.nobody_buys:
+        return Offer(missing, stop)
+    return PlaceStop(missing, stop) if desk.best_bid is None else SellNow(missing)
+
+
+def _lift_offers(desk: Desk) -> Action | None:
+    """Somebody buys again: what was offered goes at market, or gets its stop back."""
+    if not desk.offers or desk.best_bid is None or not desk.may_lift_offer:
+        return None
+    return Cancel(tuple(record.order.client_order_id for record in desk.offers))
 
 
 def _consolidate(desk: Desk, missing: Decimal) -> Action:
     """Join what is too small to a stop that rests: amended where the venue can, else placed anew as one."""
-    resting = [record for record in desk.sells.stops if record.status in ("NEW", "PARTIALLY_FILLED")]
+    resting = [record for record in desk.sells.stops if record.status in _RESTING]
     if not resting:
         return TooSmall(missing)
     smallest = min(resting, key=lambda record: record.left)

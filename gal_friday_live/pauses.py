@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-Why = Literal["fill", "target", "refused", "joined", "orphans"]
+Why = Literal["fill", "target", "refused", "joined", "orphans", "offer"]
 
 
 class Pauses:

@@ -5,7 +5,7 @@ reaches it, the plan is journalled, the stops are cancelled, and what the venue 
 at the target; the rest gets its stop back. An exit goes the same way. What to do next is `core.brackets`'
 decision, taken anew after every report, so that a crash at any point is mended by the next look.
 
-A venue that keeps stop and target itself needs none of this: there the keeper stays idle.
+A venue that keeps both itself needs none of this: there the keeper stays idle.
 """
 
 import logging
@@ -26,6 +26,7 @@ from gal_friday_core.brackets import (
     Cancel,
     Desk,
     GrowStop,
+    Offer,
     PlaceStop,
     SellNow,
     SendFreed,
@@ -41,10 +42,10 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import Amendment, Order, Purpose, TimeInForce
 from gal_friday_core.payloads import ExecutionReport, OrderType, PotentialHaltTrigger
 from gal_friday_core.ports import Book, Clock, Exchange, Ids, Journal
-from gal_friday_core.times import SECOND_NS
 from gal_friday_live import stuck_exits
 from gal_friday_live.attached_stops import attached_stops
 from gal_friday_live.bus import PubSubManager
+from gal_friday_live.buyers import Buyers
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.pauses import Pauses
 from gal_friday_live.strategy_arbitrator import Positions
@@ -66,8 +67,8 @@ STEPS = 8
 """At one look; whatever is left is done at the next."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 """Between two tries to place protection that the venue refuses; they double."""
-STILLBORN_NS = 2 * SECOND_NS
-"""Protection that ends unfilled so soon is triggered where nobody buys: a third at once would end as two did."""
+OFFER_S = 5.0
+"""An offer in place of a stop rests so long before it gives way to buyers: each time costs the venue's rate limit."""
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class ProtectionKeeper:
         self._pauses = Pauses(self.tend, timer)
         self._stuck = StuckExits(self._halt_over_stuck, timer=timer)
         self._refusals: Counter[str] = Counter()
-        self._stillborn: Counter[str] = Counter()  # in a row
+        self._buyers = Buyers()
         self._unverified: set[str] = set()  # pairs whose open orders must be read before anything is placed
         self._busy: set[str] = set()  # pairs for which the venue is being asked or an amendment is on its way
         self._tending: set[str] = set()
@@ -222,12 +223,8 @@ class ProtectionKeeper:
             self._pauses.begin(
                 pair, "refused", min(FIRST_PAUSE_S * 2.0 ** (self._refusals[pair] - 1), LONGEST_PAUSE_S)
             )
-        elif record.filled or record.updated_at - order.created_at >= STILLBORN_NS:
-            self._stillborn.pop(pair, None)
-        elif pair not in self._swaps:  # nobody asked for its end
-            self._stillborn[pair] += 1
-            if self._stillborn[pair] > 1:
-                self._pauses.begin(pair, "refused", FIRST_PAUSE_S)
+        elif self._buyers.judge(pair, record, asked=pair in self._swaps):
+            self._pauses.begin(pair, "refused", FIRST_PAUSE_S)
 
     def _desk(self, pair: str) -> Desk | None:
         bracket = self.brackets.get(pair)
@@ -249,6 +246,8 @@ class ProtectionKeeper:
             amends=self._exchange.capabilities.amends,
             settled=pair not in self._busy and not self._pauses.holds(pair, "fill", "refused"),
             may_take_target=not self._pauses.holds(pair, "target"),
+            nobody_buys=self._buyers.are_gone(pair) and self._book(pair) is not None,
+            may_lift_offer=not self._pauses.holds(pair, "offer"),
         )
 
     def _end_orphans(self, pair: str) -> None:
@@ -270,6 +269,7 @@ class ProtectionKeeper:
         if isinstance(action, TakeTarget):
             self._begin(pair, Swap("TARGET"), action.limit)
         elif isinstance(action, Cancel):
+            self._buyers.try_again(pair)
             return self._cancel(pair, action.client_order_ids)
         elif isinstance(action, SendFreed):
             self._send_freed(pair, desk, action.quantity)
@@ -285,6 +285,9 @@ class ProtectionKeeper:
         """Protect what has no stop; whether another step may follow at once."""
         if isinstance(action, PlaceStop):
             self._send(desk.bracket, "STOP", "STOP_LOSS", action.quantity, trigger_price=action.trigger)
+        elif isinstance(action, Offer):
+            self._pauses.begin(pair, "offer", OFFER_S)
+            self._send(desk.bracket, "STOP", "LIMIT", action.quantity, limit_price=action.limit)
         elif isinstance(action, SellNow):
             self._send(desk.bracket, "EXIT", "MARKET", action.quantity)
         elif isinstance(action, GrowStop):
@@ -439,9 +442,8 @@ class ProtectionKeeper:
             self._call_for_halt(CODE, pair, why)
 
     def _halt_over_stuck(self, pair: str, seconds: float) -> None:
-        self._call_for_halt(
-            stuck_exits.CODE, pair, f"its stops have not given way to a sale for {seconds:.0f} s"
-        )
+        why = f"its stops have not given way to a sale for {seconds:.0f} s"
+        self._call_for_halt(stuck_exits.CODE, pair, why)
 
     def _call_for_halt(self, code: str, pair: str, why: str) -> None:
         trigger = PotentialHaltTrigger(reason=code, source=SOURCE, details={"pair": pair, "why": why})

@@ -25,7 +25,7 @@ START_NS = from_iso("2024-03-01T12:00:40")
 SECONDS = 1_800
 """Of a market's way that are drawn, unless a world lasts longer; after that it stands still."""
 STEP_S = 5
-SCALE, THIN_SCALE = 40.0, 5.0
+SCALE, THIN_SCALE = 40.0, 1.0
 ORDERS_A_SECOND, ORDERS_A_SIDE = 1.0, 25
 LISTINGS = tuple(replace(listing, quote=DEMO_LISTINGS[0].quote) for listing in DEMO_LISTINGS[:2])
 

@@ -13,6 +13,7 @@ from gal_friday_core.brackets import (
     Cancel,
     Desk,
     GrowStop,
+    Offer,
     PlaceStop,
     SellNow,
     SendFreed,
@@ -57,6 +58,26 @@ def test_what_is_covered_is_left_alone():
 def test_beyond_the_stop_it_is_sold_at_once_and_with_no_price_known_it_gets_the_stop():
     assert decide(desk(bid="90")) == SellNow(Decimal(1))
     assert decide(desk(bid=None)) == PlaceStop(Decimal(1), STOP)
+
+
+def offered(key, quantity):
+    made = replace(order(key, "SELL", "LIMIT", str(quantity), limit_price=90), purpose="STOP")
+    return OrderRecord(made, made.quantity, made.limit_price, None, status="NEW")
+
+
+def test_where_nobody_buys_a_stop_would_end_at_once_and_an_offer_rests():
+    assert decide(desk(bid=None, nobody_buys=True)) == Offer(Decimal(1), STOP)
+    assert decide(desk(bid="90", nobody_buys=True)) == Offer(Decimal(1), STOP)
+    above = desk(bid="90.1", nobody_buys=True)
+    assert decide(above) == PlaceStop(Decimal(1), STOP)  # an offer would sell what nothing asks to be sold
+
+
+def test_an_offer_gives_way_to_buyers_after_a_while():
+    stops = [offered("o", 1)]
+    assert decide(desk(stops=stops, bid=None)) is None
+    assert decide(desk(stops=stops, bid="80", may_lift_offer=False)) is None
+    assert decide(desk(stops=stops, bid="80")) == Cancel(("o",))
+    assert decide(desk(stops=[resting("s", 1)], bid="80")) is None
 
 
 def test_while_the_venue_may_yet_tell_of_its_own_stop_nothing_is_placed():

@@ -193,12 +193,12 @@ async def test_a_stop_that_cannot_stand_is_not_placed_again_and_again_without_a_
     (stop,) = [one for one in setting.venue.orders.values() if one.parent and one.is_open]
     setting.venue.end(stop, "CANCELED")
     await client.quiet()
-    assert client.keeper.placed == {"STOP": 1}
-    await client.later(1)
     assert client.keeper.placed == {"STOP": 2}
-    del setting.venue.place
     await client.later(1)
     assert client.keeper.placed == {"STOP": 3}
+    del setting.venue.place
+    await client.later(1)
+    assert client.keeper.placed == {"STOP": 4}
     assert setting.venue.open_stops() == 1
 
 
@@ -212,6 +212,37 @@ async def test_below_the_stop_what_is_bare_is_sold_at_market():
     await client.quiet()
     assert setting.venue.base == 0
     assert client.keeper.placed == {"EXIT": 1}
+
+
+async def test_where_nobody_buys_what_is_bare_rests_as_an_offer_until_somebody_does():
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    place = setting.venue.place
+
+    def where_nobody_buys(order, parent=None):
+        if order.order_type == "LIMIT":
+            return place(order, parent)
+        setting.venue.place, now = place, setting.venue.liquidity
+        setting.venue.liquidity = Decimal(0)
+        resting = place(order, parent)
+        setting.venue.liquidity, setting.venue.place = now, where_nobody_buys
+        setting.venue.end(resting, "CANCELED", "insufficient liquidity")
+        return resting
+
+    setting.venue.place, setting.venue.price = where_nobody_buys, Decimal(89)
+    (stop,) = [one for one in setting.venue.orders.values() if one.parent and one.is_open]
+    setting.venue.end(stop, "CANCELED")
+    await client.quiet()
+    (offer,) = [one for one in setting.venue.orders.values() if one.is_open]
+    assert (offer.order.order_type, offer.order.limit_price, offer.left) == ("LIMIT", Decimal(90), Decimal(1))
+    assert client.keeper.placed == {"EXIT": 1, "STOP": 1}
+    await client.later(1)
+    assert offer.is_open  # each time it gives way costs the venue's rate limit
+    setting.venue.place = place
+    await client.later(5)
+    assert setting.venue.base == 0
+    assert client.keeper.placed == {"EXIT": 2, "STOP": 1}
 
 
 async def test_a_stop_that_nobody_told_of_is_found_before_another_is_placed():

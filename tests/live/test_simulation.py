@@ -15,7 +15,7 @@ from gal_friday_live.simulation.campaign import simulate
 from gal_friday_live.simulation.loop import ForbiddenError, SimLoop, no_real_world
 from gal_friday_live.simulation.world import Plan, run
 
-SEEDS = range(2_000, 2_040)
+SEEDS = (*range(2_000, 2_040), 7_046)
 CRASHED = Plan(seed=1, faults=(), seconds=50)
 SENT_AT = 20.7, 22.0
 """Between these seconds that world's engine decides, journals, sends, and hears what became of its order."""
