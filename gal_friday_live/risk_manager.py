@@ -34,6 +34,7 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import IsHalted
 from gal_friday_live.journal_writer import SessionJournal
+from gal_friday_live.order_rate import OrderRate
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import ModelConditions
@@ -69,6 +70,7 @@ class RiskManager:
         models: ModelConditions | None = None,
         trading_state: Callable[[], TradingState] = lambda: "ACTIVE",
         notes: SignalNotes | None = None,
+        rate: OrderRate | None = None,
     ) -> None:
         self._costs = config.config.costs
         self._bus = event_bus
@@ -85,6 +87,7 @@ class RiskManager:
         self._models = models
         self._trading_state = trading_state
         self._notes = notes
+        self._rate = rate
         self._take_limits(config.config)
         self._bars_a_day = DAY_NS / interval_ns(config.config.market.interval)
         self._correlations = Correlations(self._instruments, self._limits.correlation_half_life_bars)
@@ -157,6 +160,8 @@ class RiskManager:
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
             self._refuse(signal, verdict)
+            if self._rate is not None and verdict.code == "ORDER_RATE_EXCEEDED":
+                self._rate.wished()
         else:
             self._reservations.reserve(verdict.reservation)
             self._count(signal, verdict, now_ns)

@@ -32,6 +32,7 @@ from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.order_checks import OrderChecks
+from gal_friday_live.order_rate import OrderRate
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import ModelOverride, PredictionService
@@ -127,10 +128,12 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         inference=Inference(tasks, InferencePool(None), timer=lambda: int(ports.timer() * SECOND_NS)),
     )  # fmt: skip
     notes = SignalNotes(bus, ports.journal)
+    rate = OrderRate(bus, clock=clock, limits=lambda: risk.limits, is_halted=halt.is_halted)
     risk = RiskManager(
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
         journal=ports.journal, reservations=reservations, market_fault=market_fault, book=book, gate=gate,
         models=prediction, trading_state=lambda: monitoring.trading_state, notes=notes,
+        rate=rate,
     )  # fmt: skip
     provenance = SignalProvenance(
         bus,
@@ -149,7 +152,8 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, exchange=exchange, journal=ports.journal, clock=clock, ids=ids, tasks=tasks,
         is_halted=halt.is_halted, keeps_entries=lambda: halt.action == "MAINTAIN_POSITIONS", gate=gate,
         provenance=provenance,
-        order_deadline_s=config.config.exchange.order_deadline_s, checks=checks.why,
+        order_deadline_s=config.config.exchange.order_deadline_s,
+        checks=lambda order: rate.why(order) or checks.why(order),
     )  # fmt: skip
     protection = ProtectionKeeper(
         bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,

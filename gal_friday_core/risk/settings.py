@@ -73,6 +73,12 @@ class RiskConfig(Section):
     max_orders_per_minute: int = Field(
         60, ge=1, json_schema_extra=LOOSER_UP, description="Approved in any sixty seconds, all pairs"
     )
+    halt_orders_per_minute: int = Field(
+        300,
+        ge=1,
+        json_schema_extra=LOOSER_UP,
+        description="Orders of all kinds and buys refused for their rate: beyond it something has run away, and trading halts",
+    )
     duplicate_window_s: float = Field(
         1.0,
         ge=0,
