@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gal_friday_adapters.lake import CandleLake, TableLake
-from gal_friday_assets.feature_store import read_table
+from gal_friday_assets.feature_store import read_features
 from gal_friday_assets.resources import Registry
 from gal_friday_core.candles import Series
 from gal_friday_core.certificate import Certificate
@@ -29,7 +29,7 @@ def judge(
 ) -> Certificate:
     """The certificate of a candidate for `series`: all of its own evidence, live parity, and the incumbent."""
     candles = lake.read(series)
-    table = read_table(tables, series, CANDLES_V1, candles.ts)
+    table = read_features(tables, candles, CANDLES_V1)
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
     outside = look_outside(files, candles, table, config, incumbent=incumbent if comparable else None)
     if incumbent is not None and not comparable:

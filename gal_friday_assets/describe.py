@@ -102,6 +102,7 @@ def labels_metadata(data: TrainingSet, defined: LabelSet) -> Metadata:
         **{f"ended_at_{name.lower()}": count for name, count in data.outcomes().items()},
         "holdout_from": to_iso(data.holdout_start_ns),
         "features": len(data.schema),
+        "unknown_share": 1 - float(data.table.finite_rows().mean()),
     }
 
 

@@ -1,12 +1,21 @@
 """The promises of the feature kernel, tried on a sample of the series at hand."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import FeatureStream, compute
 
 SAMPLE_BARS = 4_096
+FEWEST_ROWS = 1_024
+"""Fewer stored rows do not prove a feature dead."""
+MAY_STAND_STILL = frozenset(
+    ("missing_bars", "time_of_day_sin", "time_of_day_cos", "day_of_week_sin", "day_of_week_cos")
+)
+"""No bar is missing in a whole series, and daily bars know one time of day."""
 
 
 def sample(candles: Candles, bars: int = SAMPLE_BARS) -> Candles:
@@ -27,6 +36,24 @@ def leaked_columns(candles: Candles) -> list[str]:
     before, after = (compute(one, CANDLES_V1).values[:cut].view(np.int64) for one in (bars, shuffled))
     changed = (before != after).any(axis=0)
     return [name for name, leaks in zip(CANDLES_V1.names, changed, strict=True) if leaks]
+
+
+def dead_columns(values: NDArray[np.float64], names: Sequence[str]) -> list[str]:
+    """Features that say nothing in `values` (n, features): never known, or always the same. None of too few rows.
+
+    >>> dead_columns(np.ones((5_000, 1)), ["volume"])
+    ['volume is always 1']
+    """
+    if len(values) < FEWEST_ROWS:
+        return []
+    found = []
+    for name, column in zip(names, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        if not len(known):
+            found.append(f"{name} is never known")
+        elif not np.ptp(known) > 0 and name not in MAY_STAND_STILL:
+            found.append(f"{name} is always {known[0]:g}")
+    return found
 
 
 def stream_mismatches(candles: Candles) -> int:

@@ -113,12 +113,14 @@ def matrix(columns: Mapping[str, NDArray[np.float64]], schema: FeatureSchema) ->
     return np.column_stack([columns[name] for name in schema.names])
 
 
-def latest_rows(tables: TableLake, series: Series, schema: FeatureSchema, count: int) -> NDArray[np.float64]:
-    """Up to `count` of the newest complete feature rows, shape (n, f), from as few months as hold them."""
+def latest_rows(
+    tables: TableLake, series: Series, schema: FeatureSchema, count: int, *, complete: bool = True
+) -> NDArray[np.float64]:
+    """Up to `count` of the newest feature rows, shape (n, f), from as few months as hold them; `complete` ones only."""
     name, parts, found = table_name(schema), list[NDArray[np.float64]](), 0
     for month in reversed(tables.months(name, series.key)):
         values = matrix(tables.read(name, series.key, [month]), schema)
-        parts.append(values[np.isfinite(values).all(axis=1)])
+        parts.append(values[np.isfinite(values).all(axis=1)] if complete else values)
         found += len(parts[-1])
         if found >= count:
             break

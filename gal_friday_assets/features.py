@@ -6,8 +6,8 @@ import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.describe import feature_columns, month_of_features
-from gal_friday_assets.feature_checks import leaked_columns, stream_mismatches
-from gal_friday_assets.feature_store import compute_months, write_month
+from gal_friday_assets.feature_checks import SAMPLE_BARS, dead_columns, leaked_columns, stream_mismatches
+from gal_friday_assets.feature_store import compute_months, latest_rows, write_month
 from gal_friday_assets.partitions import (
     PAIR,
     all_months_at_once,
@@ -60,6 +60,18 @@ def no_leakage(
     return dg.AssetCheckResult(
         passed=not found, description="; ".join(found) or "no feature knows the future", metadata=leaked
     )
+
+
+@dg.asset_check(asset="feature_table", blocking=True)
+def no_dead_feature(
+    context: dg.AssetCheckExecutionContext, tables: dg.ResourceParam[TableLake]
+) -> dg.AssetCheckResult:
+    """No stored feature is unknown throughout, or the same throughout, over the latest bars."""
+    series = series_in_run(context.run.tags, context.instance.get_dynamic_partitions(PAIR))
+    rows = {one.key: latest_rows(tables, one, CANDLES_V1, SAMPLE_BARS, complete=False) for one in series}
+    dead = {key: dead_columns(values, CANDLES_V1.names) for key, values in rows.items()}
+    found = [f"{key}: {', '.join(columns)}" for key, columns in dead.items() if columns]
+    return dg.AssetCheckResult(passed=not found, description="; ".join(found) or "all move", metadata=dead)
 
 
 @dg.asset_check(asset="feature_table", blocking=True)

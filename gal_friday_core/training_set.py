@@ -19,6 +19,9 @@ from gal_friday_core.label_sets import VOLATILITY, label_set
 from gal_friday_core.labels import STOP, TARGET, TIME, Labels, break_even, label_trades
 from gal_friday_core.splits import purged
 
+MOSTLY_UNKNOWN = 0.5
+"""Above this share of bars without a feature it is the feature that is missing, not history."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrainingSet:
@@ -140,7 +143,7 @@ def _check_learnable(found: TrainingSet, min_events: int) -> None:
     if len(found.events) < min_events:
         raise DataError(
             f"{found.series_key}: {len(found.events):,} labelled events from {found.candle_rows:,} candles, "
-            f"at least {min_events:,} are needed (training.min_events): use more history"
+            f"at least {min_events:,} are needed (training.min_events): {_what_is_missing(found.table)}"
         )
     break_even(found.labels.net_return[found.events])
     values = found.features(found.events)
@@ -148,3 +151,15 @@ def _check_learnable(found: TrainingSet, min_events: int) -> None:
         raise DataError(
             f"{found.series_key}: every feature is constant over {len(values):,} events: the candles never move"
         )
+
+
+def _what_is_missing(table: FeatureTable) -> str:
+    """Whether it is history, or features: bars at which one is unknown are not learnt from."""
+    unknown = np.isnan(table.values).mean(axis=0)
+    worst = int(np.argmax(unknown))
+    if unknown[worst] <= MOSTLY_UNKNOWN:
+        return "use more history"
+    return (
+        f"the feature {table.schema.names[worst]} is unknown (NaN) at {unknown[worst]:.0%} of the bars; "
+        "fill the gaps in the candles, or use more history"
+    )

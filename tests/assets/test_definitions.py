@@ -34,6 +34,7 @@ BLOCKING = {
     "candles:quality",
     "candles:continuity",
     "feature_table:no_leakage",
+    "feature_table:no_dead_feature",
     "feature_table:live_parity",
     "candidate_model:serving_parity",
 }

@@ -25,7 +25,13 @@ Refresh = Callable[..., dg.ExecuteInProcessResult]
 def refresh(instance: dg.DagsterInstance, series: Series) -> Refresh:
     definitions = dg.Definitions(
         assets=[history.candles, features.feature_table],
-        asset_checks=[history.quality, features.no_leakage, features.live_parity],
+        asset_checks=[
+            history.quality,
+            history.continuity,
+            features.no_leakage,
+            features.no_dead_feature,
+            features.live_parity,
+        ],
         resources=build_resources(),
         jobs=[refresh_job],
     )
@@ -62,7 +68,8 @@ def test_months_are_described_and_features_stored(refresh: Refresh, stored: Cand
 
 def test_checks_pass_on_a_sound_kernel(refresh: Refresh, stored: Candles):
     checks = {check.check_name: check.passed for check in refresh().get_asset_check_evaluations()}
-    assert checks == {"quality": True, "no_leakage": True, "live_parity": True}
+    names = ("quality", "continuity", "no_leakage", "no_dead_feature", "live_parity")
+    assert checks == dict.fromkeys(names, True)
 
 
 def test_the_same_candles_give_the_same_data_version(refresh: Refresh, stored: Candles):
