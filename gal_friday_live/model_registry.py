@@ -218,10 +218,18 @@ class ModelRegistry:
     async def list_models(
         self, stage: str | None = None, *, model_type: str | None = None
     ) -> list[dict[str, Any]]:
-        """Every version by type, oldest first: model_id, model_type, version, stage, created_at, verdict, metrics."""
+        """Every version by type, oldest first: model_id, model_type, version, stage, created_at, verdict, metrics, and
+        whether it is `certified`: its latest certificate verifies and passed.
+        """
         if stage is not None:
             _check_stage(stage)
-        return [_summary(model) for model in await self._models.versions(model_type=model_type, stage=stage)]
+        models = await self._models.versions(model_type=model_type, stage=stage)
+        stored = await self._models.certificates()
+        shown = (promotion.shown(self._keys, model, stored.get(model.model_id)) for model in models)
+        return [
+            {**_summary(model), "certified": certificate is not None and certificate["passed"]}
+            for model, certificate in zip(models, shown, strict=True)
+        ]
 
     async def get_model_metadata(self, model_id: str) -> dict[str, Any]:
         """All that is known of a version: its origin, verdict, certificate, metrics, history; JSON-ready."""

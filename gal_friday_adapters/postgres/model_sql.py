@@ -20,9 +20,10 @@ where not exists (
     where latest.document = %(document)s and latest.key_id = %(key)s)
 """
 
-CERTIFICATE = """
-select document, signature, key_id, created_at from model_certificate
-where model_id = %(model_id)s order by seq desc limit 1
+CERTIFICATES = """
+select distinct on (model_id) model_id, document, signature, key_id, created_at from model_certificate
+where %(model_id)s::text is null or model_id = %(model_id)s
+order by model_id, seq desc
 """
 
 ADD_TYPE = "insert into model_type (name) values (%(model_type)s) on conflict do nothing"

@@ -201,14 +201,20 @@ class ModelMetadataRepository:
 
     async def certificate(self, model_id: str) -> StoredCertificate | None:
         """The latest of a model; those before it were judged against another incumbent."""
+        return (await self.certificates(model_id)).get(model_id)
+
+    async def certificates(self, model_id: str | None = None) -> dict[str, StoredCertificate]:
+        """The latest of each model, or of one."""
         async with self._database.connection() as connection:
-            row = await _one_or_none(connection, sql.CERTIFICATE, {"model_id": model_id})
-        if row is None:
-            return None
-        signature = Signature(row["key_id"], bytes(row["signature"]))
-        return StoredCertificate(
-            document=bytes(row["document"]), signature=signature, created_at=row["created_at"]
-        )
+            cursor = await connection.execute(sql.CERTIFICATES, {"model_id": model_id})
+            return {
+                row["model_id"]: StoredCertificate(
+                    document=bytes(row["document"]),
+                    signature=Signature(row["key_id"], bytes(row["signature"])),
+                    created_at=row["created_at"],
+                )
+                for row in await cursor.fetchall()
+            }
 
     async def tenures(self, model_type: str) -> list[Tenure]:
         """Who was in production, in the order in which they came."""

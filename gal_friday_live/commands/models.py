@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
 
 from gal_friday_live.commands.common import ConfigOption, JsonOption, load_config, print_json
 
@@ -17,11 +16,21 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-app = typer.Typer(help="Look at registered models and promote them.", no_args_is_help=True)
+app = typer.Typer(help="Look at registered models, promote them, and take them back.", no_args_is_help=True)
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL_ID", help="As `models list` prints it: TYPE@vN.", show_default=False)
 ]
+ActorOption = Annotated[
+    str, typer.Option(envvar="USER", help="Who decides; kept in the audit.", show_default=False)
+]
+OverrideOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Promote although it is refused. Signed, and kept in the audit with --actor.", show_default=False
+    ),
+]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 
 
 @app.command("list")
@@ -32,30 +41,57 @@ def list_models(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List every registered model with its stage and verdict."""
+    """List every registered model with its stage, verdict, and whether its certificate passed."""
+    from gal_friday_live.commands.models_shown import model_list, wide
+
     models = _converse(config, lambda registry: registry.list_models(stage))
     if as_json:
         print_json(models)
-        return
-    table = Table(Column("model", no_wrap=True), "stage", "verdict", Column("created", no_wrap=True))
-    for model in models:
-        table.add_row(
-            escape(model["model_id"]), model["stage"], _verdict(model["verdict"]), model["created_at"][:16]
-        )
-    Console().print(table if models else "No models yet: `gal-friday up` trains the first.")
+    else:
+        wide().print(model_list(models) if models else "No models yet: `gal-friday up` trains the first.")
 
 
 @app.command("show")
 def show(model_id: ModelArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show where a model comes from, its metrics, and every change of its stage."""
+    """Show where a model comes from, its certificate gate by gate, its metrics, and every change of its stage."""
+    from gal_friday_live.commands import models_shown
+
     model = _converse(config, lambda registry: registry.get_model_metadata(model_id))
     if as_json:
         print_json(model)
         return
-    console = Console()
-    console.print(_origin(model))
-    console.print(_pairs("Metrics", {name: f"{value:.6g}" for name, value in model["metrics"].items()}))
-    console.print(_history(model["history"]))
+    console = models_shown.wide()
+    console.print(models_shown.origin(model))
+    gates = models_shown.gates(model["certificate"])
+    if gates is not None:
+        console.print(gates)
+    metrics = {name: f"{value:.6g}" for name, value in model["metrics"].items()}
+    console.print(models_shown.pairs("Metrics", metrics))
+    console.print(models_shown.history(model["history"]))
+
+
+@app.command("diff")
+def diff(
+    model_id: ModelArgument, other_id: ModelArgument, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """Show what two models do not have in common: data, code, settings, metrics, gates."""
+    from gal_friday_live.commands.models_shown import difference as tables
+    from gal_friday_live.commands.models_shown import wide
+    from gal_friday_live.model_diff import difference
+
+    async def both(registry: "ModelRegistry") -> list[dict[str, Any]]:
+        one = await registry.get_model_metadata(model_id)
+        return difference(one, await registry.get_model_metadata(other_id))
+
+    found = _converse(config, both)
+    if as_json:
+        print_json(found)
+        return
+    shown = tables(found)
+    for table in shown:
+        wide().print(table)
+    if not shown:
+        Console().print(f"{escape(model_id)} and {escape(other_id)} say the same of themselves.")
 
 
 @app.command("promote")
@@ -65,30 +101,112 @@ def promote(
     stage: Annotated[
         str, typer.Option(help="Where to: production, staging, development, archived.")
     ] = "production",
-    override_reason: Annotated[
-        str | None,
-        typer.Option(
-            help="Promote although the gates refused it. Kept in the audit with --actor.", show_default=False
-        ),
-    ] = None,
-    actor: Annotated[
-        str, typer.Option(envvar="USER", help="Who decides; kept in the audit.", show_default=False)
-    ] = "operator",
+    override_reason: OverrideOption = None,
+    actor: ActorOption = "operator",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Move a model to a stage; a running engine swaps to a new production model at once."""
-    override = None if override_reason is None else (actor, override_reason)
     changed = _converse(
         config,
         lambda registry: registry.promote_model(
-            model_id, stage, actor=actor, reason="promoted from the command line", override=override
+            model_id,
+            stage,
+            actor=actor,
+            reason="promoted from the command line",
+            override=_override(actor, override_reason),
         ),
     )
     if as_json:
         print_json({"model_id": model_id, "stage": stage, "changed": changed})
     else:
         Console().print(f"{escape(model_id)} {'is now' if changed else 'was already'} in {stage}.")
+
+
+@app.command("demote")
+def demote(
+    model_id: ModelArgument,
+    *,
+    stage: Annotated[
+        str | None, typer.Option(help="Where to, if not one stage down.", show_default=False)
+    ] = None,
+    reason: ReasonOption = "demoted from the command line",
+    actor: ActorOption = "operator",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a model one stage down; a running engine opens nothing more by it, and its positions end as they would."""
+    now = _converse(
+        config, lambda registry: registry.demote_model(model_id, stage, actor=actor, reason=reason)
+    )
+    if as_json:
+        print_json({"model_id": model_id, "stage": now, "changed": True})
+    else:
+        Console().print(f"{escape(model_id)} is now in {now}.")
+
+
+@app.command("rollback")
+def rollback(
+    model_type: Annotated[
+        str,
+        typer.Argument(metavar="MODEL_TYPE", help="The part of a model's id before @v.", show_default=False),
+    ],
+    *,
+    reason: ReasonOption = "rolled back from the command line",
+    override_reason: OverrideOption = None,
+    actor: ActorOption = "operator",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the model back that was in production before the last one; repeated, it goes back further."""
+    of_type, _, _ = model_type.partition("@v")
+    restored = _converse(
+        config,
+        lambda registry: registry.rollback_model(
+            of_type, actor=actor, reason=reason, override=_override(actor, override_reason)
+        ),
+    )
+    if as_json:
+        print_json({"model_id": restored, "stage": "production", "changed": True})
+    else:
+        Console().print(f"{escape(restored)} is back in production.")
+
+
+@app.command("export")
+def export(
+    model_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL_ID]...", help="All, where none is named.")
+    ] = None,
+    *,
+    mlflow: Annotated[
+        str, typer.Option(metavar="DIR|URL", help="A folder, or MLflow's address.", show_default=False)
+    ],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show models to MLflow: parameters, metrics, files, stage. Nothing is ever read back."""
+    from gal_friday_adapters.mlflow_export import MlflowExport
+
+    target = MlflowExport(mlflow)
+
+    async def all_of_them(registry: "ModelRegistry") -> list[dict[str, Any]]:
+        wanted = model_ids or [model["model_id"] for model in await registry.list_models()]
+        told = []
+        for model_id in wanted:
+            artifact = await registry.get_model(model_id, stage=None)
+            certificate = await registry.get_certificate(model_id)
+            document = None if certificate is None else certificate.to_bytes()
+            model = await registry.get_model_metadata(model_id)
+            told.append(await asyncio.to_thread(target.export, model, artifact.files, document))
+        return told
+
+    told = _converse(config, all_of_them)
+    if as_json:
+        print_json(told)
+    for one in [] if as_json else told:
+        Console().print(
+            f"{escape(one['model_id'])}: run {one['run_id']}{'' if one['new'] else ', there already'}"
+        )
 
 
 @app.command("key")
@@ -104,6 +222,10 @@ def key(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         Console().print(public)
 
 
+def _override(actor: str, reason: str | None) -> tuple[str, str] | None:
+    return None if reason is None else (actor, reason)
+
+
 def _converse(config: Path | None, conversation: "Callable[[ModelRegistry], Awaitable[Result]]") -> Result:
     """Open the database, hold one conversation with the registry, close it again."""
     # Late, so that help and usage errors do not wait for the database's and the compiler's libraries.
@@ -116,37 +238,3 @@ def _converse(config: Path | None, conversation: "Callable[[ModelRegistry], Awai
             return await conversation(ModelRegistry(manager, database))
 
     return asyncio.run(run())
-
-
-def _verdict(verdict: dict[str, Any]) -> str:
-    if verdict["passed"]:
-        return "[green]passed[/]"
-    return f"[red]refused[/]: {escape('; '.join(verdict['reasons']))}"
-
-
-def _origin(model: dict[str, Any]) -> Table:
-    names = ("stage", "created_at", "artifact", "schema_hash", "data_version", "code_version", "config_hash")
-    table = _pairs(model["model_id"], {name.replace("_", " "): model[name] for name in names})
-    table.add_row("verdict", _verdict(model["verdict"]))
-    return table
-
-
-def _pairs(title: str, values: dict[str, str]) -> Table:
-    table = Table("", Column("", overflow="fold"), title=escape(title), show_header=False)
-    for name, value in values.items():
-        table.add_row(escape(name), escape(value))
-    return table
-
-
-def _history(events: list[dict[str, Any]]) -> Table:
-    table = Table(Column("when", no_wrap=True), "from", "to", "by", "reason", title="History")
-    for event in events:
-        reason = escape(event["reason"])
-        table.add_row(
-            event["ts"][:19],
-            event["previous_stage"] or "",
-            event["stage"],
-            escape(event["actor"]),
-            f"[yellow]override[/]: {reason}" if event["override"] else reason,
-        )
-    return table
