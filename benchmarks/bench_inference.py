@@ -23,8 +23,8 @@ from gal_friday_core import artifact
 from gal_friday_core.calibration import Platt
 from gal_friday_core.config import BarriersConfig, CostsConfig
 from gal_friday_core.features.schema import Feature, FeatureSchema
-from gal_friday_core.predictor import TARGET, ModelMetadata, Predictor, schema_document
 from gal_friday_core.learners.boosted_trees import check_bit_identity
+from gal_friday_core.predictor import TARGET, ModelMetadata, Predictor, schema_document
 
 TREES, DEPTH, FEATURES, BATCH = 300, 6, 40, 50
 PROMISES = {"Booster.inplace_predict": 20.0, "onnxruntime": 5.0}

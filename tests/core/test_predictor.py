@@ -52,7 +52,7 @@ def test_a_vector_of_another_length_is_refused():
         predictor().predict(np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("name", (*artifact.REQUIRED, artifact.MODEL))
+@pytest.mark.parametrize("name", [*artifact.REQUIRED, artifact.MODEL])
 def test_an_altered_file_is_refused_by_name(name):
     files = model_files()
     files[name] = files[name][:-2] + b" " + files[name][-1:]
