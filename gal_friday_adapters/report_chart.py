@@ -1,4 +1,7 @@
-"""Line charts as inline SVG: equity above, drawdown below, on one time axis. No script, no request."""
+"""Line charts as inline SVG: equity above, drawdown below, on one time axis. No script, no request.
+
+`Frame` is what every drawing stands in; the other kinds of drawing are in `report_figures`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,45 +38,79 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [round(step * index, 12) for index in range(first, max(ceil(high / step), first + 1) + 1)]
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A drawing's axes: `first` to `last` from left to right, and the round numbers `marks` from bottom to top."""
+
+    width: int
+    height: int
+    first: float
+    last: float
+    marks: Sequence[float]
+    percent: bool = False
+
+    def x(self, place: float) -> float:
+        """From the left, in the drawing's units."""
+        room = self.width - LEFT - RIGHT
+        return LEFT + (place - self.first) / ((self.last - self.first) or 1) * room
+
+    def y(self, value: float) -> float:
+        """From the top, in the drawing's units."""
+        low, high = self.marks[0], self.marks[-1]
+        return TOP + (high - value) / (high - low) * (self.height - TOP - BOTTOM)
+
+    def grid(self) -> list[str]:
+        """A line and a number for every mark; that of zero stands out."""
+        step = self.marks[1] - self.marks[0]
+        return [
+            f'<line class="{"grid" if mark else "zero"}" x1="{LEFT}" x2="{self.width - RIGHT}" '
+            f'y1="{self.y(mark):.1f}" y2="{self.y(mark):.1f}"/>'
+            f'<text class="tick" x="{LEFT - 8}" y="{self.y(mark) + 4:.1f}" text-anchor="end">'
+            f"{number(mark, step, percent=self.percent)}</text>"
+            for mark in self.marks
+        ]
+
+    def below(self, place: float, text: str) -> str:
+        """What the horizontal axis says at a place."""
+        return (
+            f'<text class="tick" x="{self.x(place):.1f}" y="{self.height - 8}" '
+            f'text-anchor="middle">{escape(text)}</text>'
+        )
+
+    def points(self, places: Sequence[float], values: Sequence[float]) -> str:
+        """A line's corners, as SVG writes them."""
+        return " ".join(
+            f"{self.x(place):.1f},{self.y(value):.1f}" for place, value in zip(places, values, strict=True)
+        )
+
+
+def svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
+    """The drawing; `title` is read to those who cannot see it."""
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    )
+
+
 def chart(panel: Panel, labels: Sequence[tuple[int, str]]) -> str:
     """The panel as one `<svg>`; `labels` are (time, text) marks of the time axis."""
     low, high = min(panel.values), max(panel.values)
     if panel.area:
         low, high = min(low, -0.01), max(high, 0.0)
-    marks = ticks(low, high)
-    low, high = marks[0], marks[-1]
     first, last = panel.times[0], panel.times[-1]
-    inner = panel.height - TOP - BOTTOM
-
-    def x(time: int) -> float:
-        return LEFT + (time - first) / max(last - first, 1) * (WIDTH - LEFT - RIGHT)
-
-    def y(value: float) -> float:
-        return TOP + (high - value) / (high - low) * inner
-
-    points = " ".join(
-        f"{x(time):.1f},{y(value):.1f}" for time, value in zip(panel.times, panel.values, strict=True)
-    )
-    parts = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>'
-             f'<text class="tick" x="{LEFT - 8}" y="{y(mark) + 4:.1f}" text-anchor="end">'
-             f"{_number(mark, marks[1] - marks[0], percent=panel.percent)}</text>" for mark in marks]  # fmt: skip
-    parts += [
-        f'<text class="tick" x="{x(time):.1f}" y="{panel.height - 8}" text-anchor="middle">{escape(text)}</text>'
-        for time, text in labels
-    ]
+    frame = Frame(WIDTH, panel.height, first, last, ticks(low, high), panel.percent)
+    points = frame.points(panel.times, panel.values)
+    parts = [*frame.grid(), *(frame.below(time, text) for time, text in labels)]
     if panel.area:
-        zero = f"{y(0.0):.1f}"
+        zero = f"{frame.y(0.0):.1f}"
         parts.append(
-            f'<polygon class="{panel.kind} area" points="{x(first):.1f},{zero} {points} {x(last):.1f},{zero}"/>'
+            f'<polygon class="{panel.kind} area" '
+            f'points="{frame.x(first):.1f},{zero} {points} {frame.x(last):.1f},{zero}"/>'
         )
     parts.append(f'<polyline class="{panel.kind}" points="{points}"/>')
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {panel.height}" role="img" aria-label="{escape(panel.title)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg(WIDTH, panel.height, panel.title, parts)
 
 
-def _number(value: float, step: float, *, percent: bool) -> str:
+def number(value: float, step: float, *, percent: bool) -> str:
     """As many decimals as the step between two ticks needs."""
     scale = 100 if percent else 1
     decimals = max(0, -floor(log10(step * scale) + 1e-9))

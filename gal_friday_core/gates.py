@@ -45,7 +45,7 @@ def certify(
     ArtifactError for files that were altered, or that carry no evidence.
     """
     found = artifact.verify(files, artifact_id)
-    report, evidence = _report(files), _evidence(files)
+    report, evidence = report_of(files), evidence_of(files)
     said = artifact.from_json(artifact.METADATA, files[artifact.METADATA])
     features = artifact.from_json(artifact.FEATURES, files[artifact.FEATURES])
     judged = (
@@ -95,19 +95,21 @@ def look_outside(
     model = Predictor.from_files(files, model_id="the candidate", model_type="", version=0)
     met = None
     if incumbent is not None:
-        block_events = _report(files).block_events
+        block_events = report_of(files).block_events
         met = challenge(model, incumbent, candles, table, config, block_events=block_events)
     return Outside(met, replay(model, candles, table, config.validation.replayed_bars, source))
 
 
-def _report(files: Mapping[str, bytes]) -> ValidationReport:
+def report_of(files: Mapping[str, bytes]) -> ValidationReport:
+    """What walking forward gave. Raises ArtifactError for a report of another version."""
     try:
         return ValidationReport.from_dict(artifact.from_json(artifact.REPORT, files[artifact.REPORT]))
     except msgspec.ValidationError as error:
         raise ArtifactError(f"{artifact.REPORT}: {error}; train the model again") from None
 
 
-def _evidence(files: Mapping[str, bytes]) -> Evidence:
+def evidence_of(files: Mapping[str, bytes]) -> Evidence:
+    """What was measured beside it. Raises ArtifactError where there is none."""
     content = files.get(artifact.EVIDENCE)
     if content is None:
         raise ArtifactError(f"{artifact.EVIDENCE}: missing; train the model again with this version")

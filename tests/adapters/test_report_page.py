@@ -12,7 +12,7 @@ from gal_friday_core.performance import performance
 from gal_friday_core.times import DAY_NS
 from tests.core.trading import fill
 
-VOID = {"meta", "line"}
+VOID = {"meta"}
 
 
 class Balance(HTMLParser):
