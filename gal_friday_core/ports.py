@@ -190,6 +190,8 @@ ReportHandler = Callable[[ExecutionReport], Awaitable[None]]
 LineHandler = Callable[[bool, str], None]
 """Hears whether the private line is up, and why it went down. Nothing told by it in between has been missed
 once it is up again and the account was read anew."""
+FlowHandler = Callable[[str], None]
+"""Hears in words that money came or went without a trade."""
 
 
 class Exchange(Protocol):
@@ -210,6 +212,10 @@ class Exchange(Protocol):
 
     def on_line(self, handler: LineHandler) -> None:
         """One more who hears of the private line going down and coming up; a simulated venue's never goes down."""
+        ...
+
+    def on_flow(self, handler: FlowHandler) -> None:
+        """One more who hears of deposits and withdrawals as they happen, where the venue tells of them by itself."""
         ...
 
     async def start(self) -> None:

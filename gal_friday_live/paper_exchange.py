@@ -9,7 +9,7 @@ from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
-from gal_friday_core.ports import Clock, LineHandler, ReportHandler
+from gal_friday_core.ports import Clock, FlowHandler, LineHandler, ReportHandler
 from gal_friday_core.simulated_exchange import SimulatedExchange
 
 CAPABILITIES = Capabilities(
@@ -38,6 +38,9 @@ class PaperExchange:
 
     def on_line(self, handler: LineHandler) -> None:
         del handler  # no line, nothing to hear
+
+    def on_flow(self, handler: FlowHandler) -> None:
+        del handler  # nobody deposits paper
 
     async def start(self) -> None:
         """Always there."""

@@ -1,4 +1,4 @@
-"""Keeps our books and the exchange's the same (001 §2.16): at start, whenever the line came back, by the clock.
+"""Keeps our books and the exchange's the same (001 §2.16): at start, when the line came back, money moved, by the clock.
 
 The comparison is `gal_friday_core.reconciliation.compare`. What is provably safe is corrected through the doors
 that live reports and flows come in by, and the account is read again; a balance that nothing explains is
@@ -103,6 +103,7 @@ class ReconciliationService:
         """
         self._gate.block(GATE, "the account was not compared since the start")
         self._exchange.on_line(self.on_line)
+        self._exchange.on_flow(self.on_flow)
         self._portfolio.funds.on_priced(lambda: self._ask_for("coins priced"))
         async for entry in self._journal.read(kind=KIND):
             if entry.record["clean"]:
@@ -231,6 +232,13 @@ class ReconciliationService:
         else:
             self._line_fault = f"the line to the account is down: {why}"
             self._gate.block(GATE, self._line_fault)
+
+    def on_flow(self, what: str) -> None:
+        """Money came or went: until it is booked every size would be taken of an equity that is no more."""
+        self._generation += 1
+        self.clean = False
+        self._gate.block(GATE, f"money was moved: {what}")
+        self._ask_for("flow")
 
     def _ask_for(self, cause: str) -> None:
         self._cause = cause

@@ -19,7 +19,7 @@ from gal_friday_core.kraken.private_wire import Balance, BalancesMessage, Execut
 from gal_friday_core.kraken.rate_counters import EngineCounters
 from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport
-from gal_friday_core.ports import Clock, LineHandler, ReportHandler
+from gal_friday_core.ports import Clock, FlowHandler, LineHandler, ReportHandler
 from gal_friday_core.times import SECOND_NS
 
 RETRY_S = 1.0
@@ -60,6 +60,7 @@ class AccountStream:
         self._standing = standing
         self._handler: ReportHandler | None = None
         self._line_handlers: list[LineHandler] = []
+        self._flow_handlers: list[FlowHandler] = []
         self._queue: asyncio.Queue[ExecutionReport | str] = asyncio.Queue()
         self._wanted = asyncio.Event()
         self._missed = False
@@ -75,6 +76,9 @@ class AccountStream:
 
     def on_line(self, handler: LineHandler) -> None:
         self._line_handlers.append(handler)
+
+    def on_flow(self, handler: FlowHandler) -> None:
+        self._flow_handlers.append(handler)
 
     # What the line says
 
@@ -96,6 +100,13 @@ class AccountStream:
             self.balances |= {
                 entry.asset: entry.balance for entry in message.data if entry.wallet_type in {None, "spot"}
             }
+            for entry in message.data:
+                if entry.type not in {None, "trade"}:
+                    self._tell_of_flow(f"{entry.type} of {entry.amount} {entry.asset}")
+
+    def _tell_of_flow(self, what: str) -> None:
+        for handler in self._flow_handlers:
+            handler(what)
 
     def on_answer(self, response: Response) -> None:
         self.entry.answered(response)

@@ -35,7 +35,7 @@ from gal_friday_core.kraken.rate_counters import EngineCounters
 from gal_friday_core.kraken.words import KRAKEN_TYPE
 from gal_friday_core.orders import Amendment, Capabilities, Order
 from gal_friday_core.payloads import MarketDataOHLCV
-from gal_friday_core.ports import Clock, LineHandler, ReportHandler, Transport
+from gal_friday_core.ports import Clock, FlowHandler, LineHandler, ReportHandler, Transport
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.limits import Action, Tier
 
@@ -118,6 +118,9 @@ class KrakenExchange:
 
     def on_line(self, handler: LineHandler) -> None:
         self.stream.on_line(handler)
+
+    def on_flow(self, handler: FlowHandler) -> None:
+        self.stream.on_flow(handler)
 
     @property
     def is_up(self) -> bool:

@@ -21,8 +21,8 @@ from gal_friday_live.simulation.wires import Network, Weather
 
 USUAL = Weather()
 CASH = "USD"
-HEARD_AFTER_S = 130.0
-"""Money that is moved is noticed when balances are compared the next time, or the time after that where that one fails."""
+HEARD_AFTER_S = 10.0
+"""Money that is moved is told by the account's line, or the line is found dead; and an order may be on its way."""
 ROOM_MB = 10_000.0
 """Free on a disk where nothing is wrong."""
 

@@ -345,7 +345,8 @@ class World:
 
     def _see_to(self, engine: Engine) -> None:
         """What somebody does who finds an engine halted. One that was locked out asks for nothing more by itself."""
-        locked_out = (engine.halt.reason or "").startswith("EXCHANGE_LOCKED_OUT")
+        reasons = [engine.halt.reason or "", *(block["why"] for block in engine.gate.blocks())]
+        locked_out = any("LOCKED_OUT" in why or "Temporary lockout" in why for why in reasons)
         if locked_out and not any(wire.kind == "private" for wire in self.network.wires):
             self.trace("operator", "restarts an engine that was locked out")
             self.restart()

@@ -52,6 +52,9 @@ class Account:
     def on_line(self, handler):
         self.line = handler
 
+    def on_flow(self, handler):
+        self.told_flow = handler
+
     async def start(self): ...
 
     async def finished(self): ...

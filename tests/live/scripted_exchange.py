@@ -234,6 +234,9 @@ class ScriptedExchange:
     def on_line(self, handler):
         self.line = handler
 
+    def on_flow(self, handler):
+        self.told_flow = handler
+
     def adopt(self, orders):
         self.adopted = list(orders)
 

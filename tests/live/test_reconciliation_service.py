@@ -264,6 +264,33 @@ async def test_a_line_that_went_down_shuts_the_gate_until_the_account_was_read_a
         assert our.books_agree()
 
 
+async def test_money_that_the_line_tells_of_shuts_the_gate_until_it_is_booked():
+    async with desk() as our:
+        our.account.flow("USD", "-2000", "WITHDRAWAL")
+        our.account.told_flow("withdrawal of -2000 USD")
+        assert our.gate.why(PAIR) == ("RECONCILING", "money was moved: withdrawal of -2000 USD")
+        compared = asyncio.Event()
+        our.bus.subscribe("RECONCILIATION", lambda _: compared.set())
+        await compared.wait()
+        assert our.gate.why(PAIR) is None
+        assert our.portfolio.funds.cash == 8000
+
+
+async def test_money_that_moves_while_the_account_is_read_has_it_read_again():
+    async with desk() as our:
+
+        async def moved():
+            our.account.told_flow("deposit of 500 USD")
+
+        our.account.between_reads = moved
+        await our.reconcile()
+        assert not our.service.clean
+        compared = asyncio.Event()
+        our.bus.subscribe("RECONCILIATION", lambda _: compared.set())
+        await compared.wait()
+        assert our.service.clean
+
+
 async def test_a_restart_restores_the_books_and_finds_what_happened_in_between():
     async with desk() as our:
         sent = order()

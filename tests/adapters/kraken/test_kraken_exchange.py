@@ -32,6 +32,19 @@ async def test_market_order_is_filled_and_reported_once():
         assert [fact.execution_id for fact in facts] == [fill.execution_id for fill in fills]
 
 
+async def test_money_that_is_moved_is_told_at_once_and_that_of_a_trade_is_not():
+    async with trading() as (kraken, exchange, told):
+        moved = []
+        exchange.on_flow(moved.append)
+        bought = order(kind="MARKET", quantity="0.5")
+        await exchange.submit(bought)
+        await told.ended(bought.client_order_id)
+        kraken.exchange._venue.move(KEY, "USD", Decimal(-500), time.time_ns())
+        kraken.exchange.advance()
+        await until(lambda: moved)
+        assert moved == ["withdrawal of -500 USD"]
+
+
 async def test_limit_order_rests_is_found_amended_and_cancelled():
     async with trading() as (_, exchange, told):
         resting = order(limit_price="29000.0")
