@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import FeatureStream, compute
+from gal_friday_core.features.drivers import REACH, FeatureStream, compute
 
 SAMPLE_BARS = 4_096
 FEWEST_ROWS = 1_024
@@ -54,6 +54,25 @@ def dead_columns(values: NDArray[np.float64], names: Sequence[str]) -> list[str]
         elif not np.ptp(known) > 0 and name not in MAY_STAND_STILL:
             found.append(f"{name} is always {known[0]:g}")
     return found
+
+
+def altered_columns(candles: Candles, stored: NDArray[np.float64]) -> list[str]:
+    """Features whose newest `stored` rows (n, features) are not, bit for bit, what the candles give."""
+    computed = compute(candles[max(0, len(candles) - len(stored) - REACH) :], CANDLES_V1).values
+    differs = stored.view(np.int64) != computed[len(computed) - len(stored) :].view(np.int64)
+    return [name for name, differ in zip(CANDLES_V1.names, differs.any(axis=0), strict=True) if differ]
+
+
+def faults(candles: Candles, stored: NDArray[np.float64]) -> list[str]:
+    """Why nothing may learn from these features, in words; `stored` (n, features) are the newest stored rows."""
+    mismatches = stream_mismatches(candles)
+    found = {
+        "see the future": leaked_columns(candles),
+        "say nothing": dead_columns(stored, CANDLES_V1.names),
+        "are not stored as they are computed": altered_columns(candles, stored),
+        "differ bar by bar": [f"{mismatches:,} rows"] if mismatches else [],
+    }
+    return [f"features that {what}: {', '.join(columns)}" for what, columns in found.items() if columns]
 
 
 def stream_mismatches(candles: Candles) -> int:

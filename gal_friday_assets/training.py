@@ -7,13 +7,15 @@ import dagster as dg
 
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
-from gal_friday_assets.describe import labels_metadata, model_metadata, report_metadata
+from gal_friday_assets.describe import labels_metadata, model_metadata
+from gal_friday_assets.feature_checks import SAMPLE_BARS, faults
 from gal_friday_assets.feature_store import assemble_series, latest_rows, write_labels
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.model_checks import SAMPLE_ROWS, served_as_trained
 from gal_friday_assets.partitions import pairs, whole_series
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Settings
+from gal_friday_assets.validation_pages import validation_metadata, write_page
 from gal_friday_core import __version__, artifact
 from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
@@ -42,6 +44,21 @@ def training_set(
     labels = label_set(settings.config)
     version = write_labels(tables, data, labels)
     return dg.MaterializeResult(metadata=labels_metadata(data, labels), data_version=dg.DataVersion(version))
+
+
+@dg.asset_check(asset="training_set", blocking=True)
+def sound_features(
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
+) -> dg.AssetCheckResult:
+    """The stored features keep their promises now: a check that failed in another run does not stop this one."""
+    series = Series.parse(context.run.tags["dagster/partition"])
+    stored = latest_rows(tables, series, CANDLES_V1, SAMPLE_BARS, complete=False)
+    found = faults(lake.read(series), stored)
+    return dg.AssetCheckResult(
+        passed=not found, description="; ".join(found) or f"{len(stored):,} rows tried"
+    )
 
 
 @dg.asset(
@@ -104,11 +121,9 @@ def validation_report(
     settings: dg.ResourceParam[Settings],
     artifacts: dg.ResourceParam[ArtifactStore],
 ) -> dg.MaterializeResult[None]:
-    """What the candidate showed on data that it never saw, with confidence intervals, and what the gates say to it."""
+    """All that the candidate showed on data that it never saw, with confidence intervals, as numbers and as a page."""
     stored = latest(context, "candidate_model")["artifact"]
-    content = artifacts.get(stored)[artifact.REPORT]
-    report = ValidationReport.from_dict(artifact.from_json(artifact.REPORT, content))
-    page = settings.report_file(context.partition_key, stored[:12], "validation.json")
-    page.write_bytes(content)
-    metadata = report_metadata(report) | {"artifact": stored, "report": dg.MetadataValue.path(page)}
+    files = artifacts.get(stored)
+    page = write_page(settings, context.partition_key, files)
+    metadata = validation_metadata(files, page) | {"artifact": stored}
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(stored))

@@ -153,6 +153,8 @@ def _page(client: Any, series: Series, since: int) -> tuple[Trades, int, bool]:
 
 def _result(answer: Any, what: str) -> tuple[list[Any], Any]:
     """(rows, `last`) of an answer, whatever Kraken calls the pair in it."""
+    if isinstance(answer, dict) and answer.get("error"):
+        raise ExchangeError(f"kraken refused {what}: {str(answer['error'])[:200]}; check the pair")
     result = answer.get("result") if isinstance(answer, dict) else None
     if not isinstance(result, dict) or "last" not in result or len(result) != 2:
         _unexpected(what, None)

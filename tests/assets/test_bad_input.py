@@ -197,6 +197,29 @@ def test_stored_features_that_are_not_what_they_should_be_stop_before_training(
     assert factory.intact()
 
 
+@pytest.mark.parametrize(
+    ("rsi", "said"),
+    [
+        (50.0, "features that say nothing: rsi_14 is always 50"),
+        (np.nan, "features that are not stored as they are computed: rsi_14"),
+    ],
+    ids=["constant", "partly unknown"],
+)
+def test_features_that_no_refresh_vouches_for_stop_before_training(
+    factory: Factory, stored: Candles, lake: CandleLake, *, rsi: float, said: str
+):
+    """Stored whole, of the right candles, and still not what the kernel gives."""
+    assert factory.run("refresh").success
+    for month in ("2017-02",) if np.isnan(rsi) else ("2017-01", "2017-02"):
+        changed(lake, month, lambda table: {**table, "rsi_14": np.full(len(table["ts"]), rsi)})
+    result = factory.run("retrain")
+    where, why = failed_check(result)
+    assert where == "training_set:sound_features"
+    assert said in why
+    assert result.asset_materializations_for_node("candidate_model") == []
+    assert factory.intact()
+
+
 def test_a_training_that_is_killed_leaves_the_incumbent_and_can_be_run_again(
     factory: Factory, stored: Candles, data_home: Path, database_url: str
 ):

@@ -21,7 +21,8 @@ CHAIN = {
     "candidate_model": {"training_set"},
     "validation_report": {"candidate_model"},
     "registered_model": {"validation_report"},
-    "production_model": {"registered_model"},
+    "certificate": {"registered_model"},
+    "production_model": {"certificate"},
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
 }
 GROUPS = {
@@ -36,6 +37,7 @@ BLOCKING = {
     "feature_table:no_leakage",
     "feature_table:no_dead_feature",
     "feature_table:live_parity",
+    "training_set:sound_features",
     "candidate_model:serving_parity",
 }
 

@@ -159,7 +159,7 @@ def test_assets_say_what_was_learnt_from_what(execute: Execute, stored: Candles,
     assert json.loads(Path(report["report"]).read_text())["verdict"]["passed"] == report["passed"]
     assert {"folds", "model"} <= seen
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
-    assert checks == {"serving_parity": True}
+    assert checks == {"sound_features": True, "serving_parity": True}
 
 
 def test_an_altered_artifact_stops_before_the_registry(
