@@ -1,8 +1,7 @@
-"""From a sealed candidate to its place in the registry: judged against the outside, registered, certified."""
+"""From a registered candidate to its certificate: judged against the outside, signed, stored."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.feature_store import read_features
@@ -12,7 +11,8 @@ from gal_friday_core.certificate import Certificate
 from gal_friday_core.config import Config
 from gal_friday_core.evidence.challenge import Challenge
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.gates import certify, look_outside
+from gal_friday_core.gates import certify as decide
+from gal_friday_core.gates import look_outside
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.resampling import UNKNOWN
 from gal_friday_live.model_registry import ModelRegistry
@@ -34,7 +34,7 @@ def judge(
     outside = look_outside(files, candles, table, config, incumbent=incumbent if comparable else None)
     if incumbent is not None and not comparable:
         outside = dataclasses.replace(outside, challenge=_incomparable(incumbent))
-    return certify(files, config.gates, outside, model_type=series.key)
+    return decide(files, config.gates, outside, model_type=series.key)
 
 
 def _incomparable(incumbent: Predictor) -> Challenge:
@@ -42,16 +42,22 @@ def _incomparable(incumbent: Predictor) -> Challenge:
     return Challenge(incumbent.model_id, 0, UNKNOWN, said)
 
 
-def register(
-    registry: Registry, files: Mapping[str, bytes], origin: Mapping[str, Any], certificate: Certificate
-) -> str:
-    """The model's id, certified. A model that is in production keeps the certificate that it came there with."""
+def certify(
+    registry: Registry, model_id: str, series: Series, judge: Callable[..., Certificate]
+) -> Certificate:
+    """The certificate that counts, signed and stored; `judge` makes it, given the `incumbent` of the series.
 
-    async def conversation(models: ModelRegistry) -> str:
-        model_id = await models.register_model(files, origin)
-        known = await models.get_model_metadata(model_id)
-        if known["stage"] != "production" or known["certificate"] is None:
-            await models.certify_model(model_id, certificate)
-        return model_id
+    A model that is in production keeps the one that it came there with: it is not compared with itself.
+    """
+    kept = registry.call(lambda models: _kept(models, model_id))
+    if kept is not None:
+        return kept
+    incumbent = registry.call(lambda models: models.production(series.key))
+    made = judge(incumbent=incumbent)
+    registry.call(lambda models: models.certify_model(model_id, made))
+    return made
 
-    return registry.call(conversation)
+
+async def _kept(models: ModelRegistry, model_id: str) -> Certificate | None:
+    known = await models.get_model_metadata(model_id)
+    return await models.get_certificate(model_id) if known["stage"] == "production" else None

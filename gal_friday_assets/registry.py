@@ -1,5 +1,7 @@
 """The door to trading as assets: every candidate is registered and certified, and only one that passed is promoted."""
 
+import hashlib
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,7 +11,9 @@ from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets import certification
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
+from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Registry, Settings
+from gal_friday_assets.validation_pages import certificate_metadata, write_page
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import RegistryError
 from gal_friday_live.model_registry import ModelRegistry
@@ -23,9 +27,31 @@ STAGE = "production"
     owners=["team:research"],
     partitions_def=pairs,
     deps=["validation_report"],
-    code_version="2",
+    code_version="3",
 )
 def registered_model(
+    context: dg.AssetExecutionContext,
+    artifacts: dg.ResourceParam[ArtifactStore],
+    registry: dg.ResourceParam[Registry],
+) -> dg.MaterializeResult[None]:
+    """An immutable version in the registry, whether it will pass or not; the same bytes keep the id they have."""
+    artifact = latest(context, "validation_report")["artifact"]
+    origin = {"data_version": latest(context, "candidate_model")["trained_on"]["candles_sha256"]}
+    model_id = registry.call(lambda models: models.register_model(artifacts.get(artifact), origin))
+    return dg.MaterializeResult(
+        metadata={"model_id": model_id, "artifact": artifact}, data_version=dg.DataVersion(model_id)
+    )
+
+
+@dg.asset(
+    group_name="models",
+    kinds={"postgres"},
+    owners=["team:research"],
+    partitions_def=pairs,
+    deps=["registered_model"],
+    code_version="1",
+)
+def certificate(
     context: dg.AssetExecutionContext,
     *,
     settings: dg.ResourceParam[Settings],
@@ -33,21 +59,19 @@ def registered_model(
     tables: dg.ResourceParam[TableLake],
     artifacts: dg.ResourceParam[ArtifactStore],
     registry: dg.ResourceParam[Registry],
+    progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
-    """An immutable version with its signed certificate, whether it passed or not; the same bytes keep their id."""
-    series = Series.parse(context.partition_key)
-    artifact = latest(context, "validation_report")["artifact"]
-    origin = {"data_version": latest(context, "candidate_model")["trained_on"]["candles_sha256"]}
-    files = artifacts.get(artifact)
-    incumbent = registry.call(lambda models: models.production(series.key))
-    certificate = certification.judge(
-        files, series, lake=lake, tables=tables, config=settings.config, incumbent=incumbent
-    )
-    model_id = certification.register(registry, files, origin, certificate)
-    return dg.MaterializeResult(
-        metadata={"model_id": model_id, "artifact": artifact, "certified": certificate.passed},
-        data_version=dg.DataVersion(model_id),
-    )
+    """Every gate with its number, limit and verdict, signed: against unseen bars, live replay and the incumbent."""
+    series, known = Series.parse(context.partition_key), latest(context, "registered_model")
+    files = artifacts.get(known["artifact"])
+    progress("certificate", 0, 1)
+    judge = partial(certification.judge, files, series, lake=lake, tables=tables, config=settings.config)
+    found = certification.certify(registry, known["model_id"], series, judge)
+    page = write_page(settings, series.key, files, found)
+    progress("certificate", 1, 1)
+    metadata = known | certificate_metadata(found, page)
+    version = hashlib.sha256(found.to_bytes()).hexdigest()
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
 
 @dg.asset(
@@ -55,14 +79,14 @@ def registered_model(
     kinds={"postgres"},
     owners=["team:trading"],
     partitions_def=pairs,
-    deps=["registered_model"],
+    deps=["certificate"],
     code_version="1",
 )
 def production_model(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry]
 ) -> dg.MaterializeResult[None]:
     """The model that the engine trades: the new version if its certificate passed, else the one before, with the reasons."""
-    model_id = latest(context, "registered_model")["model_id"]
+    model_id = latest(context, "certificate")["model_id"]
     outcome = registry.call(lambda models: promote_if_passed(models, model_id))
     return dg.MaterializeResult(
         metadata=outcome, data_version=dg.DataVersion(outcome["production"] or "none")
@@ -71,16 +95,16 @@ def production_model(
 
 async def promote_if_passed(models: ModelRegistry, model_id: str) -> dict[str, Any]:
     """Promote a version whose certificate passed; what is in production then, and why if it is not this one."""
-    certificate = await models.get_certificate(model_id)
-    if certificate is None:
-        raise RegistryError(f"{model_id} has no certificate: materialise registered_model again")
-    if certificate.passed:
+    found = await models.get_certificate(model_id)
+    if found is None:
+        raise RegistryError(f"{model_id} has no certificate: materialise its certificate again")
+    if found.passed:
         await models.promote_model(model_id, STAGE, reason="its certificate passed")
-    current = await models.list_models(STAGE, model_type=certificate.model_type)
+    current = await models.list_models(STAGE, model_type=found.model_type)
     production = current[0]["model_id"] if current else ""
     return {
         "model_id": model_id,
         "promoted": production == model_id,
-        "reasons": list(certificate.reasons),
+        "reasons": list(found.reasons),
         "production": production,
     }

@@ -18,7 +18,7 @@ from gal_friday_core.errors import DataError, GalFridayError
 
 Result = dict[str, Any]
 
-RESULT_OF = ("training_set", "candidate_model", "validation_report", "production_model")
+RESULT_OF = ("training_set", "candidate_model", "validation_report", "certificate", "production_model")
 """Whose metadata make up the result, later ones winning."""
 
 

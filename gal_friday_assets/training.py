@@ -16,11 +16,10 @@ from gal_friday_assets.partitions import pairs, whole_series
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Settings
 from gal_friday_assets.validation_pages import validation_metadata, write_page
-from gal_friday_core import __version__, artifact
+from gal_friday_core import __version__
 from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.label_sets import label_set
-from gal_friday_core.validation import ValidationReport
 from gal_friday_live.code_version import code_version
 
 

@@ -14,7 +14,9 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import range_tags
 from gal_friday_core.candles import Candles, Series
+from gal_friday_core.certificate import Certificate
 from gal_friday_core.errors import DataError
+from gal_friday_core.evidence.report import Evidence
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 
@@ -124,6 +126,45 @@ def test_a_passed_certificate_puts_the_model_into_production(
     assert traded["under_override"] is False
     assert traded["trade_count"] > 0
     assert traded["total_return"] > 0
+
+
+def test_a_validation_is_a_page_and_numbers_that_plot(execute: Execute, stored: Candles):
+    execute("refresh")
+    result = execute("retrain")
+    measured, certified = said(result, "validation_report"), said(result, "certificate")
+    page = Path(certified["validation_page"])
+    assert page == Path(measured["validation_page"])
+    text = page.read_text()
+    assert f"Refused: {len(certified['gates_failed'])} of 16 gates failed" in text
+    for name in (
+        "sharpe_trials",
+        "days_out_of_sample",
+        "leaks",
+        "log_loss_gain",
+        "auc",
+        "missing_share",
+    ):
+        assert isinstance(measured[name], int | float), name
+    document = Certificate.from_bytes(page.with_name("certificate.json").read_bytes())
+    for gate in document.gates:
+        assert certified.get(f"gate_{gate.name}") == gate.value
+        assert f"| {gate.name} |" in certified["by_gate"]
+    assert certified["certified"] is document.passed is False
+    evidence = Evidence.from_bytes(page.with_name("evidence.json").read_bytes())
+    assert evidence.sharpe.days == measured["days_out_of_sample"]
+
+
+def test_a_model_in_production_keeps_the_certificate_that_it_came_there_with(
+    execute: Execute, trending: Candles, monkeypatch: pytest.MonkeyPatch
+):
+    """Compared with itself it would not be better."""
+    monkeypatch.setenv("GAL_FRIDAY__GATES__MAX_FEATURE_AUC", "1")
+    execute("refresh")
+    first, second = (execute("retrain") for _ in range(2))
+    assert said(first, "certificate") == said(second, "certificate")
+    assert said(second, "production_model")["promoted"] is True
+    measured = said(first, "validation_report")
+    assert 0 < measured["net_return_costs_doubled"] < measured["net_return_as_validated"]
 
 
 def test_training_again_on_the_same_candles_registers_nothing_new(
