@@ -155,10 +155,20 @@ def stops(account):
     )
 
 
+def every_order(account):
+    """Open and ended, page by page: Kraken lists fifty at a time, the newest first."""
+    found = dict(account.open_orders())
+    read = 0
+    while page := account.call("ClosedOrders", ofs=str(read))["closed"]:
+        found |= page
+        read += len(page)
+    return found
+
+
 def doubled(path, account):
     """Buys of one signal that the exchange has twice, and orders of ours that the engine does not know."""
     known, _ = answer(path, "orders", all=True)
-    theirs = [order for order in account.orders().values() if order.get("cl_ord_id")]
+    theirs = [order for order in every_order(account).values() if order.get("cl_ord_id")]
     ids = [order["cl_ord_id"] for order in theirs]
     ours = {order["client_order_id"] for order in known["orders"]}
     return {
