@@ -17,8 +17,9 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.evidence.trials import Trials
 from gal_friday_core.label_sets import label_set
 from gal_friday_core.learning import Fits, Fold
+from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.search import Suggests, attempt, parameters_of, shown, suggest, together
-from gal_friday_core.training import Candidate, Progress, quiet, train_on
+from gal_friday_core.training import Candidate, train_on
 from gal_friday_core.training_set import TrainingSet
 
 

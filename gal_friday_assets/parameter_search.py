@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gal_friday_adapters.postgres.connect import connect, ensure_database, sqlalchemy_url, url_parts
 from gal_friday_core.errors import DataError
+from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.search import Suggests
-from gal_friday_core.training import Progress, quiet
 
 DATABASE = "{}_optuna"
 """Optuna keeps a migration table named like ours: it gets a database of its own beside the product's."""

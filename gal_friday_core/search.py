@@ -19,8 +19,9 @@ from gal_friday_core.evidence.daily import daily
 from gal_friday_core.evidence.sharpe import Record
 from gal_friday_core.evidence.trials import Trials
 from gal_friday_core.learning import Fits, Fold
+from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.scores import log_losses
-from gal_friday_core.training import Progress, quiet, walk_folds
+from gal_friday_core.training import walk_folds
 from gal_friday_core.training_set import TrainingSet
 
 NOT_LEARNT_WITH = {"workers", "search_trials", "search_objective"}

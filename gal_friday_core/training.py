@@ -26,13 +26,11 @@ from gal_friday_core.label_sets import label_set
 from gal_friday_core.learners.choice import learner
 from gal_friday_core.learning import Fits, Fold, Learnt, learn, walk
 from gal_friday_core.predictor import TARGET, ModelMetadata, schema_document
+from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.splits import Split, fit_and_calibration, walk_forward
 from gal_friday_core.times import DAY_NS
 from gal_friday_core.training_set import TrainingSet, assemble
 from gal_friday_core.validation import ValidationReport, validate
-
-Progress = Callable[[str, int, int], None]
-"""Called with a stage in plain words, how much of it is done, and of how much."""
 
 PARITY_ROWS = 2_000
 
@@ -58,10 +56,6 @@ class Candidate:
     def holdout_start_ns(self) -> int:
         """The open of the first bar that the model has not seen in any way."""
         return self.metadata.holdout_start_ns
-
-
-def quiet(stage: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def train(
@@ -108,14 +102,11 @@ def train_on(
     progress("model", 0, 1)
     learnt = final_model(data, settings, folds)
     progress("model", 1, 1)
-    progress("evidence", 0, 1)
     evidence = measure(
         data, config, folds, learnt, trials=trials(folds) if callable(trials) else trials, block_events=report.block_events, recompute=recompute,
-        fits=fits,
+        fits=fits, progress=progress,
     )  # fmt: skip
-    candidate = _candidate(data, config, learnt, report, evidence, code_version)
-    progress("evidence", 1, 1)
-    return candidate
+    return _candidate(data, config, learnt, report, evidence, code_version)
 
 
 def walk_folds(

@@ -99,7 +99,8 @@ def test_progress_is_told_to_its_end():
     assert told[0] == ("labels", 0, 1)
     assert ("folds", 3, 3) in told
     assert ("model", 1, 1) in told
-    assert told[-1] == ("evidence", 1, 1)
+    assert ("evidence: paths", 15, 15) in told
+    assert told[-1] == ("evidence: candles", 1, 1)
 
 
 def test_too_few_events_say_how_many_are_needed():
