@@ -132,6 +132,9 @@ def summary(running: Running, traded: Mapping[str, Any], seconds: float) -> dict
         "model_id": outcome["model_id"],
         "promoted": outcome["promoted"],
         "reasons": outcome["reasons"],
+        "certificate": {
+            name: outcome[name] for name in ("certified", "gates_passed", "gates", "validation_page")
+        },
         "override": traded["override"],
         **{
             name: traded[name]
@@ -147,11 +150,15 @@ def summary(running: Running, traded: Mapping[str, Any], seconds: float) -> dict
 
 def _say_what_was_found(screen: Screen, running: Running) -> None:
     outcome = running.outcome
+    model, gates = outcome["model_id"], f"{outcome['gates_passed']} of {outcome['gates']} gates passed"
     if outcome["promoted"]:
-        screen.say(f"{outcome['model_id']} passed the gates and is in production.", style="green")
+        screen.say(f"Certificate of {model}: {gates}; it is in production.", style="green")
     else:
-        screen.say(f"{outcome['model_id']} is registered but refused for production:", style="yellow")
+        screen.say(
+            f"Certificate of {model}: {gates}; it is registered but refused for production:", style="yellow"
+        )
         for reason in outcome["reasons"]:
             screen.say(f"  - {reason}")
         screen.say("It trades paper money under an override, so that the whole path is seen.", style="yellow")
+    screen.say(f"Validation page: {outcome['validation_page']}")
     screen.say(f"Dagster (lineage, runs, reports): {running.dagster}")

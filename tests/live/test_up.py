@@ -87,6 +87,15 @@ def test_bounded_run_prints_exactly_one_json_object_with_the_promised_figures(bo
     assert float(summary["final_equity"]) > 0
 
 
+def test_the_verdict_of_the_certificate_is_told_with_its_page(bounded_run):
+    certificate = bounded_run["summary"]["certificate"]
+    said = f"{certificate['gates_passed']} of 16 gates passed"
+    assert said in " ".join(bounded_run["err"].split())
+    assert certificate["certified"] == (certificate["gates_passed"] == certificate["gates"] == 16)
+    assert "Net equity by fold" in Path(certificate["validation_page"]).read_text()
+    assert "evidence: paths" in bounded_run["err"]
+
+
 def test_paper_run_and_backtest_of_the_same_stretch_end_with_the_same_equity(bounded_run):
     summary = bounded_run["summary"]
     assert summary["final_equity"] == summary["backtest_final_equity"]
