@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import ExchangeError, GalFridayError
+from gal_friday_core.errors import ExchangeError, GalFridayError, LeaseError
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
 from gal_friday_live.account_line import AccountLine
@@ -104,6 +104,13 @@ class Engine:
         """Until the feed ends or `stop`; then every consequence of the last bar has been drawn."""
         await self.ingestor.run()
         await self.tasks.settle()
+
+    def require_account(self) -> None:
+        """Raises LeaseError once another engine has the account."""
+        if self.monitoring.superseded:
+            raise LeaseError(
+                "another engine has taken over the account: this one ends, and sends nothing more; one account, one engine"
+            )
 
     async def stop(self) -> None:
         """No new signals, waiting entries cancelled, work in flight to its end, journal to disk. Protection stays

@@ -14,7 +14,7 @@ from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import AccountLease
-from gal_friday_core.errors import GalFridayError, LeaseError
+from gal_friday_core.errors import GalFridayError
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.cli_service import CLIService
@@ -153,7 +153,7 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
         while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
             if until is not None and loop.time() >= until:
                 break
-            _require_account(live)
+            live.engine.require_account()
             systemd.notify("WATCHDOG=1")
             if loop.time() >= measured + MEASURE_EVERY_S:
                 measured = loop.time()
@@ -166,13 +166,6 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
         await running
     finally:
         running.cancel()
-
-
-def _require_account(live: LiveEngine) -> None:
-    if live.engine.monitoring.superseded:
-        raise LeaseError(
-            "another engine has taken over the account: this one ends, and sends nothing more; one account, one engine"
-        )
 
 
 async def _reloaded(live: LiveEngine) -> None:

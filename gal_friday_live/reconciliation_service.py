@@ -35,6 +35,8 @@ SOURCE = "ReconciliationService"
 KIND = "RECONCILIATION"
 GATE = "RECONCILING"
 HALT_REASON = "RECONCILIATION_FAILED"
+DOUBTED = ("CLOCK_OFFSET", "CLOCK_UNKNOWN")
+"""While these block, no time of ours says from when fills and flows were read: a clock that is ahead would hide some."""
 MOST_READINGS = 30
 """Readings of one comparison, those that repaired something included: beyond it somebody must look."""
 
@@ -107,7 +109,7 @@ class ReconciliationService:
         self._portfolio.funds.on_priced(lambda: self._ask_for("coins priced"))
         async for entry in self._journal.read(kind=KIND):
             if entry.record["clean"]:
-                self._clean_since = entry.record["started_ns"]
+                self._clean_since = entry.record.get("known_ns", entry.record["started_ns"])
         await self.reconcile("start")
         await self.schedule_reconciliation(self._settings.every_minutes)
 
@@ -195,12 +197,13 @@ class ReconciliationService:
         self.clean = clean
         self.last = told = run.told()
         if clean:
-            self._clean_since = run.started_ns
+            if not any(block["code"] in DOUBTED for block in self._gate.blocks()):
+                self._clean_since = run.started_ns
             self._gate.clear(GATE)
         else:
             self._gate.block(GATE, self._line_fault or run.problem)
             log.warning("reconciliation (%s): %s", run.cause, run.problem)
-        record = run.record(clean=clean, finished_ns=self._clock.now_ns())
+        record = run.record(clean=clean, finished_ns=self._clock.now_ns()) | {"known_ns": self._clean_since}
         self._writer.append(KIND, f"{run.cause}:{run.started_ns}", run.started_ns, record)
         await self._bus.publish("RECONCILIATION", told, source=SOURCE)
         return told

@@ -46,10 +46,11 @@ class PrivateSink(Protocol):
 
 @dataclass(slots=True)
 class _Channel:
-    """`last` is None until a snapshot came; `due` is when it must have."""
+    """`last` is None until a snapshot came; `due` is when it must have. `doubtful` tells of a gap that was not asked for."""
 
     due: float
     last: int | None = None
+    doubtful: bool = False
     asked: float = float("-inf")
 
 
@@ -166,6 +167,8 @@ class PrivateLine:
             if channel.last is None and now >= channel.due:
                 self.give_up(f"no snapshot of {name} in {self._patience.answer_s} s")
                 return
+            if channel.doubtful and now - channel.asked >= self._patience.answer_s:
+                self._renew(name, f"{name}: its numbers do not follow")
 
     # What comes
 
@@ -181,9 +184,9 @@ class PrivateLine:
         """Whether the message is new. After a gap it is, and the channel is asked for anew."""
         channel = self._channels[name]
         if kind == "snapshot":
-            channel.last = sequence
+            channel.last, channel.doubtful = sequence, False
             return True
-        if channel.last is None:
+        if channel.last is None or channel.doubtful:
             return True  # on its way while the channel was asked for anew: its snapshot is still to come
         if sequence <= channel.last:
             return False
@@ -198,10 +201,14 @@ class PrivateLine:
         now = self._timer()
         if now - channel.asked >= self._patience.answer_s:
             channel.asked = now
-            channel.last = None
+            channel.last, channel.doubtful = None, False
             channel.due = now + self._patience.answer_s
             self.ask(lambda token, number: order_requests.unsubscribe(name, token=token, req_id=number))
             self._subscribe(name)
+        else:
+            # It may be a straggler of the subscription before: to count on from it would make all that this one sends,
+            # until it has counted as far, seem heard already.
+            channel.doubtful = True
         self._sink.on_gap(reason)
 
     def _subscribe(self, name: str) -> None:

@@ -38,6 +38,8 @@ from gal_friday_live.simulation.wires import PRIVATE_URL, PUBLIC_URL, Network, S
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.wiring import Ports, build
 
+BEAT_S = 1.0
+"""How often it is seen to that the account is still ours."""
 SESSION = derived("session", "simulation")
 NOWHERE = Path("/nonexistent/simulated")
 PATIENCE = Patience(silence_s=4.0, answer_s=5.0, first_attempts=10_000, attempts=10_000)
@@ -162,7 +164,9 @@ class Life:
         running = asyncio.ensure_future(engine.run())
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:
-            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            while not (running.done() or stopping.done()):
+                await asyncio.wait([running, stopping], timeout=BEAT_S, return_when=asyncio.FIRST_COMPLETED)
+                engine.require_account()
             await engine.ingestor.stop()
             await running
         finally:

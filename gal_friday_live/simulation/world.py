@@ -40,8 +40,12 @@ TICK_S = 0.25
 """How often the market moves by itself."""
 SAFETY_S = 200.0
 LOOK_S = 1.0
-ELDER_S = 60.0
-"""How long an engine goes on that has lost its account to another one, unless it ends by itself."""
+SENDING_S = 0.01
+"""An intent that was durable when the account was taken may be on its way to the line for so long."""
+ELDER_S, ENDS_WITHIN_S = 60.0, 20.0
+"""How long an engine goes on that has lost its account to another one and does not hear of it; and how soon one that
+does hear of it must have ended.
+"""
 THIN = 0.25
 """Of all worlds have markets that hold little: what is bought comes in parts, and not all of it."""
 RESTART_S = 2.0
@@ -126,6 +130,7 @@ class World:
         chance = self._chance("world")
         self.life: Life | None = None
         self._elders: dict[int, Life] = {}
+        self._taken_s = 0.0
         self._lives = 0
         self._died = asyncio.Event()
         self._overtaken = asyncio.Event()
@@ -263,11 +268,18 @@ class World:
         self.trace("world", f"engine {elder.number} has lost its lease and does not know it")
         self.invariants.gone()
         self._elders[elder.number] = elder
-        self._loop.call_later(ELDER_S, self._end_elder, elder, task)
+        self._taken_s = self._loop.time()
+        self._loop.call_later(ELDER_S - ENDS_WITHIN_S, self._await_end, elder, task)
 
-    def _end_elder(self, elder: Life, task: "asyncio.Task[str]") -> None:
+    def _await_end(self, elder: Life, task: "asyncio.Task[str]") -> None:
+        knows = elder.engine is not None and elder.engine.monitoring.superseded
+        self._loop.call_later(ENDS_WITHIN_S, self._end_elder, elder, task, knows)
+
+    def _end_elder(self, elder: Life, task: "asyncio.Task[str]", knew: bool) -> None:
         if task.done():
             self._note_end(task)
+        elif knew:
+            self.invariants.violate("P1", f"engine {elder.number} knows that it has no account, and goes on")
         self._loop.end(elder.number)
         self.network.hang_up(elder.number)
         del self._elders[elder.number]
@@ -278,7 +290,11 @@ class World:
         elder = self._elders.get(number)
         if elder is None:
             self.invariants.sent(method, fields)
-        elif method in {"add_order", "AddOrder"} and self.store.fence > elder.fence:
+        elif (
+            method in {"add_order", "AddOrder"}
+            and self.store.fence > elder.fence
+            and self._loop.time() > self._taken_s + SENDING_S
+        ):
             self.invariants.violate(
                 "P1",
                 f"engine {number} sends {fields.get('cl_ord_id')} after engine {self._lives} took its account",

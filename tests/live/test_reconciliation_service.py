@@ -312,6 +312,21 @@ async def test_a_restart_restores_the_books_and_finds_what_happened_in_between()
         assert again.books_agree()
 
 
+async def test_a_comparison_by_a_clock_that_is_ahead_hides_no_money_from_later_ones():
+    async with desk() as our:
+        account, journal = our.account, our.journal
+        right_ns = account.clock.now_ns()
+        our.gate.block("CLOCK_OFFSET", "86400 s")
+        account.clock.advance_to(right_ns + DAY_NS)
+        await our.reconcile()
+        assert our.service.clean
+    account.clock = SimulatedClock(right_ns + MINUTE_NS)
+    account.flow("USD", "-100", "WITHDRAWAL")
+    async with desk(account, journal=journal) as again:
+        assert again.service.clean
+        assert again.portfolio.funds.cash == 9_900
+
+
 async def test_a_fill_reported_but_not_booked_before_a_crash_is_booked_at_the_restart():
     async with desk() as our:
         sent = order()

@@ -35,7 +35,7 @@ def test_an_elder_engine_journals_and_sends_nothing_once_a_second_one_has_the_ac
     outcome = run(Plan(seed=1, faults=(Fault(at_s, "rival", ""),)))
     assert outcome.violations == ()
     assert outcome.lives == 2
-    assert any("LeaseError: another engine has taken over" in line for line in outcome.trace)
+    assert any("ended: another engine has taken over the account" in line for line in outcome.trace)
 
 
 def test_a_killed_engine_recovers_wherever_it_was_killed():

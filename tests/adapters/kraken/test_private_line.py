@@ -143,6 +143,19 @@ def test_gaps_in_quick_succession_are_told_but_asked_for_once():
     assert bench.wire.sent == []
 
 
+def test_a_straggler_of_an_earlier_subscription_hides_nothing_of_the_present_one():
+    bench = Bench()
+    bench.executions(7, "A")
+    bench.executions(1, kind="snapshot")
+    bench.executions(6, "old")
+    bench.executions(2, "B")
+    assert bench.ears.orders == ["A", "old", "B"]
+    bench.wire.sent.clear()
+    bench.wait(5.0, heartbeats=True)
+    assert [request["method"] for request in bench.wire.sent] == ["unsubscribe", "subscribe"]
+    assert not bench.line.stands
+
+
 def test_a_silent_line_is_pinged_and_then_given_up():
     bench = Bench()
     bench.wire.sent.clear()
