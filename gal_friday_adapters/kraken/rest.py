@@ -154,8 +154,9 @@ class KrakenRest:
         return taker.fee / 100, (maker or taker).fee / 100
 
     async def websocket_token(self) -> str:
-        """A token for one private websocket connection, to be used within its 15 minutes."""
-        return (await self._private("GetWebSocketsToken", rest_shapes.Token)).token
+        """A token for one private websocket connection, to be used within its 15 minutes. Asked for once."""
+        method = "GetWebSocketsToken"
+        return _told(await self._line.private(method, intent="LINE"), rest_shapes.Token, method).token
 
     # Orders
 

@@ -1,6 +1,8 @@
 """Asks Kraken's REST in the right order, within its limits, and again where that is safe.
 
 Reads wait for each other and for changes on their way, keep to the counter, and are repeated with growing pauses.
+A line's token (LINE) is read once: whoever keeps the line has pauses of its own, and waits for no open circuit beside
+them, but for a lockout's.
 Changes that make or move an order (PLACE) go out one after the other and are never repeated; those that only reduce
 risk (PROTECT) do not mind an open circuit. Cancels (CANCEL) wait for nobody, and are repeated: cancelling twice is
 cancelling once.
@@ -23,8 +25,9 @@ from gal_friday_core.kraken.rate_counters import PublicPace, RestCounter
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.limits import Tier
 
-Intent = Literal["READ", "PLACE", "PROTECT", "CANCEL"]
-_ONCE: frozenset[Intent] = frozenset({"PLACE", "PROTECT"})
+Intent = Literal["READ", "LINE", "PLACE", "PROTECT", "CANCEL"]
+_ONCE: frozenset[Intent] = frozenset({"LINE", "PLACE", "PROTECT"})
+_READS: frozenset[Intent] = frozenset({"READ", "LINE"})
 _NEVER_HELD: frozenset[Intent] = frozenset({"PROTECT", "CANCEL"})
 _KEY_TROUBLE = frozenset({"INVALID_KEY", "INVALID_SIGNATURE", "AUTHENTICATION"})
 
@@ -80,8 +83,10 @@ class RestLine:
             side: Circuit(clock.timer, failures=patience.circuit_failures) for side in ("public", "private")
         }
         self._places = asyncio.Lock()
+        reads = asyncio.Lock()
         self._turns: dict[Intent, AbstractAsyncContextManager[None]] = {
-            "READ": asyncio.Lock(),
+            "READ": reads,
+            "LINE": reads,
             "PLACE": self._places,
             "PROTECT": self._places,
             "CANCEL": contextlib.nullcontext(),
@@ -138,19 +143,20 @@ class RestLine:
 
     async def _admitted(self, method: str, side: str, intent: Intent) -> None:
         """Wait until the call may be made, and count it. Raises ExchangeError where the circuit is open."""
-        open_s = self._circuits[side].open_s()
+        circuit = self._circuits[side]
+        open_s = circuit.shut_s() if intent == "LINE" else circuit.open_s()
         if open_s and intent not in _NEVER_HELD:
             raise ExchangeError(
                 f"Kraken {method} is not asked: it failed too often; next try in {open_s:.0f} s",
                 "CIRCUIT_OPEN",
             )
-        while intent == "READ" and (wait_ns := self._wait_ns(method, side)):
+        while intent in _READS and (wait_ns := self._wait_ns(method, side)):
             await self._clock.sleep(wait_ns / SECOND_NS)
         if side == "public":
             self._pace.charge(self._monotonic_ns())
             return
         self._counter.charge(method, self._monotonic_ns())
-        if intent == "READ":
+        if intent in _READS:
             async with self._places:
                 return  # a change is on its way with a lower nonce: it arrives first
 
@@ -186,7 +192,7 @@ class RestLine:
 
 
 def _error(method: str, outcome: Refusal, intent: Intent) -> ExchangeError | OutcomeUnknownError:
-    if intent != "READ" and not outcome.certain:
+    if intent not in _READS and not outcome.certain:
         return OutcomeUnknownError(
             f"Kraken {method}: {outcome.text}; nobody knows whether it was carried out: query, do not repeat it"
         )

@@ -196,6 +196,39 @@ async def test_what_protects_a_position_passes_an_open_circuit_and_is_still_sent
         assert await rest.add_order(limit(purpose="STOP")) == "O1"
 
 
+async def test_a_token_is_asked_for_once_whatever_failed_before_and_its_answer_closes_the_circuit():
+    async with scripted(circuit_failures=2, attempts=2) as (kraken, rest):
+        kraken.answers("Balance", page(502), page(502), result_of({}))
+        kraken.answers("GetWebSocketsToken", page(502), result_of({"token": "T", "expires": 900}))
+        with pytest.raises(ExchangeError):
+            await rest.balances()
+        with pytest.raises(ExchangeError) as unanswered:
+            await rest.websocket_token()
+        assert (unanswered.value.code, kraken.count("GetWebSocketsToken")) == ("HTTP_502", 1)
+        with pytest.raises(ExchangeError) as held:
+            await rest.balances()
+        assert held.value.code == "CIRCUIT_OPEN"
+        assert await rest.websocket_token() == "T"
+        assert await rest.balances() == {}
+
+
+async def test_a_token_waits_for_the_end_of_a_lockout():
+    time = Time()
+    async with scripted(time) as (kraken, rest):
+        kraken.answers(
+            "GetWebSocketsToken",
+            error_of("EGeneral:Temporary lockout"),
+            result_of({"token": "T", "expires": 900}),
+        )
+        for code in ("LOCKOUT", "CIRCUIT_OPEN"):
+            with pytest.raises(ExchangeError) as refused:
+                await rest.websocket_token()
+            assert refused.value.code == code
+        assert kraken.count("GetWebSocketsToken") == 1
+        time.seconds += 1200
+        assert await rest.websocket_token() == "T"
+
+
 async def test_a_circuit_closes_after_its_pause():
     time = Time()
     async with scripted(time, circuit_failures=1, attempts=1) as (kraken, rest):
