@@ -15,10 +15,12 @@ from gal_friday_live.halt import IsHalted
 
 SOURCE = "OrderRate"
 CODE = "ORDER_RATE_ANOMALY"
+RESTLESS = frozenset({"ORDER_RATE_EXCEEDED", "DUPLICATE_ORDER", "DUPLICATE_SIGNAL"})
+"""Refusals that say what asks does not stop asking."""
 
 
 class OrderRate:
-    """Counts each order about to be sent, exits and protection too, and each buy refused as ORDER_RATE_EXCEEDED.
+    """Counts each order about to be sent, exits and protection too, and each buy refused as too many or as a repetition.
 
     More than `risk.halt_orders_per_minute` in any sixty seconds calls for a halt. `limits` gives those in force.
     Both calls are synchronous: nothing comes between the look at an order and its send.
@@ -33,9 +35,10 @@ class OrderRate:
         self._is_halted = is_halted
         self._asked: deque[int] = deque()
 
-    def wished(self) -> None:
-        """A buy was refused for the rate: what asks for it is still there."""
-        self._count()
+    def refused(self, code: str) -> None:
+        """A signal was refused: what asks for it is still there."""
+        if code in RESTLESS:
+            self._count()
 
     def why(self, order: Order) -> Rejected | None:
         """Why an entry may not leave: what reduces is let out at any rate."""

@@ -160,8 +160,8 @@ class RiskManager:
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
             self._refuse(signal, verdict)
-            if self._rate is not None and verdict.code == "ORDER_RATE_EXCEEDED":
-                self._rate.wished()
+            if self._rate is not None:
+                self._rate.refused(verdict.code)
         else:
             self._reservations.reserve(verdict.reservation)
             self._count(signal, verdict, now_ns)

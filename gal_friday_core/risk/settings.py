@@ -77,7 +77,7 @@ class RiskConfig(Section):
         300,
         ge=1,
         json_schema_extra=LOOSER_UP,
-        description="Orders of all kinds and buys refused for their rate: beyond it something has run away, and trading halts",
+        description="Orders of all kinds and signals refused as too many or repeated: beyond it trading halts",
     )
     duplicate_window_s: float = Field(
         1.0,

@@ -44,11 +44,14 @@ async def test_sells_count_and_are_let_out():
     assert len(rate.calls) == 5
 
 
-async def test_buys_that_were_refused_for_their_rate_count():
+@pytest.mark.parametrize(
+    ("code", "calls"), [("ORDER_RATE_EXCEEDED", 1), ("DUPLICATE_ORDER", 1), ("EXCEEDS_MAX_EXPOSURE", 0)]
+)
+async def test_buys_that_were_refused_as_too_many_or_repeated_count(code, calls):
     rate = Rate()
     for _ in range(MOST + 1):
-        rate.wished()
-    assert len(rate.calls) == 1
+        rate.refused(code)
+    assert len(rate.calls) == calls
 
 
 async def test_the_same_number_spread_over_a_minute_is_no_anomaly():
