@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gal_friday_adapters.paths import dagster_home
-from gal_friday_adapters.postgres.connect import ensure_database, sqlalchemy_url, url_parts
+from gal_friday_adapters.postgres.connect import ensure_database, sqlalchemy_url, url_parts, with_setting
 from gal_friday_core.errors import ConfigError, GalFridayError
 
 DATABASE = "dagster"
@@ -34,7 +34,7 @@ def prepare_home(home: Path, database_url: str) -> dict[str, str]:
     Raises StorageError when the server cannot be reached.
     """
     # psycopg 3 refuses the NOTIFY that dagster-postgres sends, hence psycopg2.
-    storage_url = sqlalchemy_url(ensure_database(database_url, DATABASE), "psycopg2")
+    storage_url = sqlalchemy_url(_quick(ensure_database(database_url, DATABASE)), "psycopg2")
     secret = "password" in url_parts(database_url)
     home.mkdir(parents=True, exist_ok=True)
     _write(home / "dagster.yaml", instance_settings(home, {"env": URL_VARIABLE} if secret else storage_url))
@@ -46,6 +46,11 @@ def prepare_home(home: Path, database_url: str) -> dict[str, str]:
         "GAL_FRIDAY_DATABASE_URL": database_url,
     }
     return {**env, URL_VARIABLE: storage_url} if secret else env
+
+
+def _quick(url: str) -> str:
+    """Dagster writes dozens of events a second, none of which has to outlive a power cut; the registry waits for disks."""
+    return with_setting(url, "synchronous_commit", "off")
 
 
 WORKSPACE = {

@@ -18,8 +18,17 @@ from gal_friday_core.errors import DataError, GalFridayError
 
 Result = dict[str, Any]
 
+STATEMENT_TIMEOUT_MS = 60_000
+
 RESULT_OF = ("training_set", "candidate_model", "validation_report", "certificate", "production_model")
 """Whose metadata make up the result, later ones winning."""
+
+
+def keep_connections(instance: dg.DagsterInstance) -> None:
+    """Let storage keep its connections, as in the web server: by default every question makes a new one."""
+    instance.optimize_for_webserver(
+        statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=3_600, max_overflow=20
+    )
 
 
 class Runs:
@@ -32,6 +41,7 @@ class Runs:
 
     def __enter__(self) -> Self:
         self._instance = self._stack.enter_context(dg.DagsterInstance.get())
+        keep_connections(self._instance)
         return self
 
     def __exit__(

@@ -68,6 +68,17 @@ def with_database(url: str, name: str) -> str:
     return "postgresql://" + _compose({**url_parts(url), "dbname": name})
 
 
+def with_setting(url: str, name: str, value: str) -> str:
+    """The same database, with a setting of the server's for every connection.
+
+    >>> with_setting("postgresql://ada@db/dagster", "synchronous_commit", "off")
+    'postgresql://ada@db/dagster?options=-c%20synchronous_commit%3Doff'
+    """
+    parts = url_parts(url)
+    options = f"{parts.get('options', '')} -c {name}={value}".strip()
+    return "postgresql://" + _compose({**parts, "options": options})
+
+
 def describe(url: str) -> str:
     """Which database, for messages: never the password.
 

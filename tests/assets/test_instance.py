@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
+from sqlalchemy import text
 
 from gal_friday_assets.instance import URL_VARIABLE, main, prepare_home
+from gal_friday_assets.runs import keep_connections
 
 
 def test_home_without_a_password_stores_runs_in_postgresql(
@@ -22,6 +25,18 @@ def test_home_without_a_password_stores_runs_in_postgresql(
         instance.add_dynamic_partitions("pair", ["kraken:BTC-USD:1m"])
     assert URL_VARIABLE not in env
     assert env["DAGSTER_HOME"] == str(data_home / "dagster")
+
+
+def test_only_dagsters_own_records_do_not_wait_for_the_disk(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance, instance.event_log_storage.index_connection() as connection:
+        keep_connections(instance)
+        assert connection.execute(text("show synchronous_commit")).scalar() == "off"
+    with psycopg.connect(database_url) as own:
+        assert own.execute("show synchronous_commit").fetchone() == ("on",)
 
 
 def test_a_password_goes_to_the_environment_and_into_no_file(database_url: str, data_home: Path):
