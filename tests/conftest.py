@@ -1,5 +1,6 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -40,13 +41,27 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
 
 
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+def new_database(
+    postgres: EmbeddedPostgres, migrated_template: str
+) -> Callable[[], AbstractContextManager[str]]:
+    """Each call gives a fresh, migrated database: its address, inside `with`; it is dropped behind."""
+
+    @contextmanager
+    def made() -> Iterator[str]:
+        name = f"test_{next(_numbers)}"
+        names = {"name": sql.Identifier(name), "template": sql.Identifier(migrated_template)}
+        with connect(postgres.url("postgres")) as connection:
+            connection.execute(
+                sql.SQL("create database {name} template {template} strategy file_copy").format(**names)
+            )
+            yield postgres.url(name)
+            connection.execute(sql.SQL("drop database {name} with (force)").format(**names))
+
+    return made
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """The address of a fresh, migrated database, dropped after the test."""
-    name = f"test_{next(_numbers)}"
-    names = {"name": sql.Identifier(name), "template": sql.Identifier(migrated_template)}
-    with connect(postgres.url("postgres")) as connection:
-        connection.execute(
-            sql.SQL("create database {name} template {template} strategy file_copy").format(**names)
-        )
-        yield postgres.url(name)
-        connection.execute(sql.SQL("drop database {name} with (force)").format(**names))
+    with new_database() as url:
+        yield url
