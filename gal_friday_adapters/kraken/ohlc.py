@@ -19,7 +19,7 @@ class CandleTracker:
 
     def __init__(self, series: Sequence[Series], grace_ns: int) -> None:
         self._series = {(item.pair, item.interval_ns // MINUTE_NS): item for item in series}
-        self._grace_ns = grace_ns
+        self._lasts_ns = {item.pair: item.interval_ns + grace_ns for item in reversed(series)}
         self._running: dict[str, MarketDataOHLCV] = {}
         self._final: dict[str, int] = {}
         self.late = 0
@@ -51,8 +51,7 @@ class CandleTracker:
         return min((self._due(bar) for bar in self._running.values()), default=None)
 
     def _due(self, bar: MarketDataOHLCV) -> int:
-        series = next(item for item in self._series.values() if item.pair == bar.trading_pair)
-        return bar.timestamp_bar_start + series.interval_ns + self._grace_ns
+        return bar.timestamp_bar_start + self._lasts_ns[bar.trading_pair]
 
     def _finish(self, bar: MarketDataOHLCV) -> MarketDataOHLCV:
         self._final[bar.trading_pair] = bar.timestamp_bar_start

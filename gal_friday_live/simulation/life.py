@@ -38,7 +38,7 @@ from gal_friday_live.simulation.wires import PRIVATE_URL, PUBLIC_URL, Network, S
 from gal_friday_live.surroundings import Surroundings
 from gal_friday_live.wiring import Ports, build
 
-BEAT_S = 1.0
+BEAT_S = 5.0
 """How often it is seen to that the account is still ours."""
 SESSION = derived("session", "simulation")
 NOWHERE = Path("/nonexistent/simulated")

@@ -7,12 +7,12 @@ inherit): ending a life stops all that belongs to it between two steps, as `kill
 
 import asyncio
 import contextvars
-import heapq
 import random
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -136,13 +136,17 @@ class SimLoop(asyncio.BaseEventLoop):
         drawn = when + self._chance.random() * TOGETHER_S
         timer = _Timer(drawn, callback, args, self, context)
         self._timers_made += 1
-        heapq.heappush(self._timers, (drawn, self._timers_made, timer))
+        heappush(self._timers, (drawn, self._timers_made, timer))
         return timer
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        drawn = self._now + delay + self._chance.random() * TOGETHER_S  # as `call_at`, without the call
+        timer = _Timer(drawn, callback, args, self, context)
+        self._timers_made += 1
+        heappush(self._timers, (drawn, self._timers_made, timer))
+        return timer
 
     def hold_up(self, seconds: float) -> None:
         """Whoever runs now does so for that long, while everybody else waits."""
@@ -193,31 +197,29 @@ class SimLoop(asyncio.BaseEventLoop):
             self._jump()
         end = self._now + RESOLUTION_S
         while timers and timers[0][0] <= end:
-            ready.append(heapq.heappop(timers)[2])
-        step = self._step
+            ready.append(heappop(timers)[2])
+        ended, steps = self._ended, self.steps
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001 - `cancelled()` without the call
-                step(handle)
+            if handle._cancelled:  # noqa: SLF001 - `cancelled()` without the call
+                continue
+            life = handle._context.get(LIFE, WORLD)  # noqa: SLF001 - whose step it is
+            if life in ended and not self._burying:
+                self._dropped.append(handle)
+                continue
+            steps[life] += 1
+            handle._run()  # noqa: SLF001 - as the loop this replaces
+            if life != WORLD and self.after_step is not None:
+                self.after_step(life)
 
     def _jump(self) -> None:
         """To the time of the next timer."""
         timers = self._timers
-        while timers and timers[0][2].cancelled():
-            heapq.heappop(timers)
+        while timers and timers[0][2]._cancelled:  # noqa: SLF001 - as above
+            heappop(timers)
         if not timers:
             raise SimulationStuckError("nobody is ready and no timer runs")
         self._now = max(self._now, timers[0][0])
-
-    def _step(self, handle: Any) -> None:
-        life = handle._context.get(LIFE, WORLD)  # noqa: SLF001 - whose step it is
-        if life in self._ended and not self._burying:
-            self._dropped.append(handle)
-            return
-        self.steps[life] += 1
-        handle._run()  # noqa: SLF001 - as the loop this replaces
-        if life != WORLD and self.after_step is not None:
-            self.after_step(life)
 
     def _on_problem(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         if not self._burying:
