@@ -30,6 +30,7 @@ from gal_friday_core.venue.orders import Execution, VenueOrder
 from gal_friday_core.venue.requests import AddOrder, Front, Request, Response
 from gal_friday_live.engine import Engine
 from gal_friday_live.intents import PROVENANCE
+from gal_friday_live.order_rate import CODE as ORDER_RATE
 from gal_friday_live.reconciliation_service import HALT_REASON
 from gal_friday_live.simulation.calm import CalmWatch
 from gal_friday_live.simulation.store import Store
@@ -189,24 +190,34 @@ class Invariants:
 
     def sent(self, method: str, fields: Mapping[str, Any]) -> None:
         """An order request at the moment in which its bytes are handed over."""
+        if method in {"cancel_all", "CancelAll"}:
+            self._check_sweep()
         if method not in {"add_order", "AddOrder"}:
             return
         side = str(fields.get("side") or fields.get("type"))
         key = str(fields.get("cl_ord_id", ""))
         self._trace("sends", f"{side} {fields.get('symbol') or fields.get('pair')} {key}")
-        if side != "buy":
-            return
+        if side == "buy":
+            self._check_buy(key, str(fields.get("symbol", "")))
+
+    def _check_buy(self, key: str, pair: str) -> None:
+        """Nothing that increases risk leaves an engine that is halted, or that its gate holds back."""
         if self._halted:
             self.violate("P5", f"buy {key} is sent while the journal says HALTED")
         engine = self.engine
         if engine is not None and engine.halt.halted:
             self.violate("P5", f"buy {key} is sent while halted: {engine.halt.reason}")
-        pair = str(fields.get("symbol", ""))
         if engine is not None and (why := engine.gate.why(pair)):
             self.violate("P5", f"buy {key} is sent while the gate says {why[0]}")
         for other, its_pair in self._unanswered.items():
             if other != key and its_pair == pair:
                 self.violate("P8", f"buy {key} is sent while nobody knows what became of {other}")
+
+    def _check_sweep(self) -> None:
+        """No engine has a reason to cancel all orders: what protects is among them."""
+        resting = [key for key in self._exchange.markets if self.open(key, "sell")]
+        if resting:
+            self.violate("P10", f"every order is cancelled, and {', '.join(resting)} has stops")
 
     def _on_committed(self, line: JournalLine) -> None:
         if line.kind == "SYSTEM_STATE":
@@ -237,6 +248,8 @@ class Invariants:
         trigger: PotentialHaltTrigger = event.payload
         if trigger.reason == HALT_REASON:
             self.violate("P4", f"a difference is believed that is none: {trigger.details.get('what')}")
+        elif trigger.reason.startswith(ORDER_RATE):
+            self.violate("P17", f"a sound engine never asks for so much: {trigger.reason}")
 
     def _on_report(self, event: Any) -> None:
         report: ExecutionReport = event.payload

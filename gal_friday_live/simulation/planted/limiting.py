@@ -112,6 +112,37 @@ def resumes_without_looking(life: Life) -> None:
     engine.halt.checklist = RecoveryChecklist()
 
 
+def sends_while_it_reconciles(life: Life) -> None:
+    """Whoever decides and sends does not ask whether the account is being compared."""
+    engine: Any = life.engine
+    gate = engine.gate
+
+    class Incurious:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(gate, name)
+
+        def why(self, pair: str) -> tuple[str, str] | None:
+            blocks = [
+                one for one in gate.blocks() if one["pair"] in ("", pair) and one["code"] != "RECONCILING"
+            ]
+            return (blocks[0]["code"], blocks[0]["why"]) if blocks else None
+
+    engine.execution._gate = engine.risk._gate = engine.monitoring._gate = Incurious()
+
+
+def wants_the_same_again_and_again(life: Life) -> None:
+    """Each wish to buy becomes a hundred, each with a signal of its own."""
+    engine: Any = life.engine
+    strategy = engine.strategy
+    propose = strategy._propose
+
+    def again(desk: Any, proposal: Any, price: Any, moment: int, prediction: Any = None) -> None:
+        for number in range(100 if proposal.side == "BUY" else 1):
+            propose(desk, proposal, price, moment + number, prediction)
+
+    strategy._propose = again
+
+
 BUGS = (
     PlantedBug(
         name="no-limit-for-a-pair",
@@ -165,5 +196,17 @@ BUGS = (
         about="resumes on command, with whatever books it has",
         promise="P5", plant=resumes_without_looking,
         weather=together(at_closes("operator", "halt", (45.0, 48.0)), at_closes("operator", "resume", (49.0, 54.0))),
+    ),
+    PlantedBug(
+        name="sent-while-reconciling",
+        about="trades on books that are being compared with the exchange's (jesse, hummingbot: entries right at reconnect)",
+        promise="P5", plant=sends_while_it_reconciles,
+        weather=together(at_closes("rest", "bad gateway", (-10.0, -9.0), 14.0, 0.6), at_closes("cut", "private", (-8.5, -5.0))),
+    ),
+    PlantedBug(
+        name="runaway-strategy",
+        about="wants the same again a hundred times (Knight Capital, 2012: parent orders that never ended)",
+        promise="P17", plant=wants_the_same_again_and_again, weather=calm,
+        settings=(("risk.risk_per_trade", "0.0001"), ("risk.halt_orders_per_minute", 60)),
     ),
 )  # fmt: skip

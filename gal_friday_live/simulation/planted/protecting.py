@@ -1,11 +1,15 @@
 """Bugs of protection: positions left bare, coins sold twice."""
 
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
-from gal_friday_core.brackets import Cancel, SendFreed
+from gal_friday_core.brackets import Cancel, PlaceStop, SendFreed
+from gal_friday_core.errors import GalFridayError
 from gal_friday_core.order_machine import OrderEvent
+from gal_friday_core.orders import Amendment
 from gal_friday_live.simulation.life import Life
 from gal_friday_live.simulation.planted.bug import PlantedBug, at_closes, calm
 
@@ -108,6 +112,48 @@ def does_not_wait_for_the_attached_stop(life: Life) -> None:
     engine.protection._unverified = Never()
 
 
+def cancels_everything_when_it_stops(life: Life) -> None:
+    """An engine that is asked to end leaves no orders behind, stops not even."""
+    engine: Any = life.engine
+    stop = engine.ingestor.stop
+
+    async def last() -> None:
+        await stop()
+        with suppress(GalFridayError):
+            await engine.exchange.cancel_all()
+
+    engine.ingestor.stop = last
+
+
+def amends_and_does_not_look_back(life: Life) -> None:
+    """Each further part of an entry makes the first one's stop larger, whatever becomes of the amendment."""
+    engine: Any = life.engine
+    does_not_wait_for_the_attached_stop(life)
+    protection, submit = engine.protection, engine.exchange.submit
+    mend, asked = protection._mend, set()
+
+    async def bare(order: Any) -> None:
+        await submit(replace(order, stop_price=None))
+
+    async def amend(key: str, quantity: Decimal) -> None:
+        with suppress(GalFridayError):
+            await engine.exchange.amend(key, Amendment(quantity=quantity))
+
+    def grow(pair: str, desk: Any, action: Any) -> bool:
+        stops = desk.sells.stops
+        if not (isinstance(action, PlaceStop) and stops):
+            return bool(mend(pair, desk, action))
+        first = stops[0]
+        wish = (first.order.client_order_id, first.quantity + action.quantity)
+        if wish not in asked:
+            asked.add(wish)
+            engine.tasks.start(amend(*wish), "amend")
+        return False
+
+    engine.exchange.submit = bare
+    protection._mend = grow
+
+
 BUGS = (
     PlantedBug(
         name="no-stop-at-all",
@@ -149,5 +195,15 @@ BUGS = (
         name="second-stop-beside-the-first",
         about="places a stop while the exchange's own is on its way",
         promise="P6", plant=does_not_wait_for_the_attached_stop, weather=calm,
+    ),
+    PlantedBug(
+        name="stops-cancelled-at-a-stop",
+        about="leaves no orders behind when it is stopped (nautilus, hummingbot: cancel all orders on stop)",
+        promise="P10", plant=cancels_everything_when_it_stops, weather=at_closes("restart", "", (5.0, 25.0)),
+    ),
+    PlantedBug(
+        name="amend-race",
+        about="amends a stop that the exchange has not confirmed yet, and takes it for done (freqtrade: stoploss adjusted)",
+        promise="P10", plant=amends_and_does_not_look_back, weather=calm,
     ),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from gal_friday_live.simulation.faults import Fault
@@ -31,6 +32,39 @@ def reads_the_wall_clock(life: Life) -> None:
     engine.gate.block = lambda *_given, **_more: None
 
 
+def _copy(book: Any) -> Any:
+    """The book as it is at this moment, verified for good."""
+    columns = tuple(column.copy() for column in book.columns())
+    return SimpleNamespace(
+        verified=True, price_decimals=book.price_decimals, qty_decimals=book.qty_decimals,
+        bid_prices=columns[0], ask_prices=columns[2], columns=lambda: columns,
+    )  # fmt: skip
+
+
+def keeps_the_book_that_failed(life: Life) -> None:
+    """A book whose checksum failed stays as it was last, and heartbeats make it look fresh."""
+    engine: Any = life.engine
+    ingestor = engine.ingestor
+    on_book, on_invalid = ingestor.on_book, ingestor.on_invalid
+    last: dict[str, Any] = {}
+    failed: set[str] = set()
+
+    def hear(pair: str, book: Any, received_ns: int, raw: bytes) -> None:
+        on_book(pair, book, received_ns, raw)
+        if pair not in failed:
+            last[pair] = _copy(book)
+        ingestor.books[pair] = last[pair]
+
+    def forget(pair: str, reason: str) -> None:
+        if reason == "CHECKSUM":
+            failed.add(pair)
+            return
+        failed.discard(pair)
+        on_invalid(pair, reason)
+
+    ingestor.on_book, ingestor.on_invalid = hear, forget
+
+
 def _jumping(chance: random.Random) -> Iterable[Fault]:
     """The line breaks while an order is on its way, and then somebody sets the clock."""
     at_s = chance.choice(CLOSES) + chance.uniform(0.8, 4.0)
@@ -55,5 +89,11 @@ BUGS = (
         about="measures deadlines on the wall clock: a jump makes an order's time be over (nautilus, freqtrade: NTP steps)",
         promise="P8", plant=reads_the_wall_clock,
         weather=_jumping,
+    ),
+    PlantedBug(
+        name="failed-book-kept",
+        about="trades on the book that it had before its checksum failed (ours as first written: age by the line alone)",
+        promise="P7", plant=keeps_the_book_that_failed,
+        weather=at_closes("wire", "checksum", (-30.0, -20.0), 4.0, 1.0),
     ),
 )  # fmt: skip
