@@ -10,7 +10,7 @@ import yaml
 
 from gal_friday_assets.definitions import MODULES, defs
 from gal_friday_assets.instance import WORKSPACE
-from gal_friday_assets.partitions import pair_months, pairs
+from gal_friday_assets.partitions import EXCHANGE_POOL, pair_months, pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = {
@@ -72,6 +72,19 @@ def test_assets_are_cut_by_month_up_to_the_features_and_by_series_after():
     for key, spec in nodes().items():
         by_month = pair_months if key in {"candles", "feature_table"} else pairs
         assert spec.partitions_def == (None if key == "recent_bars" else by_month)
+
+
+def test_months_are_always_one_run():
+    for key in ("candles", "feature_table"):
+        definition = defs.resolve_assets_def(key)
+        assert definition.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_what_is_fetched_by_the_clock_is_watched_and_asks_one_question_at_a_time():
+    definition = defs.resolve_assets_def("recent_bars")
+    (spec,) = definition.specs
+    assert isinstance(spec.freshness_policy, dg.FreshnessPolicy)
+    assert definition.op.pool == EXCHANGE_POOL
 
 
 def test_every_promise_is_a_blocking_check():
