@@ -22,7 +22,7 @@ from gal_friday_core.payloads import (
 )
 from gal_friday_core.ports import Book, Clock
 from gal_friday_core.reservations import Reservations
-from gal_friday_core.risk.check import check, drawdown_breach
+from gal_friday_core.risk.check import check, drawdown_breach, model_of
 from gal_friday_core.risk.codes import Approved, Rejected
 from gal_friday_core.risk.conduct import Conduct
 from gal_friday_core.risk.correlation import Correlations
@@ -30,6 +30,7 @@ from gal_friday_core.risk.desk import Desk, TradingState
 from gal_friday_core.risk.quote import Quote
 from gal_friday_core.strategies.protection import volatility_of
 from gal_friday_core.times import DAY_NS, SECOND_NS, interval_ns
+from gal_friday_live import intents
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import IsHalted
@@ -225,6 +226,8 @@ class RiskManager:
         bought = signal.side == "BUY"
         buy = (signal.trading_pair, verdict.quantity, verdict.reservation.price) if bought else None
         self.conduct.approved(signal.signal_id, signal.expires_at, now_ns, buy, self._window_ns)
+        if bought:
+            self.conduct.bought(model_of(signal))
         self.approved += 1
 
     def _check_limits(self) -> None:
@@ -294,7 +297,11 @@ class RiskManager:
         self._check_limits()
 
     async def _remember(self) -> None:
-        """Fees of the day and lost trades in a row of earlier runs, where a limit counts them."""
+        """Fees of the day, lost trades in a row and buys by model of earlier runs, where a limit counts them."""
+        if self._limits.ramp_orders:
+            async for intent in self._journal.read(kind=intents.KIND):
+                if intent.record["purpose"] == "ENTRY":
+                    self.conduct.bought(intent.record.get("model_id") or "")
         if self._limits.max_losses_in_a_row is None and self._limits.max_daily_fees >= 1:
             return
         async for entry in self._journal.read(kind="FILL"):

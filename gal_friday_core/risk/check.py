@@ -18,7 +18,7 @@ from gal_friday_core.risk.codes import Approved, Rejected, refuse, refuse_measur
 from gal_friday_core.risk.desk import Desk
 from gal_friday_core.risk.exposure import Room, free_cash, least_room
 from gal_friday_core.risk.quote import Quote
-from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit
+from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit, ramp
 from gal_friday_core.times import SECOND_NS
 
 Cap = tuple[Decimal, Room, Decimal]
@@ -85,6 +85,11 @@ def _buy(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
     return _sized(signal, desk, entry, stop)
 
 
+def model_of(signal: TradeSignalProposed) -> str:
+    """The model behind a signal; empty where none is named."""
+    return signal.triggering_prediction.model_id if signal.triggering_prediction is not None else ""
+
+
 def _worst(signal: TradeSignalProposed, quote: Quote | None) -> Decimal:
     """What a market buy is reckoned at: the price decided on, or the best ask where that is dearer."""
     return signal.reference_price if quote is None else max(quote.best_ask, signal.reference_price)
@@ -106,13 +111,15 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
             wanted, rule = scaled, "max_position_volatility"
     cap, room, taken = _tightest(signal, desk, entry)
     capped = cap < wanted
-    quantity = desk.instrument.quantity_down(cap if capped else wanted)
+    share = ramp(model_of(signal), desk.limits, desk.conduct)
+    size = cap if capped else wanted
+    quantity = desk.instrument.quantity_down(product(size, share) if share < _ALL else size)
     small = _below(
         quantity, entry, desk.instrument, max(desk.instrument.min_cost, desk.limits.min_order_value)
     )
     if small is not None:
-        # What made it small is the reason: a cap, or the size the risk allows.
-        return _no_room(room, min(wanted, _MOST), taken, small) if capped else small
+        # What made it small is the reason: a cap, or the size the risk and the ramp allow.
+        return _no_room(room, min(wanted, _MOST), taken, small) if capped and share == _ALL else small
     refusal = _last_doubts(signal, desk, quantity, entry)
     if refusal is not None:
         return refusal
@@ -121,6 +128,8 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
         "risked": str(value_of(quantity, loss)),
         "capped_by": room.code if capped else rule,
     }
+    if share < _ALL:
+        checks["ramp_fraction"] = str(share)
     return _approve(signal, desk, quantity, entry, checks)
 
 

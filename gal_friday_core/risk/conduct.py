@@ -4,7 +4,7 @@ State that limits read and that no portfolio holds. Times are given, never read;
 the latest.
 """
 
-from collections import deque
+from collections import Counter, deque
 from decimal import Decimal
 
 from gal_friday_core.money import ZERO
@@ -25,6 +25,7 @@ class Conduct:
         self._net: dict[str, Decimal] = {}
         self._day = 0
         self._fees = ZERO
+        self._bought_by: Counter[str] = Counter()
         self.losses = 0
         self.last_loss_ns = 0
 
@@ -59,6 +60,14 @@ class Conduct:
             if known == buy:
                 return max(now_ns - at, 0)
         return None
+
+    def bought(self, model_id: str) -> None:
+        """Count a buy of a model, in this run or an earlier one."""
+        self._bought_by[model_id] += 1
+
+    def bought_by(self, model_id: str) -> int:
+        """Buys approved of a model."""
+        return self._bought_by[model_id]
 
     def filled(self, pair: str, net: Decimal, fee: Decimal, now_ns: int, *, closed: bool) -> None:
         """A fill: what it earned with its fee paid, the fee in quote currency, and whether nothing is held now.

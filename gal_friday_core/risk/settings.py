@@ -113,6 +113,15 @@ class RiskConfig(Section):
         json_schema_extra=LOOSER_UP,
         description="Of what the live book offers within max_slippage of its best ask",
     )
+    ramp_orders: int = Field(
+        0,
+        ge=0,
+        json_schema_extra=LOOSER_DOWN,
+        description="The first so many buys of each model are only ramp_fraction of their size; 0 is no ramp",
+    )
+    ramp_fraction: Fraction = Field(
+        Decimal("0.1"), json_schema_extra=LOOSER_UP, description="Of the size that every other rule allows"
+    )
     max_daily_fees: Fraction = Field(
         Decimal(1),
         json_schema_extra=LOOSER_UP,

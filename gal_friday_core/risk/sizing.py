@@ -3,9 +3,12 @@
 import math
 from decimal import Decimal
 
-from gal_friday_core.config import CostsConfig
+from gal_friday_core.config import CostsConfig, RiskConfig
 from gal_friday_core.money import EXACT, ZERO, from_float, product, ratio
+from gal_friday_core.risk.conduct import Conduct
 from gal_friday_core.risk.desk import Desk
+
+_ALL = Decimal(1)
 
 
 def loss_per_unit(entry: Decimal, stop: Decimal, costs: CostsConfig) -> Decimal:
@@ -22,6 +25,16 @@ def by_risk(desk: Desk, loss: Decimal) -> Decimal:
     """Fixed-fractional: hitting the stop loses `risk_per_trade` of equity. `loss` is of one base unit."""
     equity = desk.state.total_equity
     return ratio(product(equity, desk.limits.risk_per_trade), loss) if equity > 0 else ZERO
+
+
+def ramp(model_id: str, limits: RiskConfig, conduct: Conduct) -> Decimal:
+    """The share of its size that a model's next buy may have: a fraction for the first ones, then all of it.
+
+    >>> ramp("m@v1", RiskConfig(ramp_orders=1, ramp_fraction="0.2"), Conduct())
+    Decimal('0.2')
+    """
+    is_new = conduct.bought_by(model_id) < limits.ramp_orders
+    return limits.ramp_fraction if is_new else _ALL
 
 
 def by_volatility(desk: Desk, entry: Decimal) -> Decimal | None:

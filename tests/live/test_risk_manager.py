@@ -285,3 +285,22 @@ async def test_a_reload_of_a_broken_file_changes_nothing(tmp_path):
     with pytest.raises(ConfigError, match=r"did you mean risk\.max_spread"):
         config.reload()
     assert desk.risk.limits.max_spread == 0.2
+
+
+async def test_a_new_model_begins_small_and_an_earlier_run_counts():
+    ramp = manager(risk={"ramp_orders": 2, "ramp_fraction": "0.1"})
+
+    async def buys(journal, model_id, *keys):
+        desk = await Desk(ramp, journal=journal).started()
+        for number, key in enumerate(keys):
+            wish = signal(key, expires_at=LATER, price=str(100 + number))
+            await desk.bus.publish("TRADE_SIGNAL_PROPOSED", predicted(wish, model_id))
+        return [one.risk_parameters.get("ramp_fraction") for one in desk.said]
+
+    journal = MemoryJournal()
+    assert await buys(journal, "m@v1", "a", "b", "c") == ["0.1", "0.1", None]
+    intent = {"purpose": "ENTRY", "model_id": "m@v1"}
+    await journal.append("ORDER_INTENT", "o1", 1, intent)
+    await journal.append("ORDER_INTENT", "o2", 2, {**intent, "purpose": "STOP"})
+    assert await buys(journal, "m@v1", "d", "e") == ["0.1", None]
+    assert await buys(journal, "m@v2", "f") == ["0.1"]

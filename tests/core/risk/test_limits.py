@@ -263,3 +263,30 @@ def test_an_instrument_of_another_lot_is_rounded_to_it():
 
 def replace_lot(instrument, lot):
     return Instrument(instrument.pair, price_tick=instrument.price_tick, lot=Decimal(lot))
+
+
+def test_a_new_model_buys_a_fraction_of_what_all_other_rules_allow():
+    new = limits(ramp_orders=2, ramp_fraction="0.25")
+    full = check(signal(stop="80"), desk()).quantity
+    conduct = Conduct()
+    first = check(signal(stop="80"), desk(limits=new, conduct=conduct))
+    assert first.quantity == INSTRUMENT.quantity_down(full / 4)
+    assert first.checks["ramp_fraction"] == "0.25"
+    conduct.bought("")
+    conduct.bought("another")
+    assert check(signal(stop="80"), desk(limits=new, conduct=conduct)).quantity < full
+    conduct.bought("")
+    grown = check(signal(stop="80"), desk(limits=new, conduct=conduct))
+    assert grown.quantity == full
+    assert "ramp_fraction" not in grown.checks
+
+
+def test_a_fraction_that_is_too_small_for_any_order_is_refused_as_that():
+    tiny = limits(ramp_orders=1, ramp_fraction="0.0001", max_pair_exposure="0.05")
+    assert refused(check(signal(), desk(limits=tiny))) == "BELOW_MINIMUM"
+
+
+def test_a_ramp_keeps_no_sale_small():
+    held = portfolio("9000", BTC="10")
+    sale = check(signal(side="SELL", stop=None, target=None), desk(held, limits=limits(ramp_orders=9)))
+    assert sale.quantity == 10
