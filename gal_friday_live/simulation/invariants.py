@@ -18,6 +18,7 @@ import msgspec
 
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.hub import Hub
 from gal_friday_core.config import Config
 from gal_friday_core.journal import JournalLine
 from gal_friday_core.money import ZERO
@@ -28,6 +29,7 @@ from gal_friday_core.venue.error_texts import ENGINE_RATE_LIMIT, INSUFFICIENT_FU
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.orders import Execution, VenueOrder
 from gal_friday_core.venue.requests import AddOrder, Front, Request, Response
+from gal_friday_core.venue.updates import BookUpdate
 from gal_friday_live.engine import Engine
 from gal_friday_live.intents import PROVENANCE
 from gal_friday_live.order_rate import CODE as ORDER_RATE
@@ -68,10 +70,24 @@ class WatchedVenue(Venue):
         return error
 
 
+class WatchedHub(Hub):
+    """As the exchange's; `shown` is told of each state of a book that goes out: a moment has several."""
+
+    shown: Callable[[], None] = staticmethod(lambda: None)
+
+    def _book(self, update: BookUpdate) -> None:
+        super()._book(update)
+        self.shown()
+
+
 class WatchedExchange(Exchange):
     """The exchange, with somebody who remembers its books."""
 
     advanced: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.hub: WatchedHub = WatchedHub(self.markets, counter=self._counter)
 
     def advance(self) -> None:
         super().advance()
@@ -289,8 +305,11 @@ class Invariants:
             )
 
     def advanced(self) -> None:
-        """Remember the exchange's best prices as long as somebody may rest a decision on them."""
+        """After each move of the market."""
         self._worth_most = max(self._worth_most, self._exchange.worth_usd(KEY))
+
+    def shown(self) -> None:
+        """Remember the exchange's best prices as long as somebody may rest a decision on them."""
         now_ns = self._now_ns()
         oldest = now_ns - int(self._config.market.max_book_age_s * SECOND_NS) - UNDER_WAY_NS
         for symbol, market in self._exchange.markets.items():

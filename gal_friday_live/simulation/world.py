@@ -170,6 +170,7 @@ class World:
         self.invariants.crowded = lambda: bool(self._elders)
         self.invariants.lately_withdrawn = self.troubles.lately_withdrawn
         self.exchange.advanced = self.invariants.advanced
+        self.exchange.hub.shown = self.invariants.shown
         self.network.sent = self._sent
         loop.after_step = self._after_step
         self.schedule = tuple(plan.faults) if plan.faults is not None else self._drawn(chance)
