@@ -133,9 +133,10 @@ def _number(gate: Gate, value: float | None) -> Marked:
 def _equity(report: ValidationReport, evidence: Evidence) -> str:
     found, labels = curves(evidence.days, report.confidence)
     drawn = bands("Net return added up over all folds, each with its band", found, labels)
-    return f"<h2>Net equity by fold</h2>{drawn}" + soft(
-        "Each band starts with its fold: where the days of the fold might have led, drawn anew by weeks."
-    )
+    about = "Each band starts with its fold: where the days of the fold might have led, drawn anew by weeks."
+    if not any(day.trades for day in evidence.days):
+        about = "No trade out of sample: no prediction reached the probability at which a trade breaks even."
+    return f"<h2>Net equity by fold</h2>{drawn}{soft(about)}"
 
 
 def _folds(report: ValidationReport) -> str:

@@ -35,10 +35,10 @@ def write_page(
 def validation_metadata(files: Mapping[str, bytes], page: Path) -> Metadata:
     """Everything that was measured, as numbers."""
     return {
+        "validation_page": dg.MetadataValue.path(page),
+        "report": dg.MetadataValue.path(page.with_name("validation.json")),
         **report_metadata(report_of(files)),
         **evidence_metadata(evidence_of(files)),
-        "report": dg.MetadataValue.path(page.with_name("validation.json")),
-        "validation_page": dg.MetadataValue.path(page),
     }
 
 
@@ -63,6 +63,7 @@ def certificate_metadata(certificate: Certificate, page: Path) -> Metadata:
     """The verdict, each gate's number under `gate_…`, and all of it as a table."""
     failed = [gate.name for gate in certificate.gates if not gate.passed]
     return {
+        "validation_page": dg.MetadataValue.path(page),
         "certified": certificate.passed,
         "reasons": list(certificate.reasons),
         "gates": len(certificate.gates),
@@ -70,9 +71,8 @@ def certificate_metadata(certificate: Certificate, page: Path) -> Metadata:
         "gates_failed": failed,
         "trials": certificate.trials,
         "incumbent": certificate.incumbent or "",
-        **numbers({f"gate_{gate.name}": gate.value for gate in certificate.gates}),
         "by_gate": dg.MetadataValue.md(gates_table(certificate)),
-        "validation_page": dg.MetadataValue.path(page),
+        **numbers({f"gate_{gate.name}": gate.value for gate in certificate.gates}),
     }
 
 

@@ -144,6 +144,7 @@ def test_a_model_that_never_traded_is_readable(judged):
     )
     text = text_of(page)
     assert "Too little history." in text
+    assert "No trade out of sample" in text
     assert not re.search(r"\b(nan|inf|None)\b", text)
 
 
