@@ -145,6 +145,11 @@ class MarketSink(Protocol):
 class Feed(Protocol):
     """Market data in time order, pushed into a sink."""
 
+    @property
+    def live(self) -> bool:
+        """Whether there is an exchange at the other end, whose line and books must be sound, and not stored bars."""
+        ...
+
     async def run(self, sink: MarketSink) -> None:
         """Until the feed ends or is closed. Raises ExchangeError where it cannot go on."""
         ...

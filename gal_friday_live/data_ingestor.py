@@ -70,7 +70,6 @@ class DataIngestor:
         self._idle = asyncio.Event()
         self._draining = False
         self._running = False
-        self._live = False  # whether there is an exchange at the other end, and not stored bars
         self._heard_ns = 0
         self.books: dict[str, Book] = {}
         self._listing_handlers: list[Callable[[str, str], None]] = []
@@ -92,7 +91,7 @@ class DataIngestor:
 
     def fault(self, pair: str, now_ns: int) -> str:
         """Why no decision may rest on the pair's market; empty where one may, and for feeds of stored bars."""
-        if not self._live:
+        if not self._feed.live:
             return ""
         if not self.connected:
             return "not connected"
@@ -191,7 +190,6 @@ class DataIngestor:
             sink.on_heartbeat(received_ns)
 
     def on_status(self, *, connected: bool, system: str, reason: str) -> None:
-        self._live = True
         self.connected, self.system = connected, system
         log.log(logging.INFO if connected else logging.WARNING, "market data: %s (%s)", reason, system)
         for sink in self._sinks:

@@ -45,6 +45,8 @@ class RecordedFeed:
     `bars_per_second` None delivers as fast as they are taken. Before each bar the clock stands at its close.
     """
 
+    live = False
+
     def __init__(
         self, candles: Sequence[Candles], clock: SimulatedClock, *, bars_per_second: float | None = None
     ) -> None:

@@ -39,6 +39,8 @@ class KrakenClient:
     `timer` (monotonic seconds), `sleep` and `jitter` are time and chance; `clock` only stamps what comes.
     """
 
+    live = True
+
     def __init__(
         self,
         series: Sequence[Series],

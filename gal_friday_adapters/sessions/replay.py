@@ -156,6 +156,8 @@ class SessionFeed:
     `pause` waits in the real world.
     """
 
+    live = True
+
     def __init__(
         self,
         session: Iterable[Record],

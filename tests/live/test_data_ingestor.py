@@ -77,11 +77,16 @@ def bus():
 @pytest.fixture
 def make(bus):
     class Silent:
+        def __init__(self, live):
+            self.live = live
+
         async def close(self):
             pass
 
-    def ingestor(**ports):
-        return DataIngestor(manager(), bus, feed=Silent(), exchange=Venue(), tasks=TaskSupervisor(), **ports)
+    def ingestor(*, live=True, **ports):
+        return DataIngestor(
+            manager(), bus, feed=Silent(live), exchange=Venue(), tasks=TaskSupervisor(), **ports
+        )
 
     return ingestor
 
@@ -161,8 +166,9 @@ async def test_a_book_on_a_line_that_was_not_heard_for_too_long_is_not_given_out
 
 
 async def test_no_decision_rests_on_a_market_that_is_not_known(make):
+    assert make(live=False).fault(PAIR, START) == ""  # stored bars have no line and no book
     ingestor = make()
-    assert ingestor.fault(PAIR, START) == ""  # stored bars have no line and no book
+    assert ingestor.fault(PAIR, START) == "not connected"  # before a word about the line as well
     ingestor.on_status(connected=True, system="online", reason="connected")
     assert "no verified book" in ingestor.fault(PAIR, START)
     market = Market(ingestor)
@@ -187,6 +193,7 @@ async def test_an_engine_on_a_live_line_buys_nothing_while_its_book_is_not_verif
         )
         await engine.start()
         if live:
+            engine.ingestor._feed.live = True
             engine.ingestor.on_status(connected=True, system="online", reason="connected")
         await engine.run()
         refused[live] = engine.risk.rejected["MARKET_DATA_UNVERIFIED"]
@@ -248,6 +255,8 @@ async def test_a_live_feed_is_delivered_without_anybody_asking(bus, make):
     bus.subscribe("MARKET_DATA_OHLCV", count)
 
     class Broken:
+        live = True
+
         async def run(self, sink):
             sink.on_candle(bar(0))
             await heard.until(lambda: seen["MARKET_DATA_OHLCV"] == 1)

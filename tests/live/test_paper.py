@@ -68,6 +68,8 @@ def told_of_swap(engine):
 class Patient:
     """A feed that waits before one bar: by then, at the latest, the engine must have swapped."""
 
+    live = False
+
     def __init__(self, feed, at, swapped):
         self._feed, self._at, self._swapped = feed, at, swapped
 

@@ -31,6 +31,8 @@ class Venue:
 class Script:
     """A feed that plays what it is given."""
 
+    live = False
+
     def __init__(self, *candles):
         self._candles = candles
 
