@@ -37,6 +37,9 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_description import describe
 
 CHANNEL = "model_promoted"
+KEPT = 8
+"""Models that stay parsed: reading three hundred trees takes longer than everything else about a swap. Their files
+are verified whenever they are asked for."""
 
 
 class ModelArtifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +76,7 @@ class ModelRegistry:
         self._models = ModelMetadataRepository(database)
         self._artifacts = artifacts or ArtifactStore(artifacts_dir(config.config))
         self._bus = bus
+        self._parsed: dict[tuple[str, str], Predictor] = {}
         self._keys = keys or SigningKeys(keys_dir(self._artifacts.root), config.config.storage.trusted_keys)
 
     async def register_model(
@@ -256,7 +260,7 @@ class ModelRegistry:
     async def production(self, model_type: str) -> Predictor | None:
         """The verified production model of a type, ready to predict, or None. Raises ArtifactError."""
         model = await self.get_production_model(model_type)
-        return None if model is None else model.predictor()
+        return None if model is None else await self._predictor(model)
 
     async def types(self, series: str) -> list[str]:
         """Model types with a model in production or staging that was trained on the series, and its own."""
@@ -270,11 +274,11 @@ class ModelRegistry:
     async def shadows(self, model_type: str) -> list[Predictor]:
         """The verified models of a type in stage staging, oldest first. Raises ArtifactError."""
         staged = await self._models.versions(model_type=model_type, stage="staging")
-        return [(await self._load(model)).predictor() for model in staged]
+        return [await self._predictor(await self._load(model)) for model in staged]
 
     async def by_id(self, model_id: str) -> Predictor:
         """Any version, ready to predict. Raises RegistryError, ArtifactError."""
-        return (await self.get_model(model_id, stage=None)).predictor()
+        return await self._predictor(await self.get_model(model_id, stage=None))
 
     async def promotions(self) -> AsyncGenerator[str, None]:
         """Types whose models in production or staging may have changed, until the caller stops.
@@ -302,7 +306,7 @@ class ModelRegistry:
         self, model: ModelVersion, change: StageChange, override: tuple[str, str] | None
     ) -> StageChange:
         """The change with what speaks for it and against it. Raises ArtifactError where anything was altered."""
-        (await self._load(model)).predictor()
+        await self._predictor(await self._load(model))
         certificate = await self._certificate(model)
         production = None
         if "restored" not in change.evidence:
@@ -351,6 +355,17 @@ class ModelRegistry:
             files=files,
             metadata=model.metadata,
         )
+
+    async def _predictor(self, model: ModelArtifact) -> Predictor:
+        """Parsed once, beside the event loop, which has orders to send meanwhile."""
+        key = model.model_id, model.artifact_id
+        found = self._parsed.pop(key, None)
+        if found is None:
+            found = await asyncio.to_thread(model.predictor)
+        self._parsed[key] = found
+        for oldest in [*self._parsed][:-KEPT]:
+            del self._parsed[oldest]
+        return found
 
     async def _publish(self, action: str, model: ModelVersion, previous_stage: str | None) -> None:
         if self._bus is None:
