@@ -59,6 +59,9 @@ class HaltPage:
             else:
                 done(None)
 
+        self._begin(write)
+
+    def _begin(self, write: Callable[[], None]) -> None:
         threading.Thread(target=write, name="halt page", daemon=True).start()
 
     def clear(self) -> None:

@@ -117,10 +117,8 @@ def promote(
             override=_override(actor, override_reason),
         ),
     )
-    if as_json:
-        print_json({"model_id": model_id, "stage": stage, "changed": changed})
-    else:
-        Console().print(f"{escape(model_id)} {'is now' if changed else 'was already'} in {stage}.")
+    said = f"{'is now' if changed else 'was already'} in {stage}"
+    _tell(model_id, stage, said, changed=changed, as_json=as_json)
 
 
 @app.command("demote")
@@ -139,10 +137,7 @@ def demote(
     now = _converse(
         config, lambda registry: registry.demote_model(model_id, stage, actor=actor, reason=reason)
     )
-    if as_json:
-        print_json({"model_id": model_id, "stage": now, "changed": True})
-    else:
-        Console().print(f"{escape(model_id)} is now in {now}.")
+    _tell(model_id, now, f"is now in {now}", as_json=as_json)
 
 
 @app.command("rollback")
@@ -166,10 +161,7 @@ def rollback(
             of_type, actor=actor, reason=reason, override=_override(actor, override_reason)
         ),
     )
-    if as_json:
-        print_json({"model_id": restored, "stage": "production", "changed": True})
-    else:
-        Console().print(f"{escape(restored)} is back in production.")
+    _tell(restored, "production", "is back in production", as_json=as_json)
 
 
 @app.command("export")
@@ -238,3 +230,11 @@ def _converse(config: Path | None, conversation: "Callable[[ModelRegistry], Awai
             return await conversation(ModelRegistry(manager, database))
 
     return asyncio.run(run())
+
+
+def _tell(model_id: str, stage: str, said: str, *, changed: bool = True, as_json: bool) -> None:
+    """Where a model is now."""
+    if as_json:
+        print_json({"model_id": model_id, "stage": stage, "changed": changed})
+    else:
+        Console().print(f"{escape(model_id)} {said}.")

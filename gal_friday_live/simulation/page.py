@@ -29,17 +29,8 @@ class Page(HaltPage):
     def write(self, record: Mapping[str, Any]) -> None:
         self._take(msgspec.json.encode(record))
 
-    def write_aside(self, record: Mapping[str, Any], done: Callable[[StorageError | None], None]) -> None:
+    def _begin(self, write: Callable[[], None]) -> None:
         """A moment later, where the product has a thread."""
-
-        def write() -> None:
-            try:
-                self.write(record)
-            except StorageError as error:
-                done(error)
-            else:
-                done(None)
-
         asyncio.get_running_loop().call_later(0.001, write)
 
     def clear(self) -> None:

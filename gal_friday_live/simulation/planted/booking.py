@@ -180,7 +180,7 @@ BUGS = (
     ),
     PlantedBug(
         name="snapshot-taken-for-news",
-        about="books the fills of a reconnect's snapshot once more (FINDINGS: ccxt.pro's mixed executions snapshot)",
+        about="books the fills of a reconnect's snapshot once more (ccxt.pro: old fills mixed into the executions snapshot)",
         promise="P3", plant=takes_a_snapshot_for_news, weather=at_closes("cut", "private", (6.0, 30.0)),
     ),
     PlantedBug(
@@ -190,7 +190,7 @@ BUGS = (
     ),
     PlantedBug(
         name="sequence-gap-ignored",
-        about="does not count the messages of the private line (KRAKEN_PROTOCOL: sequence; most clients)",
+        about="does not count the messages of the private line (Kraken's `sequence`; most clients)",
         promise="P3", plant=ignores_gaps_in_the_sequence,
         weather=at_closes("wire", "sequence_gap", (0.0, 0.5), 6.0, 0.7),
     ),
@@ -206,7 +206,7 @@ BUGS = (
     ),
     PlantedBug(
         name="fee-in-the-wrong-asset",
-        about="books a quote fee in base (FINDINGS: ccxt fee currencies)",
+        about="books a quote fee in base (ccxt fee currencies)",
         promise="P3", plant=books_fees_in_the_base_asset, weather=calm,
     ),
     PlantedBug(

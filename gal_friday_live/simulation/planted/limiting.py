@@ -151,7 +151,7 @@ BUGS = (
     ),
     PlantedBug(
         name="netted-reservations",
-        about="nets open sells against buys (ERRATA 000.4: the worst case of a side counts)",
+        about="nets open sells against buys (the worst case of a side counts)",
         promise="P6", plant=nets_sells_against_buys, weather=calm, settings=(("risk.max_total_exposure", "0.25"),),
     ),
     PlantedBug(
@@ -175,7 +175,7 @@ BUGS = (
     ),
     PlantedBug(
         name="halt-checked-before-an-await",
-        about="checks, waits for the journal, and sends (PROMISES P5; every asyncio engine once)",
+        about="checks, waits for the journal, and sends (every asyncio engine once)",
         promise="P5", plant=looks_at_the_halt_before_it_waits,
         weather=together(at_closes("store", "slow", (-0.5, 0.5), 10.0), at_closes("operator", "halt", (1.0, 6.0)),
                          at_closes("operator", "resume", (15.0, 25.0))),

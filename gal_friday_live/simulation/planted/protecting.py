@@ -172,7 +172,7 @@ BUGS = (
     ),
     PlantedBug(
         name="stop-not-restored",
-        about="does not place stops again that the dead man's switch cancelled (KRAKEN_PROTOCOL: cancelallordersafter)",
+        about="does not place stops again that the dead man's switch cancelled (Kraken's CancelAllOrdersAfter)",
         promise="P10", plant=does_not_place_lost_stops_anew, weather=at_closes("sweep", "", (4.0, 12.0)),
     ),
     PlantedBug(

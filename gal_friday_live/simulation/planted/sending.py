@@ -161,7 +161,7 @@ BUGS = (
     ),
     PlantedBug(
         name="early-void",
-        about="calls an order absent that the exchange has not taken yet (PROMISES P8; Kraken's reads lag)",
+        about="calls an order absent that the exchange has not taken yet (Kraken's reads lag)",
         promise="P8", plant=calls_absent_what_was_not_found_at_once, weather=TAKEN_LATE,
     ),
     PlantedBug(
