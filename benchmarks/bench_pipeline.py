@@ -13,30 +13,15 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
-import polars as pl
+from market import YEAR, five_minutes
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import DATA_DIR_VARIABLE, lake_dir
 from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_assets.instance import prepare_home
-from gal_friday_core.candles import Candles, Series
-from gal_friday_core.market_simulator import simulate
-from gal_friday_core.times import from_iso
 
-SERIES = Series("binance", "BTC/USDT", "5m")
-REAL = "ohlcv/binance_BTCUSDT_5m_2022-08_2023-10.parquet"
-YEAR = 105_120
 RESULTS = (dg.DagsterEventType.STEP_OUTPUT, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-
-
-def history():
-    path = Path(os.environ.get("GAL_FRIDAY_TEST_DATA", "")) / REAL
-    if not path.is_file():
-        return simulate(SERIES, from_iso("2022-08-01"), YEAR, seed=1)
-    rows = pl.read_parquet(path)[:YEAR]
-    columns = (rows[name].to_numpy() for name in ("ts", "open", "high", "low", "close", "volume"))
-    return Candles(SERIES, *columns, np.full(len(rows), -1))
 
 
 def worked(instance, run_id):
@@ -74,15 +59,17 @@ def measure():
     from gal_friday_assets.runs import keep_connections
 
     lake = CandleLake(lake_dir())
-    lake.write(history())
-    months = lake.months(SERIES)
+    candles = five_minutes(YEAR)
+    series = candles.series
+    lake.write(candles)
+    months = lake.months(series)
     with dg.DagsterInstance.get() as instance:
         keep_connections(instance)
-        instance.add_dynamic_partitions(PAIR, [SERIES.key])
-        run(instance, "refresh", tags=range_tags(SERIES, months[-1], months[-1]))  # compiles
-        whole = run(instance, "refresh", tags=range_tags(SERIES, months[0], months[-1]))
-        night = run(instance, "refresh", tags=range_tags(SERIES, months[-2], months[-1]))
-        train = run(instance, "retrain", partition_key=SERIES.key)
+        instance.add_dynamic_partitions(PAIR, [series.key])
+        run(instance, "refresh", tags=range_tags(series, months[-1], months[-1]))  # compiles
+        whole = run(instance, "refresh", tags=range_tags(series, months[0], months[-1]))
+        night = run(instance, "refresh", tags=range_tags(series, months[-2], months[-1]))
+        train = run(instance, "retrain", partition_key=series.key)
     print(f"{'':<34}{'wall':>11}{'work':>11}{'Dagster':>11}{'share':>8}")
     told(f"refresh of {len(months)} months", *whole)
     told("refresh of 2 months", *night)

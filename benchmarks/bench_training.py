@@ -19,25 +19,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import xgboost
 from freqai import peer_python
+from market import five_minutes
 from sklearn.metrics import log_loss, roc_auc_score
 
 from gal_friday_core.calibration import fit_platt
-from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config, TrainingConfig
 from gal_friday_core.features.drivers import compute, warm
 from gal_friday_core.learners.boosted_trees import parameters
 from gal_friday_core.learning import lesson
-from gal_friday_core.market_simulator import simulate
 from gal_friday_core.splits import rolling
-from gal_friday_core.times import DAY_NS, from_iso
+from gal_friday_core.times import DAY_NS
 from gal_friday_core.training import train_on, walk_splits
 from gal_friday_core.training_set import assemble
 
-SERIES = Series("binance", "BTC/USDT", "5m")
-REAL = "ohlcv/binance_BTCUSDT_5m_2022-08_2023-10.parquet"
 TRAIN_DAYS, TEST_DAYS, WINDOWS = 30, 7, 48
 LATER = 0.1
 """Both keep the latest tenth of a window apart: FreqAI to evaluate on, we to calibrate on."""
@@ -58,16 +54,6 @@ def timed(work):
     before = clock()
     found = work()
     return found, clock() - before
-
-
-def history():
-    path = Path(os.environ.get("GAL_FRIDAY_TEST_DATA", "")) / REAL
-    if not path.is_file():
-        print("simulated market: scores say nothing here, only times do")
-        return simulate(SERIES, from_iso("2022-08-01"), 123_000, seed=1)
-    rows = pl.read_parquet(path)
-    columns = (rows[name].to_numpy() for name in ("ts", "open", "high", "low", "close", "volume"))
-    return Candles(SERIES, *columns, np.full(len(rows), -1))
 
 
 def bare(data, splits, settings):
@@ -219,7 +205,7 @@ def main():
     arguments = parser.parse_args()
     warm()
     fit_platt(np.arange(9.0), np.arange(9) % 2 == 0)
-    candles = history()
+    candles = five_minutes(123_000)
     year = candles[: 365 * 288]
     assemble(year[:30_000], compute(year[:30_000]), Config())
     if arguments.only != "weekly":
