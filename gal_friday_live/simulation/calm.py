@@ -4,13 +4,14 @@ A fault may leave a position without its stop, or a fill unheard, for as long as
 else may: what is still not in order when it has been calm for some time is not late, but forgotten.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_core.money import ZERO, product
 from gal_friday_core.times import SECOND_NS
+from gal_friday_core.venue.orders import Execution
 from gal_friday_live.engine import Engine
 
 SETTLED_NS = 10 * SECOND_NS
@@ -68,6 +69,12 @@ class CalmWatch:
         self._look_at_stops(now_ns)
         self._look_at_fills(engine, now_ns)
         self._look_at_halt(engine, now_ns)
+
+    def forget_fills(self, fills: Sequence[Execution]) -> None:
+        """The oldest fills of the account, which are booked, are no longer among them."""
+        self._booked = max(self._booked - len(fills), 0)
+        for fill in fills:
+            self._overtaken.pop(fill.exec_id, None)
 
     def bare(self, symbol: str) -> Decimal:
         """What is held of a pair and no open order would sell; zero where it is too little for any order."""

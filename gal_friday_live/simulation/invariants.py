@@ -9,7 +9,7 @@ and stay, P16 every entry says what it came from. What needs a calm world to be 
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -18,7 +18,6 @@ import msgspec
 
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
-from gal_friday_adapters.simulated_kraken.hub import Hub
 from gal_friday_core.config import Config
 from gal_friday_core.journal import JournalLine
 from gal_friday_core.money import ZERO
@@ -26,10 +25,8 @@ from gal_friday_core.payloads import ExecutionReport, PotentialHaltTrigger, Trad
 from gal_friday_core.risk.loosening import changed_limits
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.error_texts import ENGINE_RATE_LIMIT, INSUFFICIENT_FUNDS, REST_RATE_LIMIT
-from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.orders import Execution, VenueOrder
-from gal_friday_core.venue.requests import AddOrder, Front, Request, Response
-from gal_friday_core.venue.updates import BookUpdate
+from gal_friday_core.venue.requests import AddOrder
 from gal_friday_live.engine import Engine
 from gal_friday_live.intents import PROVENANCE
 from gal_friday_live.order_rate import CODE as ORDER_RATE
@@ -47,51 +44,6 @@ LIMITED_NS, LIMITED_MOST = 30 * SECOND_NS, 5
 """So many requests beyond a rate limit in so short a time, and an exchange locks the account out."""
 UNDER_WAY_NS = 3 * SECOND_NS
 """How much older than its limit a book may be, for what is on its way."""
-
-
-class WatchedVenue(Venue):
-    """The venue, with somebody who looks at what it takes."""
-
-    accepted: Callable[[AddOrder], None] = staticmethod(lambda _request: None)
-    refused: Callable[[str, str], None] = staticmethod(lambda _what, _error: None)
-
-    def call(self, account: str, request: Request, now_ns: int, *, front: Front = "rest") -> Response:
-        response = super().call(account, request, now_ns, front=front)
-        if response.error is not None:
-            self.refused(getattr(request, "cl_ord_id", "") or type(request).__name__, response.error)
-        elif isinstance(request, AddOrder) and not request.validate:
-            self.accepted(request)
-        return response
-
-    def admit_rest(self, account: str, method: str, now_ns: int) -> str | None:
-        error = super().admit_rest(account, method, now_ns)
-        if error is not None:
-            self.refused(method, error)
-        return error
-
-
-class WatchedHub(Hub):
-    """As the exchange's; `shown` is told of each state of a book that goes out: a moment has several."""
-
-    shown: Callable[[], None] = staticmethod(lambda: None)
-
-    def _book(self, update: BookUpdate) -> None:
-        super()._book(update)
-        self.shown()
-
-
-class WatchedExchange(Exchange):
-    """The exchange, with somebody who remembers its books."""
-
-    advanced: Callable[[], None] = staticmethod(lambda: None)
-
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.hub: WatchedHub = WatchedHub(self.markets, counter=self._counter)
-
-    def advance(self) -> None:
-        super().advance()
-        self.advanced()
 
 
 class _Intent(msgspec.Struct):
@@ -169,6 +121,8 @@ class Invariants:
             symbol: deque() for symbol in exchange.markets
         }
         self._revision = -1
+        self._past: dict[str, Decimal] = {}  # what the forgotten fills add up to
+        self._past_fills = 0
         store.committed = self._on_committed
 
     def violate(self, promise: str, text: str) -> None:
@@ -404,7 +358,31 @@ class Invariants:
             if order.is_open and order.symbol == symbol and order.asked.side == side
         ]
 
+    # What is long past
+
+    def forget_fills(self, fills: Sequence[Execution]) -> None:
+        """The account's oldest fills, all of them booked, are no longer told by it: their sum counts on."""
+        self.calm.forget_fills(fills)
+        self._past_fills += len(fills)
+        for fill in fills:
+            self._past[fill.symbol] = self._past.get(fill.symbol, ZERO) + _signed(fill)
+
+    def forget_orders(self, client_ids: Iterable[str]) -> None:
+        """Orders that ended long ago."""
+        for key in client_ids:
+            self._client_ids.discard(key)
+            self._voided.discard(key)
+            self._unanswered.pop(key, None)
+            intent = self._intents.pop(key, None)
+            if intent is not None:
+                self._entries.pop(intent.signal_id, None)
+
     # What was booked
+
+    @property
+    def filled(self) -> int:
+        """So many fills there were."""
+        return self._past_fills + len(self.fills())
 
     def fills(self) -> dict[str, Execution]:
         """Everything that was ever filled, as the exchange knows it."""
@@ -413,14 +391,17 @@ class Invariants:
     def _check_books(self, engine: Engine) -> None:
         """Positions are what the booked fills add up to, each counted once."""
         positions = engine.portfolio.positions
-        held: dict[str, Decimal] = {}
+        held = dict(self._past)
         for fill in self.fills().values():
             if positions.booked(fill.exec_id):
-                sign = 1 if fill.side == "buy" else -1
-                held[fill.symbol] = held.get(fill.symbol, ZERO) + sign * fill.quantity
+                held[fill.symbol] = held.get(fill.symbol, ZERO) + _signed(fill)
         for symbol in self._exchange.markets:
             ours = engine.portfolio.position(symbol).quantity
             if ours != held.get(symbol, ZERO):
                 self.violate(
                     "P3", f"{symbol}: booked {ours}, but those fills add up to {held.get(symbol, ZERO)}"
                 )
+
+
+def _signed(fill: Execution) -> Decimal:
+    return fill.quantity if fill.side == "buy" else -fill.quantity

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gal_friday_adapters.simulated_kraken.demo import KEY
+from gal_friday_live.simulation.past import SpilledLines, forget
 from gal_friday_live.simulation.world import Outcome, Plan, World, run
 
 HOUR_S = 3_600.0
@@ -64,8 +65,10 @@ def soak(
 
     def watch(world: World) -> None:
         world.trace.lines = deque(maxlen=LINES)
+        world.store.lines = SpilledLines()
 
         def look() -> None:
+            forget(world)
             gc.collect()
             if world.loop.time() >= HOUR_S * (len(seen) + 1):
                 seen.append(_hour(world, len(seen) + 1))

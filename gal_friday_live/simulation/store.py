@@ -10,9 +10,9 @@ import asyncio
 import contextvars
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 import psycopg
@@ -36,16 +36,45 @@ class StaleFenceError(psycopg.Error):
     sqlstate = statements.STALE_FENCE
 
 
+class Lines(Protocol):
+    """What is committed, in its order."""
+
+    def __len__(self) -> int: ...
+    def has(self, kind: str, key: str) -> bool: ...
+    def append(self, line: JournalLine) -> None: ...
+    def after(self, seq: int) -> Iterable[JournalLine]: ...
+
+
+class MemoryLines:
+    """All of them, for as long as a world lasts."""
+
+    def __init__(self) -> None:
+        self._lines: list[JournalLine] = []
+        self._keys: set[tuple[str, str]] = set()
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def has(self, kind: str, key: str) -> bool:
+        return (kind, key) in self._keys
+
+    def append(self, line: JournalLine) -> None:
+        self._lines.append(line)
+        self._keys.add((line.kind, line.key))
+
+    def after(self, seq: int) -> Iterable[JournalLine]:
+        return self._lines[seq:]
+
+
 class Store:
     """What is committed, whoever wrote it. `fence` is the newest token of the account's lease."""
 
     def __init__(self, loop: SimLoop, *, chance: random.Random, trace: Trace) -> None:
-        self.lines: list[JournalLine] = []
+        self.lines: Lines = MemoryLines()
         self.mood: Mood = "well"
         self.ambiguous = 0.0
         self.fence = 0
         self.committed: Callable[[JournalLine], None] = lambda _: None
-        self._keys: set[tuple[str, str]] = set()
         self._loop = loop
         self._chance = chance
         self._trace = trace
@@ -64,13 +93,6 @@ class Store:
         if mood not in {"hung", "stuck"}:
             self._recovered.set()
             self._recovered = asyncio.Event()
-
-    def has(self, kind: str, key: str) -> bool:
-        """Whether that record is durable."""
-        return (kind, key) in self._keys
-
-    def of_kind(self, kind: str) -> list[JournalLine]:
-        return [line for line in self.lines if line.kind == kind]
 
     async def answer(self, statement: str, values: Mapping[str, Any]) -> list[Any]:
         """Carry out one statement, as the mood has it. Raises StorageError."""
@@ -121,9 +143,8 @@ class Store:
                 self._commit(kind, key, ts_ns, record)
 
     def _commit(self, kind: str, key: str, ts_ns: int, record: str) -> None:
-        if (kind, key) in self._keys:
+        if self.lines.has(kind, key):
             return
-        self._keys.add((kind, key))
         line = JournalLine(len(self.lines) + 1, ts_ns, kind, key, record)
         self.lines.append(line)
         if kind not in UNTOLD:
@@ -134,10 +155,10 @@ class Store:
         after = values.get("after", 0)
         if statement == statements._READ:  # noqa: SLF001 - as above
             kind = values["kind"]
-            found = [line for line in self.lines[after:] if kind in {None, line.kind}]
+            found = [line for line in self.lines.after(after) if kind in {None, line.kind}]
             return [_row(line, values["session"]) for line in found[: values["page"]]]
         if statement == statements._LINES:  # noqa: SLF001 - as above
-            found = [line for line in self.lines[after:] if line.kind in values["kinds"]]
+            found = [line for line in self.lines.after(after) if line.kind in values["kinds"]]
             return [(line.seq, line.ts_ns, line.kind, line.key, line.record) for line in found]
         if statement == "select 1":
             return []

@@ -25,7 +25,7 @@ from gal_friday_core.config import Config
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.engine import Engine
 from gal_friday_live.simulation.faults import Fault, more, schedule
-from gal_friday_live.simulation.invariants import Invariants, Violation, WatchedExchange, WatchedVenue
+from gal_friday_live.simulation.invariants import Invariants, Violation
 from gal_friday_live.simulation.life import Life, Setting
 from gal_friday_live.simulation.liveness import WITHIN_S, unwell
 from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuckError, no_real_world
@@ -34,6 +34,7 @@ from gal_friday_live.simulation.page import Page
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace, TraceHandler
 from gal_friday_live.simulation.troubles import Surface, Troubles
+from gal_friday_live.simulation.watched import WatchedExchange, WatchedVenue
 from gal_friday_live.simulation.wires import Network
 
 TICK_S = 0.25
@@ -222,7 +223,7 @@ class World:
         return Outcome(
             seed=self._plan.seed, violations=tuple(self.invariants.violations), seconds=self._loop.time(),
             steps=sum(count for life, count in steps.items() if life != WORLD), lives=self._lives,
-            orders=self.invariants.accepted_orders, fills=len(self.invariants.fills()), digest=self.trace.digest,
+            orders=self.invariants.accepted_orders, fills=self.invariants.filled, digest=self.trace.digest,
             faults=self.schedule, crash_at=self._plan.crash_at, first_life=steps[1], trace=tuple(self.trace.lines),
         )  # fmt: skip
 
