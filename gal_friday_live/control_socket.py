@@ -29,6 +29,8 @@ MOST_CALLERS = 16
 IDLE_S = 30.0
 """A caller that says nothing for so long is let go."""
 ANSWERS_WITHIN_S = 5.0
+TAKES_WITHIN_S = 5.0
+"""A caller that does not take its answer in that time (a screen that was stopped) keeps no place from others."""
 OWNER_ONLY = 0o600
 _CREDENTIALS = struct.Struct("3i")
 
@@ -65,11 +67,14 @@ def is_served(path: Path) -> bool:
 class ControlSocket:
     """Answers one caller's lines in order, several callers at a time. `async with` opens and closes it.
 
+    A caller may be slow in taking its answer for `takes_within_s`. Nothing but that caller waits for it.
+
     Raises ConfigError from `open` where another engine answers at this path.
     """
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, answer: Answer, *, takes_within_s: float = TAKES_WITHIN_S) -> None:
         self.path = path
+        self._takes_within_s = takes_within_s
         self._answer = answer
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.Task[Any]] = set()
@@ -91,6 +96,11 @@ class ControlSocket:
         await asyncio.gather(*self._callers, return_exceptions=True)
         self._server = None
 
+    @property
+    def callers(self) -> int:
+        """So many are here."""
+        return len(self._callers)
+
     async def __aenter__(self) -> Self:
         await self.open()
         return self
@@ -106,6 +116,7 @@ class ControlSocket:
             await self._converse(reader, writer)
         except (ConnectionError, TimeoutError, asyncio.CancelledError) as end:
             log.debug("a caller of the control socket is gone: %s", type(end).__name__)
+            writer.transport.abort()  # `close` would keep what it did not take until it does
         finally:
             self._callers.discard(task)
             writer.close()
@@ -115,7 +126,7 @@ class ControlSocket:
         if refusal:
             self.refused += 1
             await _hear_out(reader)
-            await _send(writer, _error(refusal))
+            await self._tell(writer, _error(refusal))
             return
         while True:
             try:
@@ -123,9 +134,13 @@ class ControlSocket:
             except asyncio.IncompleteReadError:
                 return
             except asyncio.LimitOverrunError:
-                await _send(writer, _error(f"a request is one line of at most {LINE_LIMIT} bytes"))
+                await self._tell(writer, _error(f"a request is one line of at most {LINE_LIMIT} bytes"))
                 return
-            await _send(writer, await self._reply(line))
+            await self._tell(writer, await self._reply(line))
+
+    async def _tell(self, writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
+        """Raises TimeoutError where the caller does not take it."""
+        await asyncio.wait_for(_send(writer, message), self._takes_within_s)
 
     def _refusal(self, writer: asyncio.StreamWriter) -> str:
         if len(self._callers) > MOST_CALLERS:

@@ -9,7 +9,14 @@ import pytest
 
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_live import control_socket
-from gal_friday_live.control_socket import LINE_LIMIT, PATH_LIMIT, ControlSocket, ask, control_path
+from gal_friday_live.control_socket import (
+    LINE_LIMIT,
+    MOST_CALLERS,
+    PATH_LIMIT,
+    ControlSocket,
+    ask,
+    control_path,
+)
 
 
 async def echo(request):
@@ -92,6 +99,50 @@ async def test_an_engine_that_does_not_answer_is_not_waited_for_for_ever(tmp_pat
     async with ControlSocket(tmp_path / "c.sock", never) as door:
         with pytest.raises(StorageError, match=r"did not answer within 0\.05 s"):
             await ask(door.path, "status", timeout_s=0.05)
+
+
+async def deaf(path):
+    """A caller that asks for much and takes nothing, as a screen does whose process is stopped."""
+    caller = socket.socket(socket.AF_UNIX)
+    caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    caller.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(caller, str(path))
+    caller.send(b'{"command": "orders"}\n' * 100)
+    return caller
+
+
+async def callers_number(door, expected):
+    for _ in range(1_000):
+        if door.callers == expected:
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"{door.callers} callers are still here")
+
+
+async def test_callers_that_take_no_answer_hold_up_nobody_and_lose_their_places(tmp_path):
+    async def plenty(request):
+        return "x" * 1_000_000 if request["command"] == "orders" else request
+
+    async with ControlSocket(tmp_path / "c.sock", plenty, takes_within_s=0.2) as door:
+        callers = [await deaf(door.path) for _ in range(MOST_CALLERS - 1)]
+        assert await ask(door.path, "halt") == {"command": "halt"}
+        last = await deaf(door.path)
+        with contextlib.closing(last):
+            await callers_number(door, 0)
+            assert await ask(door.path, "halt") == {"command": "halt"}
+        for caller in callers:
+            caller.close()
+
+
+async def test_a_door_closes_though_a_caller_takes_no_answer(tmp_path):
+    async def plenty(_):
+        return "x" * 1_000_000
+
+    async with ControlSocket(tmp_path / "c.sock", plenty) as door:
+        caller = await deaf(door.path)
+        await callers_number(door, 1)
+    assert not door.callers
+    caller.close()
 
 
 @pytest.mark.parametrize(
