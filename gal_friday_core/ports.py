@@ -301,11 +301,13 @@ class Models(Protocol):
         """Model types with a model in production or staging that was trained on the series, and its own."""
         ...
 
-    async def shadows(self, model_type: str) -> Sequence[Predictor]:
-        """The verified models of a type in stage staging: to be scored, not traded. Raises ArtifactError."""
+    async def shadows(self, model_type: str) -> Sequence[str]:
+        """Ids of the models of a type in stage staging, to be scored and not traded; `by_id` reads each."""
         ...
 
-    async def by_id(self, model_id: str) -> Predictor: ...
+    async def by_id(self, model_id: str) -> Predictor:
+        """Any version, verified. Raises RegistryError, ArtifactError."""
+        ...
 
     def promotions(self) -> AsyncIterator[str]:
         """Model types whose models in production or staging may have changed. A hint: re-read on each, and after

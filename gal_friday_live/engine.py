@@ -166,7 +166,7 @@ class Engine:
             "series": [item.key for item in self.series],
             "time": to_iso(self.clock.now_ns())[:19] + "Z",
             "state": f"HALTED: {self.halt.reason}" if self.halt.halted else "RUNNING",
-            "model": self.prediction.model_ids[-1] if self.prediction.model_ids else "none",
+            "model": ", ".join(self.prediction.trading) or "none",
             "inference": self.prediction.placements(),
             "bars": self.ingestor.published,
             "predictions": self.prediction.predictions,

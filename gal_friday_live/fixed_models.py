@@ -23,8 +23,8 @@ class FixedModels:
         served = (*self._production.values(), *self._staging.values())
         return sorted({series, *(model.model_type for model in served if model.metadata.series == series)})
 
-    async def shadows(self, model_type: str) -> Sequence[Predictor]:
-        return [model for model in self._staging.values() if model.model_type == model_type]
+    async def shadows(self, model_type: str) -> Sequence[str]:
+        return [model_id for model_id, model in self._staging.items() if model.model_type == model_type]
 
     async def by_id(self, model_id: str) -> Predictor:
         if model_id not in self._known:

@@ -271,10 +271,10 @@ class ModelRegistry:
             {series, *(item.model_type for item in served if item.metadata.get("series") == series)}
         )
 
-    async def shadows(self, model_type: str) -> list[Predictor]:
-        """The verified models of a type in stage staging, oldest first. Raises ArtifactError."""
+    async def shadows(self, model_type: str) -> list[str]:
+        """Ids of the models of a type in stage staging, oldest first; `by_id` verifies and reads each."""
         staged = await self._models.versions(model_type=model_type, stage="staging")
-        return [await self._predictor(await self._load(model)) for model in staged]
+        return [model.model_id for model in staged]
 
     async def by_id(self, model_id: str) -> Predictor:
         """Any version, ready to predict. Raises RegistryError, ArtifactError."""

@@ -150,12 +150,10 @@ class ModelRoster:
 
     async def _refresh_shadows(self, key: str) -> None:
         before, now = self._shadows[key], dict[str, ActiveModel]()
-        for predictor in await self._staged(key):
-            try:
-                known = before.get(predictor.model_id)
-                now[predictor.model_id] = known or await self._admit(active_of(predictor, shadow=True))
-            except UNFIT as error:
-                self._problems.append(error)
+        for model_type in await self._models.types(key):
+            for model_id in await self._models.shadows(model_type):
+                if (active := await self._shadow(key, model_id)) is not None:
+                    now[model_id] = active
         self._shadows[key] = now
         self._line_up(key)
         self._swaps += [Swap(active) for name, active in now.items() if name not in before]
@@ -165,18 +163,20 @@ class ModelRoster:
             if gone not in trading:
                 self._swaps.append(Swap(before[gone], retired=True))
 
-    async def _staged(self, key: str) -> list[Predictor]:
-        """Those in staging; of a type that cannot be read, those that are scored already."""
-        found = []
-        for model_type in await self._models.types(key):
-            try:
-                staged = await self._models.shadows(model_type)
-            except UNFIT as error:
-                self._problems.append(error)
-                scored = (active.predictor for active in self._shadows[key].values())
-                staged = [predictor for predictor in scored if predictor.model_type == model_type]
-            found += [predictor for predictor in staged if predictor.metadata.series == key]
-        return found
+    async def _shadow(self, key: str, model_id: str) -> ActiveModel | None:
+        """A model in staging, ready to be scored; None where it is of another series, or cannot serve.
+
+        One whose files were damaged since goes on as it was read.
+        """
+        known = self._shadows[key].get(model_id)
+        try:
+            predictor = await self._models.by_id(model_id)
+            if predictor.metadata.series != key:
+                return None
+            return known or await self._admit(active_of(predictor, shadow=True))
+        except UNFIT as error:
+            self._problems.append(error)
+            return known
 
     async def _override(self, override: ModelOverride) -> None:
         predictor = await self._models.by_id(override.model_id)

@@ -147,6 +147,19 @@ async def test_a_promotion_swaps_the_model_between_two_events_and_loses_none():
         ("DEPLOYED", second.model_id)
     ]
     assert engine.summary()["model_ids"] == [predictor().model_id, second.model_id]
+    assert engine.snapshot()["model"] == second.model_id
+
+
+async def test_a_model_that_retired_is_not_shown_as_the_one_that_trades():
+    models = FixedModels(predictor())
+    async with trading(models=models) as engine:
+        lifecycle = collect(engine, "MODEL_LIFECYCLE")
+        before = engine.snapshot()["model"]
+        models.demote(predictor().model_id)
+        await engine.run()
+    assert [event.payload.action for event in lifecycle] == ["RETIRED"]
+    assert (before, engine.snapshot()["model"]) == (predictor().model_id, "none")
+    assert engine.summary()["model_ids"] == [predictor().model_id]  # what served in this session
 
 
 async def test_a_promoted_model_that_does_not_verify_leaves_the_present_one_trading():

@@ -169,18 +169,45 @@ async def test_a_model_that_goes_back_to_staging_is_scored_on():
     assert (room.models(), room.service.scored) == ([], 1)
 
 
-async def test_a_shadow_whose_files_do_not_verify_holds_nothing_up():
-    class Damaged(FixedModels):
-        async def shadows(self, model_type):
-            raise ArtifactError("model.ubj: altered")
+class Damaged(FixedModels):
+    """Some versions do not verify any more."""
 
+    altered = frozenset[str]()
+
+    async def by_id(self, model_id):
+        if model_id in self.altered:
+            raise ArtifactError(f"{model_id}: model.ubj was altered")
+        return await super().by_id(model_id)
+
+
+async def test_a_damaged_shadow_hides_no_other_of_its_type_and_holds_nothing_up():
+    second, third, fourth, fifth = (predictor(version=n, seed=9 + n) for n in (2, 3, 4, 5))
     models = Damaged(predictor())
+    models.stage(second)
+    models.stage(third)
+    models.altered = {second.model_id}
     async with Room(models) as room:
-        assert room.errors == ["model.ubj: altered"]
-        models.promote(predictor(version=2, seed=11))
-        await until(lambda: len(room.errors) == 2)
+        scored = room.service.get_inference_metrics
+        assert set(scored()["models"]) == {predictor().model_id, third.model_id}
+        assert [error.split(":")[-1] for error in room.errors] == [" model.ubj was altered"]
+        models.stage(fourth)
+        await until(lambda: fourth.model_id in scored()["models"])
+        models.promote(fifth)
+        await until(lambda: room.service.trading == [fifth.model_id])
+        assert set(scored()["models"]) == {fifth.model_id, third.model_id, fourth.model_id}
+
+
+async def test_a_shadow_that_is_damaged_later_goes_on_as_it_was_read():
+    second = predictor(version=2, seed=11)
+    models = Damaged(predictor())
+    models.stage(second)
+    async with Room(models) as room:
+        models.altered = {second.model_id}
+        models.promote(predictor())  # a hint about the type
+        await until(lambda: room.errors)
         room.tell()
-    assert room.models() == [f"{SERIES.key}@v2"]
+        await room.tasks.settle()
+    assert room.service.scored == 1
 
 
 async def test_a_model_that_does_not_verify_leaves_the_incumbent_at_work():
@@ -265,18 +292,19 @@ async def test_a_model_on_features_that_the_engine_does_not_compute_does_not_sta
 
 async def test_a_shadow_that_cannot_serve_is_reported_and_the_rest_goes_on():
     class Wrong(FixedModels):
-        async def shadows(self, model_type):
-            shadow = predictor(version=2)
+        async def by_id(self, model_id):
+            shadow = await super().by_id(model_id)
             schema = type(shadow.schema)(
                 shadow.schema.name, shadow.schema.revision + 1, shadow.schema.features
             )
-            return [replace(shadow, model_type=model_type, schema=schema)]
+            return replace(shadow, schema=schema)
 
     models = Wrong(predictor())
+    models.stage(predictor(version=2))
     async with Room(models) as room:
         assert "was trained on candles-v1" in room.errors[0]
         models.promote(predictor(version=3, seed=11))
-        await until(lambda: len(room.errors) == 2)
+        await until(lambda: room.service.trading == [f"{SERIES.key}@v3"])
         room.tell()
     assert room.models() == [f"{SERIES.key}@v3"]
     assert "was trained on candles-v1" in room.errors[0]
