@@ -1,0 +1,144 @@
+"""CONCEPT drift: has the relation that the model learnt changed? Seen in its errors, once labels are known.
+
+Two detectors read the error bits in the order in which their labels became known: HDDM_A (Frías-Blanco et al.,
+IEEE Transactions on Knowledge and Data Engineering 27, 2015) and ADWIN (Bifet and Gavaldà, SIAM Data Mining
+2007), both river's. river takes seconds to import and is loaded by the first detector, never with this module:
+the engine has no use for it.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_core.drift.delay import Scored, known, without_overlap
+from gal_friday_core.drift.finding import Finding, Severity, found, undecided
+from gal_friday_core.drift.settings import DriftConfig
+
+HDDM_CONFIDENCE, ADWIN_CONFIDENCE = 0.001, 0.002
+"""Of a false alarm at any one cut, as the detectors' authors set them."""
+MUCH = 0.15
+"""Errors more in a hundred, as a fraction, from which concept drift that both detectors see is CRITICAL."""
+
+
+class BinaryDetector(Protocol):
+    """A detector of river."""
+
+    drift_detected: bool
+
+    def update(self, x: int) -> Any: ...
+
+
+class AdaptiveWindow(BinaryDetector, Protocol):
+    """The one that keeps a window; `estimation` is its mean."""
+
+    estimation: float
+
+
+class Errors:
+    """Both detectors, fed one error bit after the other. `hddm_at`, `adwin_at`: bits seen at each one's last alarm."""
+
+    def __init__(self) -> None:
+        from river import drift
+
+        known_as: Any = drift  # river's constructors are not typed
+        self._hddm: BinaryDetector = known_as.binary.HDDMA(drift_confidence=HDDM_CONFIDENCE)
+        self._adwin: AdaptiveWindow = known_as.ADWIN(delta=ADWIN_CONFIDENCE)
+        self.seen = 0
+        self.hddm_at: int | None = None
+        self.adwin_at: int | None = None
+
+    def update(self, *, wrong: bool) -> None:
+        """One more prediction whose label is known. Only errors that became more frequent alarm."""
+        before = self._adwin.estimation
+        self._hddm.update(int(wrong))
+        self._adwin.update(int(wrong))
+        self.seen += 1
+        if self._hddm.drift_detected:
+            self.hddm_at = self.seen
+        if self._adwin.drift_detected and self._adwin.estimation > before:
+            self.adwin_at = self.seen
+
+
+class ConceptDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Of labels that share no time. An alarm is the number of labels seen at it; rates are of errors before and since."""
+
+    labels: int
+    hddm_at: int | None
+    adwin_at: int | None
+    error_rate_before: float | None
+    error_rate_since: float | None
+
+    @property
+    def alarms(self) -> int:
+        return (self.hddm_at is not None) + (self.adwin_at is not None)
+
+
+def error_bits(scored: Scored) -> NDArray[np.bool_]:
+    """Whether the likelier outcome did not happen; of predictions whose label is known."""
+    found_wrong: NDArray[np.bool_] = (scored.probability >= 0.5) != scored.won
+    return found_wrong
+
+
+def concept_drift(scored: Scored, now_ns: int) -> ConceptDrift:
+    """Everything the model said since it was certified, out-of-sample history first. Raises DataError as `delay.check`."""
+    wrong = error_bits(without_overlap(known(scored, now_ns)))
+    return errors_drift(wrong)
+
+
+def errors_drift(wrong: NDArray[np.bool_]) -> ConceptDrift:
+    """The detectors over error bits (n,) in order."""
+    detectors = Errors() if len(wrong) else None
+    for bit in wrong.tolist():
+        assert detectors is not None
+        detectors.update(wrong=bit)
+    hddm_at = detectors.hddm_at if detectors else None
+    adwin_at = detectors.adwin_at if detectors else None
+    cut = min((at for at in (hddm_at, adwin_at) if at is not None), default=len(wrong))
+    return ConceptDrift(
+        labels=len(wrong), hddm_at=hddm_at, adwin_at=adwin_at,
+        error_rate_before=float(wrong[:cut].mean()) if cut else None,
+        error_rate_since=float(wrong[cut:].mean()) if cut < len(wrong) else None,
+    )  # fmt: skip
+
+
+def concept_finding(model_id: str, drift: ConceptDrift, config: DriftConfig) -> Finding:
+    """What it amounts to: one detector MEDIUM, both HIGH, both and far more errors CRITICAL."""
+    metrics = msgspec.to_builtins(drift)
+    if drift.labels < config.min_labels:
+        return undecided(
+            model_id, "CONCEPT_DRIFT",
+            f"{drift.labels} labels that share no time are known, {config.min_labels} are needed (drift.min_labels): wait",
+            metrics,
+        )  # fmt: skip
+    confidence = max(
+        0.0 if drift.hddm_at is None else 1 - HDDM_CONFIDENCE,
+        0.0 if drift.adwin_at is None else 1 - ADWIN_CONFIDENCE,
+    )
+    return found(
+        model_id,
+        "CONCEPT_DRIFT",
+        _severity(drift),
+        confidence=confidence,
+        reason=_reason(drift),
+        metrics=metrics,
+    )
+
+
+def _severity(drift: ConceptDrift) -> Severity:
+    if drift.alarms < 2:
+        return "MEDIUM" if drift.alarms else "LOW"
+    more = (drift.error_rate_since or 0.0) - (drift.error_rate_before or 0.0)
+    return "CRITICAL" if more >= MUCH else "HIGH"
+
+
+def _reason(drift: ConceptDrift) -> str:
+    if not drift.alarms:
+        return f"errors are as frequent as they were over {drift.labels} labels"
+    names = " and ".join(
+        f"{name} after {at} labels"
+        for name, at in (("HDDM_A", drift.hddm_at), ("ADWIN", drift.adwin_at))
+        if at is not None
+    )
+    return f"errors became more frequent: {names}"
