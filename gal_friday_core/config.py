@@ -11,12 +11,13 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
+from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 
 __all__ = [
-    "CostAndVolatilityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
+    "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
     "StrategyConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -419,6 +420,7 @@ class Config(Section):
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
     reconciliation: ReconciliationConfig = ReconciliationConfig()
+    drift: DriftConfig = DriftConfig()
 
     @model_validator(mode="after")
     def _prices_what_is_traded(self) -> Self:
