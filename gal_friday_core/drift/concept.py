@@ -37,7 +37,7 @@ class AdaptiveWindow(BinaryDetector, Protocol):
 
 
 class Errors:
-    """Both detectors, fed one error bit after the other. `hddm_at`, `adwin_at`: bits seen at each one's last alarm."""
+    """Both detectors, fed one error bit after the other."""
 
     def __init__(self) -> None:
         from river import drift
@@ -45,26 +45,24 @@ class Errors:
         known_as: Any = drift  # river's constructors are not typed
         self._hddm: BinaryDetector = known_as.binary.HDDMA(drift_confidence=HDDM_CONFIDENCE)
         self._adwin: AdaptiveWindow = known_as.ADWIN(delta=ADWIN_CONFIDENCE)
-        self.seen = 0
-        self.hddm_at: int | None = None
-        self.adwin_at: int | None = None
 
-    def update(self, *, wrong: bool) -> None:
-        """One more prediction whose label is known. Only errors that became more frequent alarm."""
+    def update(self, *, wrong: bool) -> list[str]:
+        """One more prediction whose label is known; the detectors that alarm now. Fewer errors are no alarm."""
         before = self._adwin.estimation
         self._hddm.update(int(wrong))
         self._adwin.update(int(wrong))
-        self.seen += 1
-        if self._hddm.drift_detected:
-            self.hddm_at = self.seen
-        if self._adwin.drift_detected and self._adwin.estimation > before:
-            self.adwin_at = self.seen
+        rose = self._adwin.drift_detected and self._adwin.estimation > before
+        return ["HDDM_A"] * self._hddm.drift_detected + ["ADWIN"] * rose
 
 
 class ConceptDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """Of labels that share no time. An alarm is the number of labels seen at it; rates are of errors before and since."""
+    """Of labels that share no time. `hddm_at`, `adwin_at`: labels since the promotion at each one's first alarm.
+
+    `history` labels came before; rates are of errors before and since the first alarm of either.
+    """
 
     labels: int
+    history: int
     hddm_at: int | None
     adwin_at: int | None
     error_rate_before: float | None
@@ -81,25 +79,31 @@ def error_bits(scored: Scored) -> NDArray[np.bool_]:
     return found_wrong
 
 
-def concept_drift(scored: Scored, now_ns: int) -> ConceptDrift:
-    """Everything the model said since it was certified, out-of-sample history first. Raises DataError as `delay.check`."""
-    wrong = error_bits(without_overlap(known(scored, now_ns)))
-    return errors_drift(wrong)
+def concept_drift(scored: Scored, now_ns: int, history: Scored | None = None) -> ConceptDrift:
+    """What the model said since it was promoted. `history`, out of sample before that, teaches the detectors what is usual.
+
+    Raises DataError as `delay.check` does.
+    """
+    since = error_bits(without_overlap(known(scored, now_ns)))
+    before = error_bits(without_overlap(known(history, now_ns))) if history is not None else since[:0]
+    return errors_drift(since, before)
 
 
-def errors_drift(wrong: NDArray[np.bool_]) -> ConceptDrift:
-    """The detectors over error bits (n,) in order."""
-    detectors = Errors() if len(wrong) else None
-    for bit in wrong.tolist():
+def errors_drift(wrong: NDArray[np.bool_], history: NDArray[np.bool_]) -> ConceptDrift:
+    """The detectors over error bits (n,) in order, those of `history` first; alarms in the history are past."""
+    bits = np.concatenate((history, wrong))
+    detectors = Errors() if len(bits) else None
+    first: dict[str, int] = {}
+    for place, bit in enumerate(bits.tolist()):
         assert detectors is not None
-        detectors.update(wrong=bit)
-    hddm_at = detectors.hddm_at if detectors else None
-    adwin_at = detectors.adwin_at if detectors else None
-    cut = min((at for at in (hddm_at, adwin_at) if at is not None), default=len(wrong))
+        for name in detectors.update(wrong=bit):
+            if place >= len(history):
+                first.setdefault(name, place + 1)
+    cut = min(first.values(), default=len(bits))
+    at = {name: place - len(history) for name, place in first.items()}
     return ConceptDrift(
-        labels=len(wrong), hddm_at=hddm_at, adwin_at=adwin_at,
-        error_rate_before=float(wrong[:cut].mean()) if cut else None,
-        error_rate_since=float(wrong[cut:].mean()) if cut < len(wrong) else None,
+        labels=len(wrong), history=len(history), hddm_at=at.get("HDDM_A"), adwin_at=at.get("ADWIN"),
+        error_rate_before=_mean(bits[:cut]), error_rate_since=_mean(bits[cut:]),
     )  # fmt: skip
 
 
@@ -142,3 +146,7 @@ def _reason(drift: ConceptDrift) -> str:
         if at is not None
     )
     return f"errors became more frequent: {names}"
+
+
+def _mean(bits: NDArray[np.bool_]) -> float | None:
+    return float(bits.mean()) if len(bits) else None
