@@ -80,7 +80,7 @@ class Engine:
         )
         take_up(recovered, self.execution, self.exchange)
         await self.portfolio.start()
-        self.risk.adopt(self.execution.blotter.open())
+        self.risk.adopt(self.execution.blotter.records())
         await self.risk.start()
         await self.provenance.start()
         await self.execution.start()

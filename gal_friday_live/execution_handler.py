@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gal_friday_core.blotter import Anomaly, Blotter, OrderRecord
-from gal_friday_core.errors import ExchangeError, OutcomeUnknownError, StorageError
+from gal_friday_core.errors import ExchangeError, LeaseError, OutcomeUnknownError, StorageError
 from gal_friday_core.events import Event
 from gal_friday_core.order_machine import OrderEvent
 from gal_friday_core.order_reports import own_report, without_fill
@@ -263,8 +263,10 @@ class ExecutionHandler:
             await self._journal.append(intents.KIND, order.client_order_id, order.created_at, record)
         except StorageError as error:
             self.refused["INTENT_NOT_JOURNALLED"] += 1
-            # Not through the queue: the journal that refused the intent would hold up the report.
-            await self._deliver(self._own(order, "ERROR", str(error)))
+            report = self._own(order, "ERROR", str(error))
+            await self._deliver(report)  # at once: the journal that refused the intent would hold it up
+            if not isinstance(error, LeaseError):  # the intent may become durable yet: no unanswered one
+                self._queue.put(report)
             raise
 
     def _refusal(self, order: Order, expires_at: int) -> tuple[OrderStatus, str, str | None] | None:

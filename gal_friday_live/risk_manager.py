@@ -117,12 +117,16 @@ class RiskManager:
         ]
 
     def adopt(self, orders: Iterable[OrderRecord]) -> None:
-        """Reserve what open orders of earlier runs, and of others on the account, may still fill; before `start`.
+        """Reserve what orders of earlier runs, and of others on the account, may still fill, and remember their
+        signals, those of ended orders too; before `start`.
 
         A market buy names no price: its target is the most that it can sensibly be reckoned at.
         """
+        longest_ns = int(self._config.config.strategy.max_signal_age_s * SECOND_NS)
         for record in orders:
             order = record.order
+            if order.signal_id:
+                self.conduct.remember(order.signal_id, order.created_at + longest_ns)
             price = (
                 order.target_price
                 or order.stop_price

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from gal_friday_core.blotter import Blotter, OrderRecord
 from gal_friday_core.errors import ExchangeError, OutcomeUnknownError
 from gal_friday_core.order_reports import own_report, report_of_facts, report_of_fill
+from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import SECOND_NS
+from gal_friday_core.venue.checks import LONGEST_DEADLINE_NS
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
@@ -25,6 +27,8 @@ MARGIN_S = 5.0
 """Beyond the deadline: how far a venue's answers may lag behind its matching."""
 STOP_MARGIN_S = 1.0
 """For a stop: what it should sell is bare meanwhile, and a venue that holds the base takes no second one."""
+FAR_NS = 2 * LONGEST_DEADLINE_NS
+"""A deadline so far ahead is none: it was set by a clock that was wrong, or is read by one, and the venue refuses it."""
 READS = 3
 EVERY_S = 1.0
 LOOK_BACK_NS = 60 * SECOND_NS
@@ -77,6 +81,7 @@ class UnknownOrders:
         self._margin_ns = int(margin_s * SECOND_NS)
         self._reads = reads
         self._every_s = every_s
+        self._began_ns = clock.now_ns()
         self._questions: dict[str, _Question] = {}
         self._asking = False
         self.asked = 0
@@ -169,12 +174,21 @@ class UnknownOrders:
         """Whether the venue would refuse the order if it arrived now. Its deadline is in the venue's time, which ours
         may differ from by the margin at most: a larger offset keeps entries back anyway.
         """
-        order = record.order
-        deadline = question.since_ns + self._deadline_ns if order.deadline is None else order.deadline
         margin_ns = self._margin_ns
-        if order.purpose == "STOP":
+        if record.order.purpose == "STOP":
             margin_ns = min(margin_ns, int(STOP_MARGIN_S * SECOND_NS))
-        return self._clock.now_ns() > deadline + margin_ns
+        return self._clock.now_ns() > self._until_ns(record.order, question) + margin_ns
+
+    def _until_ns(self, order: Order, question: _Question) -> int:
+        """When the venue takes the order no more. What an earlier run stamped it may have stamped by another clock:
+        that counts from the first question too, when the order was sent already.
+        """
+        if order.deadline is None:
+            return question.since_ns + self._deadline_ns
+        asked = question.since_ns + order.deadline - order.created_at
+        if order.deadline > self._clock.now_ns() + FAR_NS:
+            return asked
+        return max(order.deadline, asked) if order.created_at < self._began_ns else order.deadline
 
     async def _take_fills(self, record: OrderRecord, exchange_order_id: str | None) -> None:
         """Fills of the order that no report has told."""

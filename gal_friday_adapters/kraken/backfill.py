@@ -19,7 +19,9 @@ ROUNDS = 3
 MARGIN_NS = 2 * SECOND_NS
 """How much earlier than the line's loss fills are read: clocks differ, and the last message may have been lost."""
 LATE_NS = 30 * SECOND_NS
-"""An order that the venue does not know so long after its deadline never arrived."""
+"""An order that the venue does not know so long after it would have taken it never arrived. That is counted from the
+first time it was not known: what an earlier run stamped it may have stamped by another clock.
+"""
 
 Deliver = Callable[[list[ExecutionReport]], None]
 
@@ -39,6 +41,7 @@ class Backfill:
         self._rest = rest
         self._ledger = ledger
         self._deliver = deliver
+        self._unheard_since: dict[str, Nanoseconds] = {}
 
     async def run(self, snapshot: Snapshot | None, heard_ns: Nanoseconds | None, now_ns: Nanoseconds) -> bool:
         """Whether everything is known now. `heard_ns`: until when the line told everything, None at the start.
@@ -95,6 +98,12 @@ class Backfill:
         for facts in await self._rest.closed_orders(oldest - MARGIN_NS):
             if self._ledger.is_ours(facts):
                 self._deliver(self._ledger.facts(facts))
+        waiting = self._unheard_since
+        self._unheard_since = {}
         for order in self._ledger.unheard():
-            if (order.deadline or order.created_at) + LATE_NS < now_ns:
+            since_ns = waiting.get(order.client_order_id, now_ns)
+            allowed_ns = 0 if order.deadline is None else order.deadline - order.created_at
+            if now_ns - since_ns > allowed_ns + LATE_NS:
                 self._ledger.forget(order.client_order_id)
+            else:
+                self._unheard_since[order.client_order_id] = since_ns

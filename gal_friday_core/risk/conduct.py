@@ -43,6 +43,10 @@ class Conduct:
                 recent.popleft()
             recent.append((now_ns, buy))
 
+    def remember(self, signal_id: str, expires_at: int) -> None:
+        """A signal that an earlier run approved, and sent an order for: a market that is told again proposes it again."""
+        self._signals[signal_id] = expires_at
+
     def within_a_minute(self, now_ns: int) -> int:
         """Approvals of the last sixty seconds."""
         approvals, since = self._approvals, now_ns - MINUTE_NS

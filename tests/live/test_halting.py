@@ -95,11 +95,14 @@ async def test_without_a_durable_intent_no_order_is_sent_and_trading_halts():
                 raise StorageError("no space left")
             await super().append(kind, key, ts_ns, record)
 
-    async with checked(Watched, Full()) as engine:
+    journal = Full()
+    async with checked(Watched, journal) as engine:
         await engine.run()
     assert sent == []
     assert "no space left" in engine.halt.reason
     assert engine.execution.refused == {"INTENT_NOT_JOURNALLED": 1}
+    told = [entry.record["order_status"] for entry in journal.entries if entry.kind == "EXECUTION_REPORT"]
+    assert told == ["ERROR"]  # should the intent become durable yet, a restart knows that nothing was sent
 
 
 async def test_a_halt_between_approval_and_send_stops_the_entry():

@@ -11,6 +11,7 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.schema import FeatureVector
 from gal_friday_core.instruments import Instrument
+from gal_friday_core.order_reports import own_report
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import PredictionGenerated
 from gal_friday_core.portfolio import Portfolio, Position
@@ -213,6 +214,22 @@ async def test_open_orders_of_an_earlier_run_take_their_room():
     await desk.started()
     assert desk.reservations.buying(PAIR) == 2_500
     assert await desk.judge() == "EXCEEDS_MAX_EXPOSURE"
+
+
+async def test_a_signal_that_an_earlier_run_sent_an_order_for_is_refused_and_reserves_nothing():
+    """The market tells its last bar again after a restart, and the strategy proposes the same again."""
+    desk, blotter = Desk(), Blotter()
+    entry = Order(
+        client_order_id="o", signal_id="old", trading_pair=PAIR, side="BUY", order_type="MARKET",
+        quantity=Decimal(1), created_at=NOW, stop_price=Decimal(95),
+    )  # fmt: skip
+    blotter.add(entry)
+    blotter.apply(own_report(entry, "kraken", "CANCELED", NOW, "ended"))
+    desk.risk.adopt(blotter.records())
+    await desk.started()
+    assert await desk.judge("old") == "DUPLICATE_SIGNAL"
+    assert desk.reservations.cash() == 0
+    assert isinstance(await desk.judge("new"), Decimal)
 
 
 async def test_orders_of_others_take_cash_until_they_end():

@@ -15,7 +15,9 @@ from gal_friday_live.simulation.campaign import simulate
 from gal_friday_live.simulation.loop import ForbiddenError, SimLoop, no_real_world
 from gal_friday_live.simulation.world import Plan, run
 
-FOUND = 7_046, 7_060, 31_715, 32_427, 32_566, 32_696, 32_905, 40_081, 40_574
+FOUND = (
+    7_046, 7_060, 31_715, 32_427, 32_566, 32_696, 32_905, 40_081, 40_574, 100_591, 100_701, 101_028, 200_685,
+)  # fmt: skip
 """Worlds that broke a promise once."""
 SEEDS = (*range(2_000, 2_040), *FOUND)
 CRASHED = Plan(seed=1, faults=(), seconds=50)

@@ -5,6 +5,8 @@ from decimal import Decimal
 import pytest
 
 from gal_friday_core.orders import Order
+from gal_friday_core.times import SECOND_NS
+from gal_friday_live import intents
 from tests.live.protected import Setting
 from tests.live.scripted_exchange import PAIR
 
@@ -141,3 +143,35 @@ async def test_a_refusal_ends_the_order_and_is_never_tried_again(fault):
     assert client.statuses(client.reports[0].client_order_id) == ["REJECTED"]
     assert client.execution.orders == 1
     assert setting.venue.accepted == {}
+
+
+async def journalled_and_never_sent(setting, *, clock_off_s):
+    """An earlier run, whose clock was off, made an entry's intent durable and ended before it could send it."""
+    created = setting.clock.now_ns() + clock_off_s * SECOND_NS
+    order = Order(
+        client_order_id="lost", signal_id="s0", trading_pair=PAIR, side="BUY", order_type="MARKET",
+        quantity=Decimal(1), created_at=created, stop_price=Decimal(90), deadline=created + 5 * SECOND_NS,
+    )  # fmt: skip
+    await setting.journal.append(intents.KIND, "lost", created, intents.intent_of(order, {}))
+
+
+@pytest.mark.parametrize("clock_off_s", [86_400, 600, 0, -600, -86_400])
+async def test_an_order_stamped_by_another_clock_is_given_up_ten_seconds_after_it_was_first_asked_about(
+    clock_off_s,
+):
+    setting = Setting()
+    await journalled_and_never_sent(setting, clock_off_s=clock_off_s)
+    began = setting.clock.now_ns()
+    client = await setting.client()
+    assert client.blotter.get("lost").status == "EXPIRED"
+    assert client.gate.why(PAIR) is None
+    assert 10 <= (setting.clock.now_ns() - began) / SECOND_NS <= 12
+
+
+async def test_a_deadline_that_the_venue_would_still_take_is_waited_for_whoever_set_it():
+    setting = Setting()
+    await journalled_and_never_sent(setting, clock_off_s=30)
+    began = setting.clock.now_ns()
+    client = await setting.client()
+    assert client.blotter.get("lost").status == "EXPIRED"
+    assert 40 <= (setting.clock.now_ns() - began) / SECOND_NS <= 42
