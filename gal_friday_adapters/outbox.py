@@ -37,7 +37,7 @@ class Outbox(Generic[Item]):
     `write` raises StorageError where it should be tried again, with nothing of the batch written, and DataError
     where the destination will never take the batch. `on_trouble(name, what)` is told on that thread when writing
     begins to fail, when it works again, and of rejected batches; it must not put into this outbox. `release` is
-    called on it last, to close what `write` opened.
+    called on it last, to close what `write` opened. Failures are followed by `pauses_s`, each success by `rest_s`.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class Outbox(Generic[Item]):
         linger_s: float = 0.1,
         on_trouble: Callable[[str, str], None] | None = None,
         release: Callable[[], None] | None = None,
+        pauses_s: Sequence[float] = PAUSES_S,
+        rest_s: float = 0.0,
     ) -> None:
         self.name = name
         self._write = write
@@ -58,6 +60,8 @@ class Outbox(Generic[Item]):
         self._linger_s = linger_s
         self._on_trouble = on_trouble
         self._release = release
+        self._pauses_s = tuple(pauses_s)
+        self._rest_s = rest_s
         self._items: deque[Item] = deque()
         self._wake = threading.Event()
         self._idle = True
@@ -129,7 +133,7 @@ class Outbox(Generic[Item]):
                 self._failures += 1
                 if attempt == 0:
                     self._tell(f"cannot write, {len(self._items)} waiting: {error}")
-                self._closing.wait(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
+                self._closing.wait(self._pauses_s[min(attempt, len(self._pauses_s) - 1)])
                 attempt += 1
                 if self._closing.is_set() and attempt > 1:
                     return
@@ -143,6 +147,7 @@ class Outbox(Generic[Item]):
                 self._take(len(batch))
                 self._recovered(attempt)
                 attempt = 0
+                self._closing.wait(self._rest_s)
 
     def _gather(self, linger_s: float) -> bool:
         """Sleep until something waits, then a moment longer for company; False where all is written and closed."""

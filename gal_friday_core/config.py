@@ -10,6 +10,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.risk.settings import RiskConfig
@@ -17,7 +18,7 @@ from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMo
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 
 __all__ = [
-    "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
+    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
     "StrategyConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -419,6 +420,7 @@ class Config(Section):
     logging: LoggingConfig = LoggingConfig()
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()
+    alerts: AlertsConfig = AlertsConfig()
     reconciliation: ReconciliationConfig = ReconciliationConfig()
     drift: DriftConfig = DriftConfig()
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.alerts import Alert
 from gal_friday_core.book_layout import Columns
 from gal_friday_core.kraken.wire import PriceLevel
 from gal_friday_core.orders import Amendment, Capabilities, Order
@@ -339,3 +340,11 @@ class Metrics(Protocol):
     def emit(
         self, measurement: str, tags: Mapping[str, str], fields: Mapping[str, float], ts_ns: int
     ) -> None: ...
+
+
+class Alerts(Protocol):
+    """Somebody is told, wherever they are; never blocks, never raises."""
+
+    def raise_alert(self, alert: Alert) -> None:
+        """Log it and queue it for whoever hears its severity; one that only repeats another is held back."""
+        ...

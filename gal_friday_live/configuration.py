@@ -193,10 +193,18 @@ def _refuse_unknown(file: FileValues) -> None:
             raise ConfigError(f"{where}: {key} does not take true or false")
 
 
+SECRET_KEYS = (
+    "storage.database_url", "timeseries.token",
+    "alerts.page_urls", "alerts.warning_urls", "alerts.info_urls",
+)  # fmt: skip
+"""What makes a file private that names it."""
+
+
 def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
-    for section, key in (("storage", "database_url"), ("timeseries", "token")):
-        if path is not None and file.values.get(section, {}).get(key):
-            require_private(path, f"{section}.{key}")
+    for key in SECRET_KEYS:
+        section, _, name = key.partition(".")
+        if path is not None and file.values.get(section, {}).get(name):
+            require_private(path, key)
 
 
 class _Settings(Config, BaseSettings):

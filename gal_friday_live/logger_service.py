@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
+from gal_friday_adapters import alerts
 from gal_friday_adapters.influx import FieldValue, InfluxSink
 from gal_friday_adapters.outbox import Outbox
 from gal_friday_adapters.paths import logs_dir
@@ -200,8 +201,9 @@ def _sink(settings: Config, on_trouble: Any) -> InfluxSink | None:
 
 
 def _configured_secrets(config: ConfigurationManager, urls: Iterable[str | None]) -> list[str]:
-    """Exchange keys, the time series' token, and the passwords in the database's addresses."""
+    """Exchange keys, the time series' token, where alerts go, and the passwords in the database's addresses."""
     found = [secret.get_secret_value() for secret in config.get_api_keys().values()]
+    found += alerts.secrets(config.config.alerts)
     if token := _secret(config.config.timeseries.token):
         found.append(token)
     for url in filter(None, urls):

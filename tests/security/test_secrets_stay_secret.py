@@ -226,3 +226,22 @@ def test_a_configuration_file_with_a_secret_must_be_private_and_one_without_need
     with pytest.raises(GalFridayError, match=r"timeseries\.token: .* others may read") as told:
         ConfigurationManager(str(file), environ={}).load_config()
     assert SECRET not in str(told.value)
+
+
+def test_an_alert_address_is_a_secret_in_logs_in_files_and_in_errors(tmp_path):
+    address = "tgram://123456789:AbCdEf-gh_IjK/987654"
+    environ = {
+        **ENVIRON,
+        "GAL_FRIDAY__ALERTS__PAGE_URLS": json.dumps([address]),
+        "GAL_FRIDAY__LOGGING__DESTINATIONS": "[]",
+    }
+    config = ConfigurationManager(None, environ=environ)
+    redactor = LoggerService(config, directory=tmp_path / "logs").redactor
+    shown = redactor.text(f"POST https://api.telegram.org/bot123456789:AbCdEf-gh_IjK/send to {address}")
+    assert "AbCdEf" not in shown + repr(config.config)
+    file = tmp_path / "config.yaml"
+    file.write_text(f"alerts:\n  page_urls: ['{address}']\n")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"alerts\.page_urls: .* others may read: run chmod 600") as told:
+        ConfigurationManager(str(file), environ={}).load_config()
+    assert "AbCdEf" not in str(told.value)
