@@ -64,8 +64,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """In plain words: of the gates that failed, or of all where none did."""
-        return tuple(gate.about for gate in self.gates if not gate.passed or self.passed)
+        """In plain words, each once: of the gates that failed, or of all where none did."""
+        return tuple(dict.fromkeys(gate.about for gate in self.gates if not gate.passed or self.passed))
 
     def gate(self, name: str) -> Gate:
         return self.gates[GATES.index(name)]

@@ -103,14 +103,10 @@ class ModelRegistry:
         """
         model = await self._models.version(model_id)
         promotion.require_own(certificate, model)
-        if model.stage == "production" and not certificate.passed:
-            raise RegistryError(
-                f"{model_id} is in production, and this certificate refuses it: {'; '.join(certificate.reasons)}. "
-                "Demote it first"
-            )
         document = certificate.to_bytes()
         signature = await asyncio.to_thread(self._keys.sign, CERTIFICATE, document)
-        await self._models.add_certificate(model_id, document, signature)
+        refusal = () if certificate.passed else certificate.reasons
+        await self._models.add_certificate(model_id, document, signature, refusal)
 
     async def get_certificate(self, model_id: str) -> Certificate | None:
         """The latest of a version. Raises ArtifactError for one that was altered or that nobody trusted signed."""

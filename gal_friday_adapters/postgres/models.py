@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from psycopg import AsyncConnection
+from psycopg.errors import IntegrityConstraintViolation
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
@@ -188,8 +189,13 @@ class ModelMetadataRepository:
             cursor = await connection.execute(sql.SIGNATURES, {"artifact": artifact})
             return [Signature(row["key"], bytes(row["value"])) for row in await cursor.fetchall()]
 
-    async def add_certificate(self, model_id: str, document: bytes, signature: Signature) -> None:
-        """Append it, unless it is the latest already. Raises StorageError for an unknown model."""
+    async def add_certificate(
+        self, model_id: str, document: bytes, signature: Signature, refusal: tuple[str, ...] = ()
+    ) -> None:
+        """Append it, unless it is the latest already; `refusal` says why it refuses the model.
+
+        Raises RegistryError where it refuses one that is in production, also if it came there meanwhile.
+        """
         values = {
             "model_id": model_id,
             "document": document,
@@ -197,6 +203,13 @@ class ModelMetadataRepository:
             "key": signature.key,
         }
         async with self._database.transaction() as connection:
+            model = await _version(connection, model_id)
+            await connection.execute(sql.LOCK_TYPE, {"model_type": model.model_type})
+            if refusal and (await _version(connection, model_id)).stage == "production":
+                raise RegistryError(
+                    f"{model_id} is in production, and this certificate refuses it: {'; '.join(refusal)}. "
+                    "Demote it first"
+                )
             await connection.execute(sql.ADD_CERTIFICATE, values)
 
     async def certificate(self, model_id: str) -> StoredCertificate | None:
@@ -315,15 +328,17 @@ async def _make_way(
 async def _add_event(
     connection: Connection, model: ModelVersion, *, evidence: Mapping[str, Any], **event: Any
 ) -> None:
-    await connection.execute(
-        sql.ADD_EVENT,
-        {
-            "model_id": model.model_id,
-            "model_type": model.model_type,
-            "evidence": Jsonb(evidence, dumps=msgspec.json.encode),
-            **event,
-        },
-    )
+    values = {
+        "model_id": model.model_id,
+        "model_type": model.model_type,
+        "evidence": Jsonb(evidence, dumps=msgspec.json.encode),
+        **event,
+    }
+    try:
+        await connection.execute(sql.ADD_EVENT, values)
+    except IntegrityConstraintViolation as error:
+        # What the caller had looked at allowed it: a certificate that refuses the model came in between.
+        raise RegistryError(f"{error.diag.message_primary}; look at `gal-friday models show`") from error
 
 
 async def _version(connection: Connection, model_id: str) -> ModelVersion:

@@ -268,6 +268,30 @@ def test_a_certificate_that_is_the_latest_already_is_not_stored_twice(database_u
         assert connection.execute("select count(*) from model_certificate").fetchone() == (3,)
 
 
+def test_a_certificate_that_refuses_a_model_in_production_is_not_stored(database_url):
+    async def body(repository):
+        model_id = await register(repository, 1)
+        await repository.promote(to(model_id))
+        document = (CERTIFICATE % (1, "false")).encode()
+        with pytest.raises(RegistryError, match=r"v1 is in production, and this certificate refuses it: luck"):
+            await repository.add_certificate(model_id, document, SIGNATURE, ("luck",))
+        await repository.promote(to(model_id, "staging"))
+        await repository.add_certificate(model_id, document, SIGNATURE, ("luck",))
+
+    with_repository(database_url, body)
+
+
+def test_a_refusal_that_came_after_the_last_look_stops_a_promotion(database_url):
+    async def body(repository):
+        model_id = await register(repository, 1)
+        await repository.add_certificate(model_id, (CERTIFICATE % (1, "false")).encode(), SIGNATURE, ("luck",))
+        with pytest.raises(RegistryError, match=r"no certificate that passed.*`gal-friday models show`"):
+            await repository.promote(to(model_id))
+
+    with_repository(database_url, body)
+    assert set(stages(database_url).values()) == {"development"}
+
+
 def test_no_stage_without_its_event(database_url):
     with_repository(database_url, lambda repository: repository.register(new_model(1), SIGNATURE))
     with (
