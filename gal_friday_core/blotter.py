@@ -19,7 +19,8 @@ from gal_friday_core.order_machine import ENDED, EVENT_OF, STEPS, OrderEvent, Ve
 from gal_friday_core.orders import Order, Purpose
 from gal_friday_core.payloads import ExecutionReport, OrderStatus
 
-KEEP_ENDED = 10_000
+KEEP_ENDED = 1_000
+"""An exchange's snapshot tells of fifty fills, and the portfolio knows booked fills by their own ids."""
 EXTERNAL = "external:"
 """How the client order id of an order begins that somebody else placed."""
 

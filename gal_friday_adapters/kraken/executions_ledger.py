@@ -21,7 +21,7 @@ from gal_friday_core.payloads import ExecutionReport, Nanoseconds
 
 EXTERNAL = "external:"
 CHILD = "-SL-"
-REMEMBERED = 4_000
+REMEMBERED = 1_000
 """Ended orders that are kept, so that what is said of them again is known to be old."""
 
 

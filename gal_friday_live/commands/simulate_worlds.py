@@ -90,8 +90,8 @@ def _silent(_hour: "Hour") -> None:
 
 def _tell_hour(hour: "Hour") -> None:
     sys.stdout.write(
-        f"hour {hour.hour:>3}  {hour.rss_mb:7.1f} MB  {hour.objects:>8} objects  {hour.kept:>6} records kept by the "
-        f"world  {hour.orders:>5} orders  {hour.steps:>9} steps\n"
+        f"hour {hour.hour:>3}  {hour.rss_mb:7.1f} MB  {hour.objects:>8} objects  {hour.kept:>5} records at the "
+        f"exchange  {hour.lines:>6} journalled  {hour.orders:>5} orders  {hour.steps:>9} steps\n"
     )
 
 

@@ -18,8 +18,8 @@ RATE = 10.0
 """Orders that come and go a second in each pair."""
 OBJECTS_A_RECORD = 8
 """Which the collector knows: a fill is several of the exchange's own."""
-STRAY_OBJECTS, GROWN_MB = 5_000, 30.0
-"""What may be more after the second hour."""
+STRAY_OBJECTS, GROWN_MB = 5_000, 10.0
+"""What may be more in the last hour than halfway: by then what the engine keeps of ended orders is full."""
 LINES = 2_000
 """Of the trace that are kept."""
 
@@ -27,13 +27,15 @@ LINES = 2_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hour:
     """The memory of the process after a collection. `objects` are those that the collector knows, `kept` the records
-    that the world, not the engine, keeps for good: the journal, the exchange's orders, fills and ledger.
+    that the exchange, not the engine, has at this moment: the last hours' orders, fills and ledger entries. `lines`
+    are the journal's, on disk, `orders` all that the exchange took.
     """
 
     hour: int
     rss_mb: float
     objects: int
     kept: int
+    lines: int
     steps: int
     orders: int
 
@@ -48,12 +50,12 @@ class Soak:
 
     @property
     def flat(self) -> bool:
-        """Whether the last hour holds hardly more than the second, beside what the world keeps."""
+        """Whether the last hour holds hardly more than the one halfway, beside what the exchange keeps."""
         if len(self.hours) < 3:
             return True
-        second, last = self.hours[1], self.hours[-1]
-        objects = last.objects - second.objects - OBJECTS_A_RECORD * (last.kept - second.kept)
-        return objects <= STRAY_OBJECTS and last.rss_mb - second.rss_mb <= GROWN_MB
+        before, last = self.hours[len(self.hours) // 2], self.hours[-1]
+        objects = last.objects - before.objects - OBJECTS_A_RECORD * (last.kept - before.kept)
+        return objects <= STRAY_OBJECTS and last.rss_mb - before.rss_mb <= GROWN_MB
 
 
 def soak(
@@ -86,10 +88,10 @@ def soak(
 
 def _hour(world: World, number: int) -> Hour:
     account = world.exchange.account(KEY)
-    kept = len(world.store.lines) + len(account.orders) + len(account.executions) + len(account.ledger)
+    kept = len(account.orders) + len(account.executions) + len(account.ledger)
     return Hour(
         hour=number, rss_mb=round(_rss_mb(), 1), objects=len(gc.get_objects()), kept=kept,
-        steps=world.loop.steps[1], orders=len(account.orders),
+        lines=len(world.store.lines), steps=world.loop.steps[1], orders=world.invariants.accepted_orders,
     )  # fmt: skip
 
 

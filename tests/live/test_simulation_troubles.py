@@ -2,6 +2,9 @@
 
 import pytest
 
+from gal_friday_adapters.simulated_kraken.demo import KEY
+from gal_friday_core.times import SECOND_NS
+from gal_friday_live.simulation import past
 from gal_friday_live.simulation.campaign import crash_points, run_all
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.soak import Hour, Soak, soak
@@ -54,13 +57,37 @@ def test_a_long_run_tells_of_memory_hour_by_hour():
     assert done.outcome.violations == ()
     assert [hour.hour for hour in done.hours] == [hour.hour for hour in told] == [1]
     assert told[0].orders >= 10
-    assert told[0].kept > told[0].orders
+    assert told[0].lines > told[0].kept > told[0].orders
 
 
 def test_memory_that_grows_is_not_called_flat():
     calm = run(Plan(seed=1, faults=(), seconds=1))
     grows = tuple(
-        Hour(hour=hour, rss_mb=200.0, objects=100_000 + 9_000 * hour, kept=100, steps=1, orders=1)
+        Hour(hour=hour, rss_mb=200.0, objects=100_000 + 9_000 * hour, kept=100, lines=1, steps=1, orders=1)
         for hour in (1, 2, 3)
     )
     assert not Soak(outcome=calm, hours=grows, grown={}).flat
+
+
+def test_a_world_whose_past_is_forgotten_keeps_its_promises_and_its_sums(monkeypatch):
+    monkeypatch.setattr(past, "KEPT_NS", 60 * SECOND_NS)
+    monkeypatch.setattr(past, "LAST_FILLS", 2)
+    worlds = []
+
+    def forgetful(world):
+        worlds.append(world)
+        world.store.lines = past.SpilledLines()
+
+        def forget():
+            past.forget(world)
+            world.loop.call_later(10.0, forget)
+
+        world.loop.call_later(10.0, forget)
+
+    plan = Plan(seed=1, faults=(Fault(100.0, "restart", ""),), seconds=400)
+    plain, forgetting = run(plan), run(plan, forgetful)
+    account = worlds[0].exchange.account(KEY)
+    assert forgetting.violations == plain.violations == ()
+    assert (forgetting.orders, forgetting.fills, forgetting.lives) == (plain.orders, plain.fills, 2)
+    assert len(account.executions) < plain.fills
+    assert len(account.orders) < plain.orders
