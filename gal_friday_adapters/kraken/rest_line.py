@@ -19,6 +19,7 @@ import msgspec
 
 from gal_friday_adapters.kraken.circuit import Circuit
 from gal_friday_adapters.kraken.rest_calls import Credentials, Outcome, RestCalls
+from gal_friday_adapters.kraken.rest_memory import RestMemory
 from gal_friday_core.errors import ConfigError, ExchangeError, OutcomeUnknownError
 from gal_friday_core.kraken.error_codes import Refusal
 from gal_friday_core.kraken.rate_counters import PublicPace, RestCounter
@@ -60,7 +61,9 @@ class RestClock:
 
 
 class RestLine:
-    """Public and private calls; the result is raw JSON. `nonce` gives numbers that only grow."""
+    """Public and private calls; the result is raw JSON. `nonce` gives numbers that only grow, `memory` keeps the counter
+    over restarts.
+    """
 
     def __init__(
         self,
@@ -71,13 +74,17 @@ class RestLine:
         tier: Tier,
         clock: RestClock,
         patience: RestPatience,
+        memory: RestMemory | None = None,
     ) -> None:
         self._calls = calls
         self._keys = keys
         self._nonce = nonce
         self._clock = clock
         self._patience = patience
+        self._memory = memory
         self._counter = RestCounter(tier)
+        if memory is not None:
+            self._counter.resume(memory.left(), self._monotonic_ns())
         self._pace = PublicPace()
         self._circuits = {
             side: Circuit(clock.timer, failures=patience.circuit_failures) for side in ("public", "private")
@@ -156,6 +163,7 @@ class RestLine:
             self._pace.charge(self._monotonic_ns())
             return
         self._counter.charge(method, self._monotonic_ns())
+        self._remember()
         if intent in _READS:
             async with self._places:
                 return  # a change is on its way with a lower nonce: it arrives first
@@ -176,6 +184,7 @@ class RestLine:
             circuit.worked()
         if outcome.code == "REST_RATE_LIMIT" and side == "private":
             self._counter.exceeded(self._monotonic_ns())
+            self._remember()
 
     def _pause_s(self, outcome: Refusal, attempt: int) -> float:
         """Doubling, at random between the half and the whole; a limit is given time to drain."""
@@ -186,6 +195,10 @@ class RestLine:
             until_ns = int(outcome.detail) * SECOND_NS
             return min(max((until_ns - self._clock.now_ns()) / SECOND_NS, pause), 6 * patience.limited_s)
         return pause + (patience.limited_s if outcome.kind == "RATE_LIMIT" else 0.0)
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            self._memory.keep(self._counter.read(self._monotonic_ns()))
 
     def _monotonic_ns(self) -> int:
         return int(self._clock.timer() * SECOND_NS)

@@ -30,17 +30,17 @@ _UNITS = 100 * SECOND_NS
 class _Counter:
     """Points that drain, kept in whole units: exact, and quick enough for the path of an order."""
 
-    __slots__ = ("_drain", "_since_ns", "_units")
+    __slots__ = ("_since_ns", "_units", "drain")
 
     def __init__(self, decay: Decimal) -> None:
-        self._drain = int(decay * 100)
+        self.drain = int(decay * 100)
         self._units = 0
         self._since_ns = 0
 
     def units(self, now_ns: int) -> int:
         """What is left at a time, which never runs backwards here."""
         if now_ns > self._since_ns:
-            self._units = max(self._units - self._drain * (now_ns - self._since_ns), 0)
+            self._units = max(self._units - self.drain * (now_ns - self._since_ns), 0)
             self._since_ns = now_ns
         return self._units
 
@@ -50,7 +50,7 @@ class _Counter:
     def wait_ns(self, units: int, most: int, now_ns: int) -> int:
         """How long until so many more fit below `most`, rounded up."""
         over = self.units(now_ns) + units - most
-        return 0 if over <= 0 else -(-over // self._drain)
+        return 0 if over <= 0 else -(-over // self.drain)
 
     def take(self, units: int, most: int, now_ns: int) -> bool:
         """Add them where they fit below `most`; whether they did."""
@@ -66,8 +66,11 @@ class RestCounter:
 
     def __init__(self, tier: Tier) -> None:
         limit = REST_LIMITS[tier]
-        self._most = (int(limit.maximum) - SAFETY) * _UNITS
+        self._maximum = int(limit.maximum) * _UNITS
+        self._most = self._maximum - SAFETY * _UNITS
         self._counter = _Counter(limit.decay)
+        self._doubt = 0
+        self._doubted_ns = 0
 
     def wait_ns(self, method: str, now_ns: int) -> int:
         """How long until this call fits; 0 now. Order calls have the engine's limiter instead and always fit.
@@ -85,9 +88,37 @@ class RestCounter:
         """Count a call that is about to be made."""
         self._counter.add(call_points(method) * _UNITS, now_ns)
 
+    def read(self, now_ns: int) -> Decimal:
+        """Points at a time."""
+        return Decimal(self._counter.units(now_ns)) / _UNITS
+
+    def resume(self, points: Decimal, now_ns: int) -> None:
+        """Go on counting from what an earlier run has left."""
+        self._raise_to(int(points * _UNITS), now_ns)
+
     def exceeded(self, now_ns: int) -> None:
-        """Kraken says that the limit is exceeded: somebody else uses the key, or a run before this one did."""
-        self._counter.add(max(self._most + SAFETY * _UNITS - self._counter.units(now_ns), 0), now_ns)
+        """Kraken says that the limit is exceeded: somebody else uses the key, or answers that said so were lost.
+
+        How far beyond it is, nobody tells, and calling on prolongs it: a quarter of the maximum is assumed, and twice
+        as much each time that was not enough.
+
+        >>> counter = RestCounter("pro")
+        >>> counter.exceeded(0)
+        >>> counter.wait_ns("Balance", 0) // SECOND_NS
+        7
+        >>> counter.exceeded(7 * SECOND_NS)
+        >>> counter.wait_ns("Balance", 7 * SECOND_NS) // SECOND_NS
+        12
+        """
+        drained_ns = 2 * self._maximum // self._counter.drain
+        if now_ns - self._doubted_ns > drained_ns:
+            self._doubt = 0
+        self._doubt = min(2 * self._doubt, self._maximum) or self._maximum // 4
+        self._doubted_ns = now_ns
+        self._raise_to(self._maximum + self._doubt, now_ns)
+
+    def _raise_to(self, units: int, now_ns: int) -> None:
+        self._counter.add(max(units - self._counter.units(now_ns), 0), now_ns)
 
 
 class PublicPace:

@@ -16,6 +16,7 @@ from gal_friday_adapters.kraken.patience import Patience
 from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.kraken.rest_line import RestClock, RestLine, RestPatience
+from gal_friday_adapters.kraken.rest_memory import RestMemory
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
 from gal_friday_core.config import Config
@@ -61,6 +62,7 @@ class Setting:
     wall_ns: Callable[[], int]
     steady_ns: Callable[[], int]
     nonces: Nonces
+    asked: RestMemory
     free_disk_mb: Callable[[], float]
     page: Page
     model_s: Callable[[], float]
@@ -218,6 +220,7 @@ class Life:
         line = RestLine(
             calls, Credentials(KEY, SECRET), nonce=setting.nonces.next, tier="pro",
             clock=RestClock(now_ns=setting.steady_ns, timer=timer, jitter=jitter), patience=REST_PATIENCE,
+            memory=setting.asked,
         )  # fmt: skip
         settings = KrakenSettings(
             private_url=PRIVATE_URL,

@@ -17,6 +17,7 @@ from typing import Any
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.dead_man_switch import SwitchRule
 from gal_friday_adapters.kraken.nonce import Nonces
+from gal_friday_adapters.kraken.rest_memory import RestMemory
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
 from gal_friday_adapters.simulated_kraken.tokens import Tokens
@@ -179,7 +180,8 @@ class World:
         self._setting = Setting(
             loop=loop, network=self.network, store=self.store, listings=listings, config=self.config,
             horizon_bars=chance.choice((2, 2, 3)), seed=seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
-            nonces=Nonces(self._steady_ns), free_disk_mb=lambda: self.troubles.free_mb, page=self.page,
+            nonces=Nonces(self._steady_ns), asked=RestMemory("pro", self._steady_ns),
+            free_disk_mb=lambda: self.troubles.free_mb, page=self.page,
             model_s=lambda: self.troubles.model_s,
             switch=SwitchRule() if chance.random() < 0.3 else None,
         )  # fmt: skip
