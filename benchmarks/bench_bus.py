@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.nautilus import PEER, peer_python
+from benchmarks import peers
 from gal_friday_core.events import Event
 from gal_friday_core.payloads import MarketDataL2
 from gal_friday_live.bus import PubSubManager
@@ -111,13 +111,13 @@ def median_of(runs, key):
 
 
 def main():
-    python = peer_python()
+    python = peers.nautilus()
     mine, peer = [], []
     for _ in range(ROUNDS):
         mine.append(ours())
         peer.append(theirs(python))
     print(
-        f"nanoseconds of CPU an event, median of {ROUNDS} interleaved runs, {PEER}, Python {sys.version.split()[0]}"
+        f"nanoseconds of CPU an event, median of {ROUNDS} interleaved runs, {peers.NAUTILUS}, Python {sys.version.split()[0]}"
     )
     one = median_of(mine, "one call")
     for name in ("C", "Python"):

@@ -26,8 +26,8 @@ import xgboost
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import peers
 from benchmarks.bench_book import walk
-from benchmarks.nautilus import PEER, peer_python
 from gal_friday_adapters.kraken.client import KrakenClient
 from gal_friday_adapters.kraken.kraken_exchange import KrakenExchange, KrakenSettings
 from gal_friday_adapters.kraken.patience import Patience
@@ -343,7 +343,7 @@ def shown(name, times):
 
 def main():
     model, raws = trained(), walk(10, MESSAGES)
-    python = peer_python("xgboost-cpu")
+    python = peers.nautilus("xgboost-cpu")
     mine, peer, alone = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         messages, trees = Path(folder) / "messages", Path(folder) / "model.ubj"
@@ -360,7 +360,7 @@ def main():
             url = server.url("gal_friday")
             upgrade(url)
             written = asyncio.run(durable_write(url))
-    print(f"book message to order bytes, {ROUNDS} rounds of {len(mine[0]):,} orders in turns, {PEER}, "
+    print(f"book message to order bytes, {ROUNDS} rounds of {len(mine[0]):,} orders in turns, {peers.NAUTILUS}, "
           f"Python {sys.version.split()[0]}")  # fmt: skip
     ours_p50, theirs_p50 = (statistics.median(map(statistics.median, runs)) for runs in (mine, peer))
     print(shown("Gal-Friday", chain.from_iterable(mine)))

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import peers
 import xgboost
-from freqai import peer_python
 from market import five_minutes
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -97,7 +97,7 @@ def full_retrain(candles):
 
     before = clock()
     train_on(data, config, told, fits=watched)
-    learnt, evidence = marks["model", True] - before, clock() - marks["evidence", False]
+    learnt, evidence = marks["model", True] - before, clock() - marks["model", True]
     folds = splits[: FULL.folds]
     _, fitting = timed(lambda: bare(data, [*folds, last(folds)], FULL))
     print(
@@ -136,7 +136,7 @@ def freqai(folder, data, candles, *, table, first_ns, jobs):
         "parameters": settings | ({"n_jobs": jobs} if jobs else {}),
     }  # fmt: skip
     (folder / "task.json").write_text(json.dumps(task))
-    command = [peer_python(), Path(__file__).with_name("peer_freqai.py"), folder / "task.json"]
+    command = [peers.freqai(), Path(__file__).with_name("peer_freqai.py"), folder / "task.json"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     said = json.loads(done.stdout.strip().splitlines()[-1])
     return np.load(folder / "predicted.npy"), np.array([said["wall_s"], said["cpu_s"]])

@@ -1,4 +1,4 @@
-"""Where NautilusTrader lives: an environment of its own, made on first use in the user's cache folder."""
+"""Where peers live that cannot share our environment: one of their own, made on first use in the user's cache folder."""
 
 import hashlib
 import os
@@ -8,25 +8,37 @@ import sys
 import venv
 from pathlib import Path
 
-PEER = "nautilus_trader==1.221.0"
+NAUTILUS = "nautilus_trader==1.221.0"
+FREQAI = ("freqtrade==2026.9", "datasieve==0.1.9", "scikit-learn==1.9.1", "xgboost-cpu==3.2.0")
+"""The extra `freqai` would bring torch's friends as well; these are what its XGBoost models import."""
 
 
-def peer_python(*also):
+def nautilus(*also):
     """An interpreter that has NautilusTrader, and the packages named."""
-    packages = [PEER, *also]
+    return environment("nautilus", [NAUTILUS, *also])
+
+
+def freqai():
+    """An interpreter that has FreqAI."""
+    return environment("freqai", FREQAI)
+
+
+def environment(name, packages):
+    """An interpreter with these packages and nothing of ours."""
+    packages = list(packages)
     named = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    home = cache / "gal-friday" / f"bench-nautilus-{named}-{sys.version_info[0]}.{sys.version_info[1]}"
+    home = cache / "gal-friday" / f"bench-{name}-{named}-{sys.version_info[0]}.{sys.version_info[1]}"
     python = home / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not (home / "installed").exists():
         print(f"making an environment for {', '.join(packages)} in {home}", file=sys.stderr)
         venv.create(home, clear=True, symlinks=True, with_pip=False)
-        subprocess.run([*installer(python), *packages], check=True, stdout=sys.stderr)
+        subprocess.run([*_installer(python), *packages], check=True, stdout=sys.stderr)
         (home / "installed").touch()
     return python
 
 
-def installer(python):
+def _installer(python):
     """A command that installs into another environment: the base Python's pip, else uv."""
     base = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info[1]}"
     has_pip = (
