@@ -53,12 +53,17 @@ def _quick(url: str) -> str:
     return with_setting(url, "synchronous_commit", "off")
 
 
+SOURCE_ROOT = Path(__file__).resolve().parents[1]
+
 WORKSPACE = {
     "load_from": [
         {
             "python_module": {
                 "module_name": "gal_friday_assets.definitions",
                 "attribute": "defs",
+                # Dagster drops the first place where Python looks for modules, taking it for the folder of its own
+                # script; under PYTHONSAFEPATH, which the launcher sets, that place is ours.
+                "working_directory": str(SOURCE_ROOT),
                 "location_name": "gal_friday",
             }
         }

@@ -1,4 +1,6 @@
 import ast
+import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -129,8 +131,22 @@ def test_jobs_and_sensors_import_no_asset_module(package: str):
 
 def test_the_workspace_of_the_clone_is_the_one_that_is_written_home():
     (written,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
-    assert written["python_module"].pop("working_directory") == "."
+    assert written["python_module"]["working_directory"] == "."
+    written["python_module"]["working_directory"] = str(ROOT)
     assert {"load_from": [written]} == WORKSPACE
+
+
+def test_the_code_location_loads_as_the_launcher_starts_it(tmp_path: Path):
+    """Our packages in the first place where Python looks, another folder to stand in."""
+    (tmp_path / "workspace.yaml").write_text(json.dumps(WORKSPACE))
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "DAGSTER_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
 
 
 def test_dagster_finds_the_same_code_location_from_the_clone():
