@@ -21,6 +21,7 @@ from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.alerts import Alert, Repeats, digest, reaches, scheme, secrets_in
 from gal_friday_core.errors import ConfigError, DataError, StorageError
 from gal_friday_core.redaction import Redactor
+from gal_friday_core.times import to_iso
 
 LOGGER: Final = "gal_friday.alerts"
 """Of every alert's own line."""
@@ -58,7 +59,8 @@ class AlertCounts(msgspec.Struct, frozen=True, kw_only=True):
 class AlertDispatch:
     """Implements the `Alerts` port. `secrets` are to be registered with whoever writes logs.
 
-    `post_for` makes what delivers to one address; `timer` counts monotonic seconds.
+    `post_for` makes what delivers to one address; `timer` counts monotonic seconds. Each text ends with the time, since
+    it may arrive late.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class AlertDispatch:
         redactor: Redactor | None = None,
         post_for: Callable[[str, str], Post] = Destination,
         timer: Callable[[], float] = time.monotonic,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        self._now_ns = now_ns
         self._settings = settings
         self._timer = timer
         self._redactor = redactor or Redactor()
@@ -115,7 +119,8 @@ class AlertDispatch:
         elif len(self._inbox) >= INBOX or self._closing:
             self._lost += 1
         else:
-            self._inbox.append(said)
+            at = f"{to_iso(self._now_ns())[:19]}Z"
+            self._inbox.append(msgspec.structs.replace(said, text=f"{said.text}\n{at}"))
             self._wake.set()
 
     def drain(self, within_s: float) -> bool:

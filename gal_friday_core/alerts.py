@@ -60,7 +60,7 @@ class Repeats:
     >>> [repeats.take(down, at_s) is not None for at_s in (0, 10, 20)]
     [True, False, False]
     >>> repeats.due(100), [alert.title for alert in repeats.due(300)], repeats.suppressed
-    ([], ['Line down (2 times more)'], 1)
+    ([], ['Line down (2 since the last one)'], 1)
     """
 
     def __init__(self, window_s: float) -> None:
@@ -88,7 +88,8 @@ class Repeats:
         for one in over:
             alert, count = self._held.pop(one)
             self._tell(one, now_s)
-            found.append(msgspec.structs.replace(alert, title=f"{alert.title} ({_times(count)} more)"))
+            often = f" ({count} since the last one)" if count > 1 else ""
+            found.append(msgspec.structs.replace(alert, title=alert.title + often))
         return found
 
     def next_s(self) -> float | None:
@@ -159,7 +160,3 @@ def scheme(url: str) -> str:
     """
     kind = urlsplit(url).scheme if "://" in url else ""
     return kind or "unknown"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

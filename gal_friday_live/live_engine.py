@@ -5,7 +5,7 @@ import gc
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_core.errors import GalFridayError
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
+from gal_friday_live.alert_watch import AlertDesk
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
@@ -62,6 +63,7 @@ class LiveEngine:
     run_id: str
     stopping: asyncio.Event
     limits: LimitReload
+    desk: AlertDesk | None
 
     def status(self) -> dict[str, Any]:
         engine = self.engine
@@ -79,6 +81,7 @@ class LiveEngine:
             "session": self.session,
             "run": self.run_id,
             "code_version": code_version(),
+            "alerts": self.desk.counts() if self.desk is not None else None,
         }
 
     def positions(self) -> dict[str, Any]:
@@ -116,6 +119,7 @@ async def run_live(
         Database(database_url) as database,
         opened(manager, request) as stage,
         _assembled(request, stage, database, database_url, stop) as live,
+        live.desk or nullcontext(),
     ):
         engine = live.engine
         async with ControlSocket(control_path(paths.data_dir(manager.config)), _service(live).answer) as door:
@@ -233,7 +237,7 @@ async def _assembled(
         )  # fmt: skip
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            stopping=stop, limits=LimitReload(
+            stopping=stop, desk=_desk(stage, engine, request.mode), limits=LimitReload(
                 stage.manager, journal=journal, clock=stage.clock, ids=random_ids()
             ), logger=LoggerService(
                 stage.manager, engine.bus, clock=stage.clock, run=run_id, database_url=database_url
@@ -247,6 +251,14 @@ def _surroundings(stage: Stage, database: Database, lease: AccountLease, session
         folder=paths.data_dir(config), database=database, lease_held=lambda: lease.held,
         exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(paths.halt_page(session, config)),
     )  # fmt: skip
+
+
+def _desk(stage: Stage, engine: Engine, mode: str) -> AlertDesk | None:
+    """Who is told; a record that is played again is no news."""
+    if not stage.watched:
+        return None
+    settings, clock = stage.manager.config.alerts, stage.clock
+    return AlertDesk(engine, settings, name=f"{mode} {stage.account}", clock=clock)
 
 
 async def _override(request: LiveRequest, models: ModelRegistry) -> ModelOverride | None:

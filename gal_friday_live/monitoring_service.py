@@ -10,6 +10,7 @@ from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED
 from gal_friday_core import payloads
 from gal_friday_core.errors import ExchangeError, LeaseError
 from gal_friday_core.events import Event
+from gal_friday_core.health import Finding
 from gal_friday_core.payloads import PotentialHaltTrigger, SystemStateChange
 from gal_friday_core.ports import Clock
 from gal_friday_core.recovery import Resumption
@@ -115,6 +116,11 @@ class MonitoringService:
             "blocks": self._gate.blocks(),
             "readings": self._watch.readings,
         }
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Readings beyond their limits, as they stand."""
+        return self._watch.findings
 
     async def check_health(self) -> None:
         """Take every reading once; tell what became worse or better, and halt where a reading asks for it."""

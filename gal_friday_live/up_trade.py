@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_live.alert_watch import AlertDesk
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.model_registry import ModelRegistry
@@ -60,16 +62,26 @@ async def trade(
             speed=replay.bars_per_second,
             override=override,
         )
-        await engine.start()
-        try:
-            with screen.live() as live:
-                await _run(engine, live, footer, check)
-                if not replay.ends:
-                    live.show(engine.snapshot(), f"the recorded history has ended\n{footer}")
-                    await _idle(check)
-        finally:
-            await engine.stop()
+        async with _somebody_told(manager, market, engine):
+            await engine.start()
+            try:
+                with screen.live() as live:
+                    await _run(engine, live, footer, check)
+                    if not replay.ends:
+                        live.show(engine.snapshot(), f"the recorded history has ended\n{footer}")
+                        await _idle(check)
+            finally:
+                await engine.stop()
         return {**engine.summary(), "override": None if override is None else asdict(override)}
+
+
+def _somebody_told(
+    manager: ConfigurationManager, market: Market, engine: Engine
+) -> AbstractAsyncContextManager[object]:
+    """Of a market that is live: what recorded history does to an engine is no news."""
+    if not market.live:
+        return nullcontext()
+    return AlertDesk(engine, manager.config.alerts, name="paper", clock=engine.clock)
 
 
 async def _idle(check: Callable[[], None]) -> None:

@@ -66,20 +66,20 @@ def quick(monkeypatch):
     monkeypatch.setattr(alerts, "LINGER_S", 0.01)
 
 
-def dispatch(config, posts, **more):
-    made = AlertDispatch(config, post_for=posts.post_for, **more)
+def dispatch(config, posts):
+    made = AlertDispatch(config, post_for=posts.post_for, now_ns=lambda: 1_709_251_200_000_000_000)
     made.start()
     return made
 
 
 def test_a_webhook_and_a_mailbox_hear_the_same_alert():
     with Webhook() as hook, MailServer() as mail:
-        sender = AlertDispatch(settings(hook.url, mail.url))
-        sender.raise_alert(alert(text="DISK_FULL <b>\n\nby monitoring & more"))
+        sender = AlertDispatch(settings(hook.url, mail.url), now_ns=lambda: 1_709_251_200_000_000_000)
+        sender.raise_alert(alert(text=(said := "DISK_FULL <b>\n\nby monitoring & more")))
         assert sender.close(PATIENCE_S)
         (posted,), (mailed,) = hook.arrived.all, mail.arrived.all
     assert posted["title"] == mailed["Subject"] == "Gal-Friday PAGE: Trading halted"
-    assert (posted["type"], posted["message"]) == ("failure", "DISK_FULL <b>\n\nby monitoring & more")
+    assert (posted["type"], posted["message"]) == ("failure", f"{said}\n2024-03-01T00:00:00Z")
     assert mailed.get_content().replace("\r\n", "\n").strip() == posted["message"]
     assert mailed["To"] == "ada@example.org"
 
@@ -115,8 +115,8 @@ def test_a_repetition_is_held_and_told_when_its_window_is_over(posts):
     (first, last) = posts.told.wait(2)
     assert sender.close(PATIENCE_S)
     assert (first[2:], last[2:]) == (
-        ("PAGE: Trading halted", "reading 0"),
-        ("PAGE: Trading halted (3 times more)", "reading 3"),
+        ("PAGE: Trading halted", "reading 0\n2024-03-01T00:00:00Z"),
+        ("PAGE: Trading halted (3 since the last one)", "reading 3\n2024-03-01T00:00:00Z"),
     )
     assert (sender.counts.suppressed, sender.counts.destinations["alerts.page_urls[0]"].written) == (2, 2)
 

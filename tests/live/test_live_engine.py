@@ -21,6 +21,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.explanation import explain
 from gal_friday_live.live_engine import run_live
 from gal_friday_live.live_request import LiveRequest
+from tests.adapters.alert_servers import Webhook
 from tests.adapters.sessions.captures import book_session, save
 from tests.live.running import SPEED, Running, running, serving
 from tests.live.seeded import candle_file, seed_model
@@ -114,19 +115,25 @@ async def test_a_second_engine_on_the_account_is_refused_by_the_lease(manager, d
             assert not (await engine.ask("status"))["halted"]
 
 
-async def test_an_embedded_market_ends_with_its_candles_or_the_time_asked_for(
-    manager, database_url, tmp_path
-):
-    model_id = await seed_model(database_url, manager.config.storage.data_dir, promote=False)
-    request = LiveRequest(
-        candles=candle_file(tmp_path), speed=SPEED, faults="reject=0.5", seconds=4, model=model_id,
-        override_reason="to see the whole path",
-    )  # fmt: skip
-    async with running(manager, request, database_url) as engine:
-        summary = await engine.task
-    assert summary["bars"] > 0
-    assert summary["override"] == "to see the whole path"
-    assert Decimal(summary["final_equity"]) <= Decimal(10_000) + 100
+async def test_an_embedded_market_ends_with_its_candles_or_the_time_asked_for(database_url, tmp_path):
+    with Webhook() as hook:
+        alerts = {"info_urls": [hook.url], "pause_s": 0}
+        settings = {"storage": {"data_dir": tmp_path / "data"}, "alerts": alerts}
+        manager = ConfigurationManager.from_config(Config.model_validate(settings))
+        model_id = await seed_model(database_url, manager.config.storage.data_dir, promote=False)
+        request = LiveRequest(
+            candles=candle_file(tmp_path), speed=SPEED, faults="reject=0.5", seconds=4, model=model_id,
+            override_reason="to see the whole path",
+        )  # fmt: skip
+        async with running(manager, request, database_url) as engine:
+            summary = await engine.task
+        assert summary["bars"] > 0
+        assert summary["override"] == "to see the whole path"
+        assert Decimal(summary["final_equity"]) <= Decimal(10_000) + 100
+        assert engine.told["alerts"]["destinations"]["alerts.info_urls[0]"]["dropped"] == 0
+        titles = "".join(f"{said['title']}\n{said['message']}" for said in hook.arrived.all)
+    assert "[paper demo] Engine starts" in titles
+    assert "[paper demo] Engine ended" in titles
 
 
 async def test_two_replays_of_a_market_trade_alike(manager, database_url, tmp_path):
