@@ -5,7 +5,6 @@ Run lengths are exact up to the grid: a chart is a Markov chain on its statistic
 """
 
 import math
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from gal_friday_core.compiled import compiled
 
 _STATES = 301
-_NORMAL = NormalDist()
 
 
 @compiled
@@ -86,12 +84,19 @@ def ewma_run_length(weight: float, limit: float, shift: float) -> float:
 
 
 def cusum_limit(slack: float, run_length: float) -> float:
-    """The limit at which a one-sided chart alarms once in `run_length` values by chance."""
-    low, high = 0.1, 30.0
-    for _ in range(40):
+    """The limit at which a one-sided chart alarms once in `run_length` values by chance, to a hundredth.
+
+    Inverts Siegmund's approximation (Sequential Analysis, 1985), which `cusum_run_length` confirms.
+
+    >>> round(cusum_limit(0.5, 335.0), 1)
+    4.0
+    """
+    low, high = 0.0, 60.0
+    for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if cusum_run_length(slack, middle, 0.0) < run_length else (low, middle)
-    return (low + high) / 2
+        drift = 2 * slack * (middle + 1.166)
+        low, high = (middle, high) if math.expm1(drift) - drift < 2 * slack**2 * run_length else (low, middle)
+    return high
 
 
 def _until_absorbed(chain: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -99,5 +104,11 @@ def _until_absorbed(chain: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.solve(np.eye(len(chain)) - chain, np.ones(len(chain))), np.float64)
 
 
+@compiled
 def _normal(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.vectorize(_NORMAL.cdf)(values)  # type: ignore[no-any-return]
+    """The normal distribution function of every element of a matrix."""
+    found = np.empty_like(values)
+    for row in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            found[row, column] = 0.5 * math.erfc(-values[row, column] / math.sqrt(2.0))
+    return found

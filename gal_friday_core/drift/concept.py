@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.drift.delay import Scored, known, without_overlap
-from gal_friday_core.drift.finding import Finding, Severity, found, undecided
+from gal_friday_core.drift.finding import SEVERITIES, Finding, Severity, found, undecided
 from gal_friday_core.drift.settings import DriftConfig
 
 HDDM_CONFIDENCE, ADWIN_CONFIDENCE = 0.001, 0.002
@@ -55,22 +55,40 @@ class Errors:
         return ["HDDM_A"] * self._hddm.drift_detected + ["ADWIN"] * rose
 
 
-class ConceptDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """Of labels that share no time. `hddm_at`, `adwin_at`: labels since the promotion at each one's first alarm.
+class Alarms(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream of bits. `hddm_at`, `adwin_at`: labels since the promotion at each detector's first alarm.
 
-    `history` labels came before; rates are of errors before and since the first alarm of either.
+    `history` labels came before; rates are of ones before and since the first alarm of either.
     """
 
     labels: int
     history: int
     hddm_at: int | None
     adwin_at: int | None
-    error_rate_before: float | None
-    error_rate_since: float | None
+    rate_before: float | None
+    rate_since: float | None
 
     @property
-    def alarms(self) -> int:
+    def count(self) -> int:
         return (self.hddm_at is not None) + (self.adwin_at is not None)
+
+    @property
+    def severity(self) -> Severity:
+        """One detector MEDIUM, both HIGH, both and far more ones CRITICAL."""
+        if self.count < 2:
+            return "MEDIUM" if self.count else "LOW"
+        return "CRITICAL" if (self.rate_since or 0.0) - (self.rate_before or 0.0) >= MUCH else "HIGH"
+
+
+class ConceptDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Of labels that share no time: whether the likelier outcome did not happen, and whether trades lost.
+
+    Two streams, since one is blind where the other sees: when wins grow rare, a model that seldom says more than one
+    half errs less, while its trades lose.
+    """
+
+    errors: Alarms
+    losses: Alarms
 
 
 def error_bits(scored: Scored) -> NDArray[np.bool_]:
@@ -79,73 +97,72 @@ def error_bits(scored: Scored) -> NDArray[np.bool_]:
     return found_wrong
 
 
-def concept_drift(scored: Scored, now_ns: int, history: Scored | None = None) -> ConceptDrift:
+def concept_drift(
+    scored: Scored, threshold: float, now_ns: int, history: Scored | None = None
+) -> ConceptDrift:
     """What the model said since it was promoted. `history`, out of sample before that, teaches the detectors what is usual.
 
-    Raises DataError as `delay.check` does.
+    From the probability `threshold` on trades are entered. Raises DataError as `delay.check` does.
     """
-    since = error_bits(without_overlap(known(scored, now_ns)))
-    before = error_bits(without_overlap(known(history, now_ns))) if history is not None else since[:0]
-    return errors_drift(since, before)
+    since = known(scored, now_ns)
+    before = known(history, now_ns) if history is not None else since[:0]
+    return ConceptDrift(
+        errors=alarms(error_bits(without_overlap(since)), error_bits(without_overlap(before))),
+        losses=alarms(~without_overlap(since, threshold).won, ~without_overlap(before, threshold).won),
+    )
 
 
-def errors_drift(wrong: NDArray[np.bool_], history: NDArray[np.bool_]) -> ConceptDrift:
-    """The detectors over error bits (n,) in order, those of `history` first; alarms in the history are past."""
-    bits = np.concatenate((history, wrong))
-    detectors = Errors() if len(bits) else None
+def alarms(bits: NDArray[np.bool_], history: NDArray[np.bool_]) -> Alarms:
+    """The detectors over `bits` (n,) in order, those of `history` first; alarms in the history are past."""
+    both = np.concatenate((history, bits))
+    detectors = Errors() if len(both) else None
     first: dict[str, int] = {}
-    for place, bit in enumerate(bits.tolist()):
+    for place, bit in enumerate(both.tolist()):
         assert detectors is not None
         for name in detectors.update(wrong=bit):
             if place >= len(history):
                 first.setdefault(name, place + 1)
-    cut = min(first.values(), default=len(bits))
+    cut = min(first.values(), default=len(both))
     at = {name: place - len(history) for name, place in first.items()}
-    return ConceptDrift(
-        labels=len(wrong), history=len(history), hddm_at=at.get("HDDM_A"), adwin_at=at.get("ADWIN"),
-        error_rate_before=_mean(bits[:cut]), error_rate_since=_mean(bits[cut:]),
+    return Alarms(
+        labels=len(bits), history=len(history), hddm_at=at.get("HDDM_A"), adwin_at=at.get("ADWIN"),
+        rate_before=_mean(both[:cut]), rate_since=_mean(both[cut:]),
     )  # fmt: skip
 
 
 def concept_finding(model_id: str, drift: ConceptDrift, config: DriftConfig) -> Finding:
-    """What it amounts to: one detector MEDIUM, both HIGH, both and far more errors CRITICAL."""
+    """What it amounts to: the worse of both streams."""
     metrics = msgspec.to_builtins(drift)
-    if drift.labels < config.min_labels:
+    streams = (drift.errors, drift.losses)
+    if drift.errors.labels < config.min_labels and not any(stream.count for stream in streams):
         return undecided(
-            model_id, "CONCEPT_DRIFT",
-            f"{drift.labels} labels that share no time are known, {config.min_labels} are needed (drift.min_labels): wait",
+            model_id,
+            "CONCEPT_DRIFT",
+            f"{drift.errors.labels} labels that share no time are known, {config.min_labels} are needed "
+            "(drift.min_labels): wait",
             metrics,
-        )  # fmt: skip
+        )
     confidence = max(
-        0.0 if drift.hddm_at is None else 1 - HDDM_CONFIDENCE,
-        0.0 if drift.adwin_at is None else 1 - ADWIN_CONFIDENCE,
+        (1 - HDDM_CONFIDENCE) * any(stream.hddm_at is not None for stream in streams),
+        (1 - ADWIN_CONFIDENCE) * any(stream.adwin_at is not None for stream in streams),
     )
+    severity = max((stream.severity for stream in streams), key=SEVERITIES.index)
     return found(
-        model_id,
-        "CONCEPT_DRIFT",
-        _severity(drift),
-        confidence=confidence,
-        reason=_reason(drift),
-        metrics=metrics,
+        model_id, "CONCEPT_DRIFT", severity, confidence=confidence, reason=_reason(drift), metrics=metrics
     )
-
-
-def _severity(drift: ConceptDrift) -> Severity:
-    if drift.alarms < 2:
-        return "MEDIUM" if drift.alarms else "LOW"
-    more = (drift.error_rate_since or 0.0) - (drift.error_rate_before or 0.0)
-    return "CRITICAL" if more >= MUCH else "HIGH"
 
 
 def _reason(drift: ConceptDrift) -> str:
-    if not drift.alarms:
-        return f"errors are as frequent as they were over {drift.labels} labels"
-    names = " and ".join(
-        f"{name} after {at} labels"
-        for name, at in (("HDDM_A", drift.hddm_at), ("ADWIN", drift.adwin_at))
+    said = [
+        f"{what}: {name} after {at} labels"
+        for what, stream in (
+            ("errors became more frequent", drift.errors),
+            ("losing trades did", drift.losses),
+        )
+        for name, at in (("HDDM_A", stream.hddm_at), ("ADWIN", stream.adwin_at))
         if at is not None
-    )
-    return f"errors became more frequent: {names}"
+    ]
+    return "; ".join(said) or f"errors are as frequent as they were over {drift.errors.labels} labels"
 
 
 def _mean(bits: NDArray[np.bool_]) -> float | None:

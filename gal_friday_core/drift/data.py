@@ -84,14 +84,12 @@ class Reference:
         columns = _columns(values, names)
         ordered = np.sort(columns, axis=1)
         known = np.isfinite(columns).sum(axis=1)
-        last = np.maximum(known - 1, 0)
-        places = (np.arange(1, BINS) * known[:, None]) // BINS
         return cls(
             names=tuple(names),
             ordered=ordered,
             known=known,
             spread=_spread(columns, known),
-            edges=np.take_along_axis(ordered, np.minimum(places, last[:, None]), axis=1),
+            edges=_edges(ordered, known),
             rows_each=np.array([inefficiency(column) for column in columns]),
             longest_run=longest_runs(columns),
         )
@@ -120,7 +118,7 @@ def data_drift(
     )
     q_values = adjusted(p_values)
     stuck = final_runs(columns) > STUCK_TIMES * reference.longest_run + STUCK_ROWS
-    missing = 1 - known / max(columns.shape[1], 1)
+    missing = 1 - known / columns.shape[1] if columns.shape[1] else np.zeros(len(known))
     missing_before = 1 - reference.known / max(reference.rows, 1)
     shift = np.divide(
         distances[:, 1], reference.spread, out=np.full(len(known), np.nan), where=reference.spread > 0
@@ -254,6 +252,13 @@ def _columns(values: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.fl
         )
     columns = np.ascontiguousarray(values.T, np.float64)
     return np.where(np.isfinite(columns), columns, np.nan)
+
+
+def _edges(ordered: NDArray[np.float64], known: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(features, bins − 1): the inner deciles of what is known; NaN where nothing is."""
+    if not ordered.shape[1]:
+        return np.full((len(ordered), BINS - 1), np.nan)
+    return np.take_along_axis(ordered, (np.arange(1, BINS) * known[:, None]) // BINS, axis=1)
 
 
 def _spread(columns: NDArray[np.float64], known: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -17,8 +17,8 @@ from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.errors import DataError
 from gal_friday_core.predictor import Predictor
 
-SPARE = 0.05
-"""A gap may carry a trade beyond its barriers; so far beyond it is still counted in full."""
+GAINS = 5
+"""Mean wins: a larger gain counts as that, lest one stroke of luck hides a hundred losses."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,7 +54,7 @@ def promise_of(predictor: Predictor) -> Promise:
     metadata = predictor.metadata
     return Promise(
         threshold=metadata.entry_threshold, mean_win=metadata.mean_win, mean_loss=metadata.mean_loss,
-        widest=predictor.barriers.max_width + SPARE,
+        widest=GAINS * metadata.mean_win,
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def nothing_to_compare(model_id: str, drift_types: tuple[DriftType, ...], reason
 
 def _concept(watched: Watched, now_ns: int, config: DriftConfig) -> Finding:
     try:
-        drift = concept_drift(watched.scored, now_ns, watched.history)
+        drift = concept_drift(watched.scored, watched.promise.threshold, now_ns, watched.history)
     except DataError as error:
         return undecided(watched.model_id, "CONCEPT_DRIFT", str(error), {})
     return concept_finding(watched.model_id, drift, config)

@@ -1,9 +1,10 @@
 """PERFORMANCE drift: does the model do as well as it says? Measured on labels that are known, at any time.
 
 The model's own calibrated probability is the claim: it errs with chance 1 − max(p, 1 − p), and a trade at p earns
-p·W − (1 − p)·L. Two bettors try to refute it (`betting`): one on the errors, one on trades that are said not to lose
-money. The chances of a false alarm are shared between them, so a sound model is accused with probability
-`drift.false_alarm_rate` over its whole life, however often one looks.
+p·W − (1 − p)·L. Three bettors try to refute it (`betting`): that it errs no more than it says, that its trades win as
+often as it says, and that they do not lose money. The chances of a false alarm are shared among them: a sound model is accused by those who began with it
+with probability `drift.false_alarm_rate` over its whole life, however often one looks, and by those who begin anew
+once in `drift.looks_between_alarms` labels.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.drift import charts
-from gal_friday_core.drift.betting import Evidence, against
+from gal_friday_core.drift.betting import RETURNS, Evidence, against
 from gal_friday_core.drift.concept import error_bits
 from gal_friday_core.drift.delay import Scored, known, waiting, without_overlap
 from gal_friday_core.drift.finding import Finding, Severity, found, undecided
@@ -22,6 +23,7 @@ from gal_friday_core.drift.settings import DriftConfig
 
 MUCH = 0.1
 """Errors more than said, as a fraction, from which performance drift is HIGH."""
+BETTORS = 3
 SLACK, WEIGHT = 0.5, 0.1
 """Of the charts, which are there to be seen: alarms come from the bettors, whose false alarms are proven."""
 
@@ -33,7 +35,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     mean_win: float
     mean_loss: float
     widest: float
-    """No net return is farther from zero: the widest target or stop, costs included; what is beyond counts as that."""
+    """The largest net return that a trade can earn; one beyond it counts as that."""
 
 
 class PerformanceDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +48,10 @@ class PerformanceDrift(msgspec.Struct, frozen=True, kw_only=True):
     expected_error_rate: float | None
     error_evidence: float
     errors_at: int | None
+    win_rate: float | None
+    expected_win_rate: float | None
+    shortfall_evidence: float
+    shortfall_at: int | None
     mean_net_return: float | None
     promised_net_return: float | None
     loss_evidence: float
@@ -57,12 +63,18 @@ def performance_drift(scored: Scored, promise: Promise, now_ns: int, config: Dri
     """Everything the model said since it was promoted. Raises DataError as `delay.check` does."""
     measured = known(scored, now_ns)
     apart, traded = without_overlap(measured), without_overlap(measured, promise.threshold)
-    errors, losses = error_evidence(apart), loss_evidence(traded, promise)
+    errors, shortfall, losses = (
+        error_evidence(apart),
+        shortfall_evidence(traded),
+        loss_evidence(traded, promise),
+    )
     unlabelled = waiting(scored, now_ns)
     return PerformanceDrift(
         labels=len(apart), trades=len(traded), waiting=len(unlabelled),
         error_rate=_mean(error_bits(apart)), expected_error_rate=_mean(expected_errors(apart)),
         error_evidence=_last(errors), errors_at=_alarm(errors, config),
+        win_rate=_mean(traded.won), expected_win_rate=_mean(traded.probability),
+        shortfall_evidence=_last(shortfall), shortfall_at=_alarm(shortfall, config),
         mean_net_return=_mean(traded.net_return), promised_net_return=_mean(promised(traded, promise)),
         loss_evidence=_last(losses), losses_at=_alarm(losses, config),
         estimated=estimate(unlabelled.probability, promise.threshold, promise.mean_win, promise.mean_loss),
@@ -74,10 +86,14 @@ def error_evidence(scored: Scored) -> Evidence:
     return against(error_bits(scored).astype(np.float64), expected_errors(scored))
 
 
+def shortfall_evidence(traded: Scored) -> Evidence:
+    """That trades win less often than the model says."""
+    return against((~traded.won).astype(np.float64), 1 - traded.probability)
+
+
 def loss_evidence(traded: Scored, promise: Promise) -> Evidence:
-    """That the trades lose money: losses scaled to [0, 1] against a mean net return of zero."""
-    losses = 0.5 - traded.net_return / (2 * promise.widest)
-    return against(losses, np.full(len(losses), 0.5))
+    """That the trades lose money: the mean net return is below zero."""
+    return against(1 - traded.net_return / promise.widest, 1.0, RETURNS)
 
 
 def expected_errors(scored: Scored) -> NDArray[np.float64]:
@@ -108,43 +124,52 @@ def control_charts(traded: Scored, promise: Promise, config: DriftConfig) -> dic
 
 
 def performance_finding(model_id: str, drift: PerformanceDrift, config: DriftConfig) -> Finding:
-    """What it amounts to: more errors than said MEDIUM, far more HIGH, trades that lose money CRITICAL."""
+    """What it amounts to: more errors or fewer wins than said MEDIUM, far more HIGH, trades that lose money CRITICAL."""
     metrics = msgspec.to_builtins(drift)
-    if drift.labels < config.min_labels and drift.errors_at is None and drift.losses_at is None:
+    severity = _severity(drift)
+    if drift.labels < config.min_labels and severity == "LOW":
         return undecided(
-            model_id, "PERFORMANCE_DRIFT",
-            f"{drift.labels} labels that share no time are known, {config.min_labels} are needed (drift.min_labels), "
-            f"{drift.waiting} predictions wait for theirs",
+            model_id,
+            "PERFORMANCE_DRIFT",
+            f"{drift.labels} labels that share no time are known, {config.min_labels} are needed "
+            f"(drift.min_labels), {drift.waiting} predictions wait for theirs",
             metrics,
-        )  # fmt: skip
-    wealth = max(drift.error_evidence, drift.loss_evidence)
-    confidence = 1 - min(1.0, 2 / wealth) if wealth > 0 else 0.0
+        )
+    wealth = max(drift.error_evidence, drift.shortfall_evidence, drift.loss_evidence)
+    confidence = 1 - min(1.0, BETTORS / wealth) if wealth > 0 else 0.0
     return found(
-        model_id,
-        "PERFORMANCE_DRIFT",
-        _severity(drift),
-        confidence=confidence,
-        reason=_reason(drift),
-        metrics=metrics,
+        model_id, "PERFORMANCE_DRIFT", severity, confidence=confidence, reason=_reason(drift), metrics=metrics
     )
 
 
 def _severity(drift: PerformanceDrift) -> Severity:
     if drift.losses_at is not None:
         return "CRITICAL"
-    if drift.errors_at is None:
+    more = [
+        (seen or 0.0) - (said or 0.0)
+        for at, seen, said in (
+            (drift.errors_at, drift.error_rate, drift.expected_error_rate),
+            (drift.shortfall_at, drift.expected_win_rate, drift.win_rate),
+        )
+        if at is not None
+    ]
+    if not more:
         return "LOW"
-    more = (drift.error_rate or 0.0) - (drift.expected_error_rate or 0.0)
-    return "HIGH" if more >= MUCH else "MEDIUM"
+    return "HIGH" if max(more) >= MUCH else "MEDIUM"
 
 
 def _reason(drift: PerformanceDrift) -> str:
     parts = []
-    if drift.losses_at is not None and drift.mean_net_return is not None:
+    if drift.losses_at is not None:
         parts.append(
             f"its trades lose money: {drift.mean_net_return:+.3%} each over {drift.trades}, seen after {drift.losses_at}"
         )
-    if drift.errors_at is not None and drift.error_rate is not None:
+    if drift.shortfall_at is not None:
+        parts.append(
+            f"{drift.win_rate:.1%} of {drift.trades} trades win and it says {drift.expected_win_rate:.1%}, "
+            f"seen after {drift.shortfall_at}"
+        )
+    if drift.errors_at is not None:
         parts.append(
             f"it errs in {drift.error_rate:.1%} of {drift.labels} labels and says {drift.expected_error_rate:.1%}, "
             f"seen after {drift.errors_at}"
@@ -155,8 +180,8 @@ def _reason(drift: PerformanceDrift) -> str:
 
 
 def _alarm(evidence: Evidence, config: DriftConfig) -> int | None:
-    """The first of both kinds of alarm; each of the two bettors has half of what may go wrong."""
-    both = evidence.crossed(2 / config.false_alarm_rate, 2.0 * config.looks_between_alarms)
+    """The first of both kinds of alarm; each bettor has his share of what may go wrong."""
+    both = evidence.crossed(BETTORS / config.false_alarm_rate, BETTORS * float(config.looks_between_alarms))
     return min((at for at in both if at is not None), default=None)
 
 

@@ -30,10 +30,15 @@ class DriftConfig(Section):
         30, ge=10, description="Known labels that share no time, below which nothing is concluded from them"
     )
     false_alarm_rate: float = Field(
-        0.05, gt=0, lt=0.5, description="Chance that a sound model is ever told to perform worse than it says"
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="Chance that a sound model is ever told, from its promotion on, to perform worse than it says",
     )
     looks_between_alarms: int = Field(
-        10_000, ge=100, description="Labels between two false alarms of the test that restarts, on average"
+        100_000,
+        ge=100,
+        description="Labels between two false alarms of the test that finds what began late, on average",
     )
     shrink_factor: Fraction = Field(
         Decimal("0.5"),
