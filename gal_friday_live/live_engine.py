@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
+
 from gal_friday_adapters import paths
 from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
@@ -23,18 +25,20 @@ from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.engine import Engine
-from gal_friday_live.engine_view import orders_of, positions_of
+from gal_friday_live.engine_view import orders_of
 from gal_friday_live.explanation import explain
-from gal_friday_live.ids import derived, random_ids
-from gal_friday_live.limit_reload import LimitReload
+from gal_friday_live.flight.flight import recording
+from gal_friday_live.flight.ports import beside
+from gal_friday_live.ids import derived
+from gal_friday_live.live_program import Direct, Helm, LiveProgram, Operator, Parts, Terms
 from gal_friday_live.live_request import LiveRequest
-from gal_friday_live.live_stage import opened
+from gal_friday_live.live_stage import Ground, ground
 from gal_friday_live.logger_service import LoggerService
+from gal_friday_live.means import Means
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
-from gal_friday_live.wiring import Ports, build
 
 MEASURE_EVERY_S = 10.0
 BEAT_S = 0.2
@@ -62,13 +66,13 @@ class LiveEngine:
     session: str
     run_id: str
     stopping: asyncio.Event
-    limits: LimitReload
+    helm: Helm
     desk: AlertDesk | None
 
     def status(self) -> dict[str, Any]:
         engine = self.engine
         return {
-            **engine.snapshot(),
+            **self.helm.now("snapshot"),
             "mode": self.request.mode,
             "trading": engine.halt.state,
             "halted": engine.halt.halted,
@@ -85,7 +89,8 @@ class LiveEngine:
         }
 
     def positions(self) -> dict[str, Any]:
-        return positions_of(self.engine.portfolio, self.engine.execution.blotter)
+        found: dict[str, Any] = self.helm.now("positions")
+        return found
 
     def orders(self, *, ended: bool) -> list[dict[str, Any]]:
         return orders_of(self.engine.execution.blotter, ended=ended)
@@ -94,7 +99,8 @@ class LiveEngine:
         return await explain(self.database, order)
 
     async def reload(self, who: str) -> dict[str, Any]:
-        return await self.limits.reload(who)
+        taken: dict[str, Any] = await self.helm.call("reload", who)
+        return taken
 
     def request_stop(self, who: str) -> None:
         del who
@@ -117,18 +123,17 @@ async def run_live(
     """
     async with (
         Database(database_url) as database,
-        opened(manager, request) as stage,
-        _assembled(request, stage, database, database_url, stop) as live,
+        ground(manager, request) as on,
+        _assembled(manager, request, on, database=database, database_url=database_url, stop=stop) as live,
         live.desk or nullcontext(),
     ):
-        engine = live.engine
         async with ControlSocket(control_path(paths.data_dir(manager.config)), _service(live).answer) as door:
             try:
                 await live.logger.start()
-                await engine.start()
+                await live.helm.call("start")
                 gc.collect()
                 gc.freeze()  # what stands now stays: looking through all of it again would stop trading for 0.2 s
-                engine.monitoring.ready()
+                await live.helm.call("ready")
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
                 await _until_over(live, reload or asyncio.Event())
@@ -136,14 +141,14 @@ async def run_live(
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
                 try:
-                    await engine.stop()
+                    await live.helm.call("stop")
                 finally:
                     await live.logger.stop()
-        return {"event": "ended", "mode": request.mode, "session": live.session, **engine.summary()}
+        return {"event": "ended", "mode": request.mode, "session": live.session, **live.helm.now("summary")}
 
 
 def _service(live: LiveEngine) -> CLIService:
-    return CLIService(live.stage.manager, live.engine.monitoring, live)
+    return CLIService(live.stage.manager, Operator(live.helm), live)
 
 
 async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
@@ -152,7 +157,7 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
     seconds = live.request.seconds
     until = None if seconds is None else loop.time() + seconds
     measured = loop.time()
-    running = asyncio.ensure_future(live.engine.run())
+    running = asyncio.ensure_future(live.helm.call("run"))
     try:
         while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
             if until is not None and loop.time() >= until:
@@ -166,7 +171,7 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
                 reload.clear()
                 await _reloaded(live)
             await asyncio.wait({running}, timeout=BEAT_S)
-        await live.engine.ingestor.stop()
+        await live.helm.call("end_feed")
         await running
     finally:
         running.cancel()
@@ -182,7 +187,7 @@ async def _reloaded(live: LiveEngine) -> None:
 
 def _measure(live: LiveEngine) -> None:
     """One point of the account for the time series."""
-    state = live.engine.portfolio.state()
+    state = live.helm.now("state")
     fields = {
         "equity": float(state.total_equity),
         "cash": float(state.cash),
@@ -199,50 +204,70 @@ def _measure(live: LiveEngine) -> None:
 
 @asynccontextmanager
 async def _assembled(
-    request: LiveRequest, stage: Stage, database: Database, database_url: str, stop: asyncio.Event
+    manager: ConfigurationManager,
+    request: LiveRequest,
+    on: Ground,
+    *,
+    database: Database,
+    database_url: str,
+    stop: asyncio.Event,
 ) -> AsyncIterator[LiveEngine]:
     """The engine on its stage, with the account's lease; nothing of it is started yet."""
-    session = session_id(request.mode, stage.venue, stage.account)
     async with AsyncExitStack() as stack:
+        given: list[Parts] = []
+        helm = await stack.enter_async_context(
+            _at_the_helm(manager, request, on, lambda _stage, _terms: given[0])
+        )
+        stack.push_async_callback(helm.call, "close")
+        stage: Stage = await helm.call("open")
+        clock = beside(stage.clock)
+        session = session_id(request.mode, stage.venue, stage.account)
         lease = AccountLease(database_url, session)
         await lease.take()
         stack.push_async_callback(lease.release)
-        journal = PostgresJournal(database, session, stage.clock, fence=lease.fence)
+        journal = PostgresJournal(database, session, clock, fence=lease.fence)
         stack.push_async_callback(journal.close)
         models = ModelRegistry(stage.manager, database)
         override = await _override(request, models)
         run_id = str(uuid.uuid4())
-        config_hash = fingerprint(stage.manager.config)
-        await journal.begin(request.mode, config_hash=config_hash, code_version=code_version())
-        engine = build(
-            stage.manager,
-            Ports(
-                series=stage.series, instruments=stage.instruments, clock=stage.clock, feed=stage.feed,
-                models=models, journal=journal, exchange=stage.exchange, history=stage.history,
-                historical=stage.historical, override=override, simulated=stage.simulated,
-                surroundings=_surroundings(stage, database, lease, session) if stage.watched else None,
-                health_every_s=stage.manager.config.monitoring.every_s if stage.watched else None,
-                code_version=code_version(),
-            ),
-        )  # fmt: skip
-        lease.on_change(engine.monitoring.on_lease)
+        await journal.begin(
+            request.mode, config_hash=fingerprint(stage.manager.config), code_version=code_version()
+        )
+        around = _surroundings(stage, database, lease, session) if stage.watched else None
+        given.append(Parts(journal=journal, models=models, surroundings=around))
+        terms = Terms(session=session, code_version=code_version(), override=override)
+        engine: Engine = await helm.call("build", msgspec.to_builtins(terms))
+        lease.on_change(lambda what: helm.now("lease", what))
         await journal.append(
-            "RUN", run_id, stage.clock.now_ns(),
+            "RUN", run_id, clock.now_ns(),
             {
                 "mode": request.mode, "venue": stage.venue, "account": stage.account,
-                "code_version": code_version(), "config_hash": config_hash,
-                "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
+                "code_version": code_version(), "config_hash": fingerprint(stage.manager.config),
+                "series": [item.key for item in stage.series], "started": to_iso(clock.now_ns()),
                 "override": asdict(override) if override else None,
             },
         )  # fmt: skip
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            stopping=stop, desk=_desk(stage, engine, request.mode), limits=LimitReload(
-                stage.manager, journal=journal, clock=stage.clock, ids=random_ids()
-            ), logger=LoggerService(
-                stage.manager, engine.bus, clock=stage.clock, run=run_id, database_url=database_url
+            stopping=stop, helm=helm, desk=_desk(stage, engine, request.mode), logger=LoggerService(
+                stage.manager, engine.bus, clock=clock, run=run_id, database_url=database_url
             ),
         )  # fmt: skip
+
+
+@asynccontextmanager
+async def _at_the_helm(
+    manager: ConfigurationManager,
+    request: LiveRequest,
+    on: Ground,
+    parts: Callable[[Stage, Terms], Parts],
+) -> AsyncIterator[Helm]:
+    """In this loop; where the flight is recorded, on an island of it."""
+    if request.record is None:
+        yield Direct(LiveProgram(manager, request, on, Means(), parts))
+        return
+    async with recording(manager, request, on, parts, request.record) as recorder:
+        yield recorder
 
 
 def _surroundings(stage: Stage, database: Database, lease: AccountLease, session: str) -> Surroundings:
@@ -257,7 +282,7 @@ def _desk(stage: Stage, engine: Engine, mode: str) -> AlertDesk | None:
     """Who is told; a record that is played again is no news."""
     if not stage.watched:
         return None
-    settings, clock = stage.manager.config.alerts, stage.clock
+    settings, clock = stage.manager.config.alerts, beside(stage.clock)
     return AlertDesk(engine, settings, name=f"{mode} {stage.account}", clock=clock)
 
 

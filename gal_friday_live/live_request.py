@@ -15,7 +15,7 @@ MODES: tuple[Mode, ...] = ("paper", "live", "replay")
 class LiveRequest:
     """`venue` is the address of a running simulated Kraken; `candles` and `session` are recorded markets, played
     on an embedded one (paper) or straight into the feed (replay) at `speed`; `model` with `override_reason`
-    trades a model that the gates refused.
+    trades a model that the gates refused. `record` is the folder of a flight record.
     """
 
     mode: Mode = "paper"
@@ -30,6 +30,7 @@ class LiveRequest:
     entry_threshold: float | None = None
     seconds: float | None = None
     real_money: bool = False
+    record: Path | None = None
 
     @property
     def recorded(self) -> Path | None:
@@ -57,6 +58,10 @@ class LiveRequest:
         self._check_mode(config)
 
     def _check_mode(self, config: Config) -> None:
+        if self.mode == "replay" and self.record:
+            raise ConfigError(
+                "--record writes down what an engine hears of the world: --mode replay hears a record"
+            )
         if self.mode == "replay" and not self.recorded:
             raise ConfigError("--mode replay needs --session or --candles: what should be replayed?")
         if self.mode != "paper" and self.venue:

@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import data_dir, lake_dir
 from gal_friday_adapters.simulated_kraken import demo
-from gal_friday_adapters.simulated_kraken.about import ask_about, require_loopback, scaled_time
+from gal_friday_adapters.simulated_kraken.about import require_loopback, scaled_time
 from gal_friday_core import barriers
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError
@@ -29,71 +30,89 @@ from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.means import Means
 from gal_friday_live.pace import paced
 from gal_friday_live.replay_data import instrument_of
 from gal_friday_live.replay_stage import replayed
 from gal_friday_live.simulated_venue import Simulation, simulated_server
 from gal_friday_live.stage import PAPER_ACCOUNT, Stage, wanted_series
-from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
 
 DEMO_ACCOUNT = "demo"
 NONCE_FILE = "kraken-nonce"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What must stand before the stage: a simulated Kraken's address, the bars before its market, and its end."""
+
+    venue: str | None = None
+    known: Mapping[str, Candles] = field(default_factory=dict)
+    is_over: Callable[[], bool] = lambda: False
+
+
 @asynccontextmanager
-async def opened(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Stage]:
-    """The stage of a mode; what was started for it is stopped on leaving. Raises what its parts raise."""
+async def ground(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Ground]:
+    """For `opened`; what was started for it is stopped on leaving."""
     if request.simulated and request.recorded:
-        async with _embedded(manager, request) as stage:
-            yield stage
-    elif request.venue is not None:
-        async with _at_venue(manager, request.venue) as stage:
+        async with _embedded(manager, request) as found:
+            yield found
+    else:
+        yield Ground(venue=request.venue)
+
+
+@asynccontextmanager
+async def opened(
+    manager: ConfigurationManager, request: LiveRequest, on: Ground, means: Means
+) -> AsyncIterator[Stage]:
+    """The stage of a mode; what was started for it is stopped on leaving. Raises what its parts raise."""
+    if on.venue is not None:
+        async with _at_venue(manager, on, on.venue, means) as stage:
             yield stage
     elif request.mode == "replay":
         yield replayed(manager, request)
     elif request.mode == "live":
-        async with _real(manager) as stage:
+        async with _real(manager, means) as stage:
             yield stage
     else:
-        yield await _public(manager)
+        yield await _public(manager, means)
 
 
-async def _public(manager: ConfigurationManager) -> Stage:
+async def _public(manager: ConfigurationManager, means: Means) -> Stage:
     """The exchange's public feed, and paper money."""
     clock = SystemClock()
-    historical = HistoricalDataService(manager, lake=CandleLake(lake_dir(manager.config)), clock=clock)
+    historical = means.history(
+        HistoricalDataService(manager, lake=CandleLake(lake_dir(manager.config)), clock=clock)
+    )
     series = wanted_series(manager)
     history = {item: await historical.history(item) for item in series}
+    told = means.clock(clock)
     return Stage(
-        venue=manager.config.market.exchange, account=PAPER_ACCOUNT, manager=manager, clock=clock, series=series,
-        feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
+        venue=manager.config.market.exchange, account=PAPER_ACCOUNT, manager=manager, clock=told, series=series,
+        feed=means.connections(manager, told).feed(series),
         instruments=[instrument_of(past) for past in history.values()], history=history, historical=historical,
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def _real(manager: ConfigurationManager) -> AsyncIterator[Stage]:
+async def _real(manager: ConfigurationManager, means: Means) -> AsyncIterator[Stage]:
     """Kraken itself, with a key that may trade and may not take money away."""
-    keys = manager.get_api_keys()
-    if not keys:
-        raise ConfigError(
-            "live trading needs exchange keys: set KRAKEN_API_KEY and KRAKEN_API_SECRET, or their _FILE variants"
-        )
     config, clock = manager.config, SystemClock()
+    told, credentials = means.clock(clock), means.credentials(manager)
     folder = data_dir(config)
     folder.mkdir(parents=True, exist_ok=True)
-    credentials = Credentials(keys["key"].get_secret_value(), keys["secret"].get_secret_value())
     exchange = kraken_exchange(
-        config.exchange, credentials, clock, real_money=True, nonce_file=folder / NONCE_FILE
-    )
+        config.exchange, credentials, told, real_money=True, nonce_file=folder / NONCE_FILE,
+        ways=means.ways(manager),
+    )  # fmt: skip
     try:
         await require_trading_key(exchange.rest, config.market.pairs[0])
-        historical = HistoricalDataService(manager, lake=CandleLake(lake_dir(config)), clock=clock)
+        lake = CandleLake(lake_dir(config))
         yield await _on_kraken(
             manager,
             exchange,
-            clock,
-            historical,
+            told,
+            HistoricalDataService(manager, lake=lake, clock=clock),
+            means,
             venue=config.market.exchange,
             account=config.exchange.account,
         )
@@ -102,7 +121,7 @@ async def _real(manager: ConfigurationManager) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def _embedded(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Stage]:
+async def _embedded(manager: ConfigurationManager, request: LiveRequest) -> AsyncIterator[Ground]:
     """A simulated Kraken of our own over a recorded market, met over real sockets."""
     simulation = Simulation(
         session=request.session, candles=request.candles, speed=request.speed or 1.0, faults=request.faults,
@@ -117,38 +136,39 @@ async def _embedded(manager: ConfigurationManager, request: LiveRequest) -> Asyn
     def is_over() -> bool:
         return venue.end_ns is not None and venue.time.now_ns() >= venue.end_ns
 
-    async with venue.server, _at_venue(manager, venue.server.url, known, is_over) as stage:
-        yield stage
+    async with venue.server:
+        yield Ground(venue=venue.server.url, known=known, is_over=is_over)
 
 
 @asynccontextmanager
 async def _at_venue(
-    manager: ConfigurationManager,
-    url: str,
-    known: Mapping[str, Candles] | None = None,
-    is_over: Callable[[], bool] = lambda: False,
+    manager: ConfigurationManager, on: Ground, url: str, means: Means
 ) -> AsyncIterator[Stage]:
     """A simulated Kraken at an address: its market, its time, and the demo account, over the wire like the real one."""
     address = require_loopback(url)
-    about = await ask_about(address)
+    about = await means.about(address)
     clock = scaled_time(about) or SystemClock()
+    told = means.clock(clock)
     answers = paced(manager, address, 1.0).config.exchange  # an answer takes as long as ever
     manager = paced(manager, address, about.time.speed if about.time is not None else 1.0)
-    exchange = kraken_exchange(answers, Credentials(demo.KEY, demo.SECRET), clock, real_money=False)
+    exchange = kraken_exchange(
+        answers, Credentials(demo.KEY, demo.SECRET), told, real_money=False, ways=means.ways(manager)
+    )
     with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder:
         # A simulated market's candles must never reach the lake that models are trained on.
         download = partial(ingest_recent, url=address, deep=False)
-        lake = _lake(Path(folder), wanted_series(manager), known or {})
+        lake = _lake(Path(folder), wanted_series(manager), on.known)
         historical = HistoricalDataService(manager, lake=lake, clock=clock, download=download)
         try:
             yield await _on_kraken(
                 manager,
                 exchange,
-                clock,
+                told,
                 historical,
+                means,
                 venue=about.venue_id,
                 account=DEMO_ACCOUNT,
-                is_over=is_over,
+                is_over=on.is_over,
             )
         finally:
             await exchange.rest.close()
@@ -158,19 +178,20 @@ async def _on_kraken(
     manager: ConfigurationManager,
     exchange: KrakenExchange,
     clock: Clock,
-    historical: HistoricalDataService,
+    bars: HistoricalDataService,
+    means: Means,
     *,
     venue: str,
     account: str,
     is_over: Callable[[], bool] | None = None,
 ) -> Stage:
     """The same for the real exchange and a simulated one: only addresses, keys and time differ."""
-    series = wanted_series(manager)
+    series, historical = wanted_series(manager), means.history(bars)
     for compile_now in (load, warm, barriers.warm):
         await asyncio.to_thread(compile_now)  # a cold compiler must not hold up a line that is already open
     return Stage(
         venue=venue, account=account, manager=manager, clock=clock, series=series, exchange=exchange,
-        feed=WebSocketConnectionManager(manager, clock=clock).feed(series),
+        feed=means.connections(manager, clock).feed(series),
         instruments=await _listed(exchange.rest, series),
         history={item: await historical.history(item) for item in series}, historical=historical,
         exchange_time_ns=exchange.rest.server_time_ns, simulated=is_over is not None,

@@ -5,7 +5,9 @@ its own, for whoever wants a market beside the engine.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +25,10 @@ KNOWN_CHANNELS = (*CHANNELS, "ticker")
 
 
 class WebSocketConnectionManager:
-    """`sink` hears what `establish_connection` brings; `patience` is made of the `market` section by default."""
+    """`sink` hears what `establish_connection` brings; `patience` is made of the `market` section by default.
+
+    `timer` (monotonic seconds) and `jitter` are time and chance.
+    """
 
     def __init__(
         self,
@@ -33,11 +38,14 @@ class WebSocketConnectionManager:
         clock: Clock | None = None,
         transport: Transport | None = None,
         patience: Patience | None = None,
+        timer: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._market = config.config.market
         self._sink = sink
         self._clock = clock or SystemClock()
         self._transport = transport
+        self._timer, self._jitter = timer, jitter
         self._patience = patience or Patience(
             silence_s=self._market.max_silence_s, lag_s=self._market.max_lag_s
         )
@@ -59,7 +67,7 @@ class WebSocketConnectionManager:
         """
         client = KrakenClient(
             series, self._clock, url=url or self._market.websocket_url, depth=self._market.depth, channels=channels,
-            transport=self._transport, patience=self._patience,
+            transport=self._transport, patience=self._patience, timer=self._timer, jitter=self._jitter,
         )  # fmt: skip
         self._clients[f"kraken-{len(self._clients) + 1}"] = client
         return client

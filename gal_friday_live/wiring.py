@@ -56,7 +56,7 @@ class Ports:
     `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
     With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist. `timer`
-    counts seconds for every pause and duration; it never jumps.
+    counts seconds for every pause and duration; it never jumps. Models that are slow predict in the `pool`.
     """
 
     series: Sequence[Series]
@@ -76,6 +76,7 @@ class Ports:
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
     timer: Callable[[], float] = time.monotonic
+    pool: Callable[[], InferencePool] = InferencePool
 
 
 def build(config: ConfigurationManager, ports: Ports) -> Engine:
@@ -125,7 +126,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     prediction = PredictionService(
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
-        inference=Inference(tasks, InferencePool(None), timer=lambda: int(ports.timer() * SECOND_NS)),
+        inference=Inference(tasks, ports.pool(), timer=lambda: int(ports.timer() * SECOND_NS)),
     )  # fmt: skip
     notes = SignalNotes(bus, ports.journal)
     rate = OrderRate(bus, clock=clock, limits=lambda: risk.limits, is_halted=halt.is_halted)

@@ -13,6 +13,7 @@ import msgspec
 
 from gal_friday_adapters.kraken.rest_calls import Credentials, RestCalls
 from gal_friday_adapters.kraken.rest_line import Intent, RestClock, RestLine, RestPatience
+from gal_friday_adapters.kraken.rest_memory import RestMemory
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError
 from gal_friday_core.instruments import Instrument
@@ -262,13 +263,16 @@ def kraken_rest(
     nonce: Callable[[], int],
     tier: Tier = "starter",
     patience: RestPatience | None = None,
+    calls: RestCalls | None = None,
+    memory: RestMemory | None = None,
 ) -> KrakenRest:
     """The account at a base address; without keys only what is public. Raises ConfigError for an address or a secret
     that cannot be used.
     """
     patience = patience or RestPatience()
-    calls = RestCalls(url, timeout_s=patience.timeout_s)
-    return KrakenRest(RestLine(calls, keys, nonce=nonce, tier=tier, clock=clock, patience=patience))
+    calls = calls or RestCalls(url, timeout_s=patience.timeout_s)
+    line = RestLine(calls, keys, nonce=nonce, tier=tier, clock=clock, patience=patience, memory=memory)
+    return KrakenRest(line)
 
 
 def _told(raw: msgspec.Raw, wanted: type[_Answer], method: str) -> _Answer:

@@ -1,0 +1,106 @@
+"""A live engine that is recorded, and its replay: the same program, on an island, over the world or over the record."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gal_friday_adapters.halt_page import HaltPage
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.sessions.writer import SessionWriter
+from gal_friday_core.config import Config
+from gal_friday_live.code_version import code_version
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.flight.means import OutsideMeans
+from gal_friday_live.flight.outside import Outside
+from gal_friday_live.flight.player import Player, Replayed
+from gal_friday_live.flight.ports import OutsideJournal, OutsideModels
+from gal_friday_live.flight.record import FlightRecord, Head
+from gal_friday_live.flight.recorder import Recorder
+from gal_friday_live.flight.surroundings import OutsideSurroundings
+from gal_friday_live.live_program import LiveProgram, Parts, Terms
+from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.live_stage import Ground
+from gal_friday_live.stage import Stage
+from gal_friday_live.surroundings import Surroundings
+
+OWNER_ONLY = 0o700
+NOWHERE = "postgresql://nobody@localhost/nowhere"
+"""A replay has no database; nothing connects to it."""
+
+
+@asynccontextmanager
+async def recording(
+    manager: ConfigurationManager,
+    request: LiveRequest,
+    on: Ground,
+    parts: Callable[[Stage, Terms], Parts],
+    folder: Path,
+) -> AsyncIterator[Recorder]:
+    """The helm of an engine on an island, which writes its record into `folder`. Raises StorageError."""
+    head = Head(
+        code_version=code_version(), config=manager.config.model_dump(mode="json"), request=_kept(request, on)
+    )
+    writer = _writer(folder)
+    recorder = Recorder(writer, head)
+
+    def recorded(stage: Stage, terms: Terms) -> Parts:
+        return _through(recorder, terms, parts(stage, terms), replay=False)
+
+    means = OutsideMeans(recorder, recorder.island)
+    recorder.program = LiveProgram(manager, request, on, means, recorded)
+    try:
+        yield recorder
+    finally:
+        recorder.close()
+        await asyncio.to_thread(writer.close)
+
+
+def _writer(folder: Path) -> SessionWriter:
+    """Only for who runs the engine: the record tells of the account. Raises StorageError."""
+    writer = SessionWriter(folder)
+    writer.start()
+    folder.chmod(OWNER_ONLY)
+    return writer
+
+
+def replay(folder: Path) -> Replayed:
+    """Have the same engine hear the record again. Raises DataError where there is none, or it is damaged."""
+    flight = FlightRecord(folder)
+    head = flight.head
+    player = Player(flight)
+    with tempfile.TemporaryDirectory(prefix="gal-friday-") as data:
+        config = Config.model_validate(head.config)
+        stored = config.storage.model_copy(update={"data_dir": Path(data)})
+        manager = ConfigurationManager.from_config(config.model_copy(update={"storage": stored}))
+
+        def parts(stage: Stage, terms: Terms) -> Parts:
+            around = Surroundings(
+                folder=Path(data), database=Database(NOWHERE), lease_held=lambda: True,
+                exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(Path(data) / "halt"),
+            )  # fmt: skip
+            given: Any = Parts(journal=None, models=None, surroundings=around if stage.watched else None)  # type: ignore[arg-type]
+            return _through(player, terms, given, replay=True)
+
+        request = msgspec.convert(head.request, LiveRequest)
+        means = OutsideMeans(player, player.island, replay=True)
+        player.program = LiveProgram(manager, request, Ground(venue=request.venue), means, parts)
+        return player.play()
+
+
+def _kept(request: LiveRequest, on: Ground) -> dict[str, Any]:
+    """The request as a replay needs it: an embedded exchange has become one at an address."""
+    return {"mode": request.mode, "venue": on.venue, "real_money": request.real_money}
+
+
+def _through(outside: Outside, terms: Terms, parts: Parts, *, replay: bool) -> Parts:
+    around = parts.surroundings
+    return Parts(
+        journal=OutsideJournal(outside, parts.journal, terms.session),
+        models=OutsideModels(outside, parts.models),  # type: ignore[arg-type]
+        surroundings=None if around is None else OutsideSurroundings.of(around, outside, replay=replay),
+    )
