@@ -1,15 +1,29 @@
 """Late and corrected history: a model that learnt from candles which the lake no longer holds is trained again."""
 
-from typing import Any
+import json
+from typing import Any, TypedDict
 
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.feature_store import outdated_months
 from gal_friday_assets.lineage import said
-from gal_friday_assets.partitions import pairs
-from gal_friday_core.candles import Series
+from gal_friday_assets.partitions import month_bounds, pairs
+from gal_friday_core.candles import Candles, Series
 from gal_friday_core.features.candle_set import CANDLES_V1
+
+Months = dict[str, list[str]]
+"""Month → stamp of its file, and hash of those of its bars that were learnt from."""
+
+
+class Dealt(TypedDict):
+    """What was looked at once and needs no second look: for a model that learnt from `learnt`, these months."""
+
+    learnt: str
+    months: Months
+
+
+Seen = dict[str, Dealt]
 
 
 @dg.sensor(job_name="retrain", minimum_interval_seconds=300)
@@ -22,19 +36,69 @@ def corrected_history(
 
     Bars that came after that span are no correction: the weekly retrain learns from them. Features are waited for.
     """
+    before: Seen = json.loads(context.cursor or "{}")
+    now: Seen = {}
     requests = []
     for key in context.instance.get_dynamic_partitions(str(pairs.name)):
         learnt = said(context.instance, "candidate_model", key)
-        version = None if learnt is None else corrected(lake, tables, Series.parse(key), learnt["trained_on"])
+        if learnt is None:
+            continue
+        version, dealt = look(lake, tables, Series.parse(key), learnt["trained_on"], before.get(key))
         if version is not None:
             requests.append(dg.RunRequest(run_key=f"{key} {version}", partition_key=key))
-    return dg.SensorResult(run_requests=requests)
+        if dealt is not None:
+            now[key] = dealt
+    return dg.SensorResult(run_requests=requests, cursor=json.dumps(now, sort_keys=True))
 
 
-def corrected(lake: CandleLake, tables: TableLake, series: Series, learnt: dict[str, Any]) -> str | None:
-    """The present version of the candles that were learnt from; None where it is the same, or has no features yet."""
+def look(
+    lake: CandleLake, tables: TableLake, series: Series, learnt: dict[str, Any], before: Dealt | None
+) -> tuple[str | None, Dealt | None]:
+    """The version of corrected candles to learn from, if any; and what needs no second look, None while features are missing.
+
+    Only files that were replaced since are read, and the whole series where one of them changed within the span.
+    """
+    stamps = {month: lake.stamp(series, month) for month in months_of(lake, series, learnt)}
+    if before is not None and before["learnt"] == learnt["candles_sha256"]:
+        months = unchanged(lake, series, learnt, stamps, before["months"])
+        if months is not None:
+            return None, Dealt(learnt=before["learnt"], months=months)
     candles = lake.read(series)
-    version = candles.between(learnt["first_ns"], learnt["last_ns"] + 1).fingerprint()
-    if version == learnt["candles_sha256"] or outdated_months(tables, candles, CANDLES_V1):
+    version = within(candles, learnt).fingerprint()
+    corrected = version != learnt["candles_sha256"]
+    if corrected and outdated_months(tables, candles, CANDLES_V1):
+        return None, None
+    months = {month: [stamp, part(candles, month, learnt)] for month, stamp in stamps.items()}
+    return version if corrected else None, Dealt(learnt=learnt["candles_sha256"], months=months)
+
+
+def unchanged(
+    lake: CandleLake, series: Series, learnt: dict[str, Any], stamps: dict[str, str], known: Months
+) -> Months | None:
+    """The same months with the stamps of now; None where bars within the span came, went or changed."""
+    if stamps.keys() != known.keys():
         return None
-    return version
+    now: Months = {}
+    for month, stamp in stamps.items():
+        old_stamp, content = known[month]
+        if stamp != old_stamp and part(lake.read_month(series, month), month, learnt) != content:
+            return None
+        now[month] = [stamp, content]
+    return now
+
+
+def months_of(lake: CandleLake, series: Series, learnt: dict[str, Any]) -> list[str]:
+    """Stored months that have a share in the span that was learnt from."""
+    first_ns, last_ns = learnt["first_ns"], learnt["last_ns"]
+    bounds = {month: month_bounds(month) for month in lake.months(series)}
+    return [month for month, (start, end) in bounds.items() if start <= last_ns and end > first_ns]
+
+
+def part(candles: Candles, month: str, learnt: dict[str, Any]) -> str:
+    """Hash of the bars of a month that lie within the span."""
+    return within(candles.between(*month_bounds(month)), learnt).fingerprint()
+
+
+def within(candles: Candles, learnt: dict[str, Any]) -> Candles:
+    """The bars that were learnt from, as they are now."""
+    return candles.between(learnt["first_ns"], learnt["last_ns"] + 1)

@@ -98,14 +98,58 @@ def test_an_exchange_out_of_reach_is_a_failed_run(
     assert lake.series() == []
 
 
-def corrections(instance: dg.DagsterInstance, lake: CandleLake) -> list[str]:
-    """The series for which a new candidate is asked for."""
-    context = dg.build_sensor_context(
-        instance=instance, definitions=defs, resources={"lake": lake, "tables": TableLake(lake.root)}
+class Corrections:
+    """The sensor, tick by tick."""
+
+    def __init__(self, instance: dg.DagsterInstance, lake: CandleLake) -> None:
+        self._instance, self._lake = instance, lake
+        self._cursor: str | None = None
+
+    def tick(self) -> list[str]:
+        """The series for which a new candidate is asked for."""
+        context = dg.build_sensor_context(
+            instance=self._instance,
+            cursor=self._cursor,
+            definitions=defs,
+            resources={"lake": self._lake, "tables": TableLake(self._lake.root)},
+        )
+        result = corrected_history(context)
+        assert isinstance(result, dg.SensorResult)
+        self._cursor = result.cursor
+        return [str(request.partition_key) for request in result.run_requests or []]
+
+
+def learnt(instance: dg.DagsterInstance, stored: Candles, bars: int) -> None:
+    """As if a candidate had learnt from the first `bars` of the candles."""
+    span = stored[:bars]
+    known = {
+        "first_ns": int(span.ts[0]),
+        "last_ns": int(span.ts[-1]),
+        "candles_sha256": span.fingerprint(),
+    }
+    said = dg.AssetMaterialization(
+        "candidate_model", partition=stored.series.key, metadata={"trained_on": known}
     )
-    result = corrected_history(context)
-    assert isinstance(result, dg.SensorResult)
-    return [str(request.partition_key) for request in result.run_requests or []]
+    instance.report_runless_asset_event(said)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is read of the lake's candles: a month, or all of a series."""
+    found: list[str] = []
+    read, read_month = CandleLake.read, CandleLake.read_month
+
+    def reading(lake: CandleLake, series: Series) -> Candles:
+        found.append("all")
+        return read(lake, series)
+
+    def reading_month(lake: CandleLake, series: Series, month: str) -> Candles:
+        found.append(month)
+        return read_month(lake, series, month)
+
+    monkeypatch.setattr(CandleLake, "read", reading)
+    monkeypatch.setattr(CandleLake, "read_month", reading_month)
+    return found
 
 
 def refresh(instance: dg.DagsterInstance, series: Series) -> None:
@@ -125,21 +169,41 @@ def test_a_correction_asks_for_a_new_candidate_once_its_features_are_there(
     instance: dg.DagsterInstance, lake: CandleLake, stored: Candles, series: Series
 ):
     refresh(instance, series)
-    assert corrections(instance, lake) == []  # nothing has learnt from it yet
-    learnt = {
-        "first_ns": int(stored.ts[0]),
-        "last_ns": int(stored.ts[-1]),
-        "candles_sha256": stored.fingerprint(),
-    }
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization("candidate_model", partition=series.key, metadata={"trained_on": learnt})
-    )
-    assert corrections(instance, lake) == []
+    corrections = Corrections(instance, lake)
+    assert corrections.tick() == []  # nothing has learnt from it yet
+    learnt(instance, stored, len(stored))
+    assert corrections.tick() == []
     lake.write(altered(stored, -1, series.interval_ns))
     refresh(instance, series)
-    assert corrections(instance, lake) == []  # a new bar is no correction
+    assert corrections.tick() == []  # a new bar is no correction
     lake.write(altered(stored, 100))
-    assert corrections(instance, lake) == []  # its features come first
+    assert corrections.tick() == []  # its features come first
     refresh(instance, series)
-    assert corrections(instance, lake) == [series.key]
+    assert corrections.tick() == [series.key]
+    assert corrections.tick() == []
     assert np.isclose(lake.read(series).volume[100], 2 * stored.volume[100])
+
+
+def test_only_months_that_were_replaced_within_the_span_are_read_again(
+    instance: dg.DagsterInstance, lake: CandleLake, stored: Candles, series: Series, reads: list[str]
+):
+    """The span ends in February, of which the lake holds more."""
+    learnt(instance, stored, len(stored) - 100)
+    corrections = Corrections(instance, lake)
+
+    def read_at_a_tick() -> list[str]:
+        reads.clear()
+        assert corrections.tick() == []
+        return reads
+
+    assert read_at_a_tick() == ["all"]
+    assert read_at_a_tick() == []
+    lake.write(altered(stored, -1, series.interval_ns))
+    assert read_at_a_tick() == ["2017-02"]
+    assert read_at_a_tick() == []
+    lake.write(altered(stored, -1, 40 * 86_400 * 10**9))  # a month that was not learnt from
+    assert read_at_a_tick() == []
+    lake.write(altered(stored, 100))
+    assert read_at_a_tick()[:2] == ["2017-01", "all"]
+    learnt(instance, lake.read(series), len(stored))
+    assert read_at_a_tick() == ["all"]  # another model, another span
