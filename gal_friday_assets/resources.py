@@ -17,6 +17,7 @@ from gal_friday_adapters import paths
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_assets.alerting import PipelineAlerts
 from gal_friday_assets.progress import silent
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
@@ -115,5 +116,6 @@ def build_resources() -> dict[str, Any]:
         "tables": tables,
         "artifacts": artifacts,
         "registry": registry,
+        "alerts": dg.ResourceDefinition.hardcoded_resource(PipelineAlerts(Settings())),
         "progress": dg.ResourceDefinition.hardcoded_resource(silent),
     }

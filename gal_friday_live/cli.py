@@ -8,6 +8,7 @@ import typer
 from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
 from gal_friday_live.commands import (
+    alerts,
     backtest,
     control,
     events,
@@ -54,6 +55,7 @@ app.command("reload")(control.reload)
 app.command("stop")(control.stop)
 app.command("explain")(control.explain)
 app.command("simulate")(simulate.simulate)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 feed.app.command("record")(feed_record.record)

@@ -1,9 +1,9 @@
 """Sensors: what makes runs out of events. They name jobs and import no asset."""
 
 from sensors.corrections import corrected_history
-from sensors.failures import run_failure
+from sensors.failures import failing_checks, run_failure
 from sensors.universe import pair_universe
 
 __all__ = ["sensors"]
 
-sensors = [pair_universe, corrected_history, run_failure]
+sensors = [pair_universe, corrected_history, run_failure, failing_checks]

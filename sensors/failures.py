@@ -1,11 +1,11 @@
-"""A failed run is an alert: one line in the log that says what failed and where to look."""
+"""What fails is told: runs, by Dagster's own sensor; checks, by one that reads what they said since it last looked."""
 
-import logging
 from collections.abc import Mapping
 
 import dagster as dg
 
-alerts = logging.getLogger("gal_friday.alerts")
+from gal_friday_assets.alerting import changed_checks, failed_run, seen
+from gal_friday_core.ports import Alerts
 
 
 @dg.run_failure_sensor(
@@ -14,11 +14,23 @@ alerts = logging.getLogger("gal_friday.alerts")
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
 )
-def run_failure(context: dg.RunFailureSensorContext) -> None:
-    """Log every failed run with its partition and first error."""
+def run_failure(context: dg.RunFailureSensorContext, alerts: dg.ResourceParam[Alerts]) -> None:
+    """Tell of every failed run with its partition and first error."""
     run = context.dagster_run
-    message = " ".join((context.failure_event.message or "failed").split())
-    alerts.error("run %s of %s on %s: %s", run.run_id, run.job_name, partitions_of(run.tags), message)
+    alerts.raise_alert(failed_run(run, partitions_of(run.tags), context.failure_event.message or "failed"))
+
+
+@dg.sensor(
+    name="failing_checks",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=60,
+)
+def failing_checks(context: dg.SensorEvaluationContext, alerts: dg.ResourceParam[Alerts]) -> dg.SensorResult:
+    """Tell of every check that began to fail, or passes again, since the last tick."""
+    changed, now = changed_checks(context.instance, seen(context.cursor, context.instance))
+    for alert in changed:
+        alerts.raise_alert(alert)
+    return dg.SensorResult(cursor=now.cursor())
 
 
 def partitions_of(tags: Mapping[str, str]) -> str:

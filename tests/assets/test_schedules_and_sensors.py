@@ -1,10 +1,8 @@
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pytest
 
 from gal_friday_adapters.lake import CandleLake
@@ -12,7 +10,6 @@ from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import PAIR, range_tags, series_in_run
 from gal_friday_core.candles import Candles, Series
 from jobs.schedules import daily_refresh, frequent_top_up, weekly_retrain
-from sensors.failures import run_failure
 from sensors.universe import pair_universe
 
 
@@ -151,29 +148,6 @@ def test_the_weekly_retrain_asks_once_a_series(stored_instance: dg.DagsterInstan
 def test_schedules_wait_until_somebody_starts_them():
     for schedule in (frequent_top_up, daily_refresh, weekly_retrain):
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
-
-
-def test_a_failed_run_is_one_line_in_the_log(
-    lake: CandleLake, instance: dg.DagsterInstance, stored: Candles, caplog: pytest.LogCaptureFixture
-):
-    frozen = np.full(len(stored), 1_000.0)
-    lake.write(Candles(stored.series, stored.ts, *[frozen] * 4, np.zeros(len(stored)), stored.trades))
-    failed = defs.resolve_job_def("refresh").execute_in_process(
-        instance=instance, tags=range_tags(stored.series, "2017-01", "2017-02"), raise_on_error=False
-    )
-    context = dg.build_run_status_sensor_context(
-        sensor_name="run_failure",
-        dagster_instance=instance,
-        dagster_run=failed.dagster_run,
-        dagster_event=failed.get_run_failure_event(),
-    ).for_run_failure()
-    with caplog.at_level(logging.ERROR, "gal_friday.alerts"):
-        run_failure(context)
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "gal_friday.alerts"]
-    assert failed.run_id in line
-    assert "refresh" in line
-    assert stored.series.key in line
-    assert "\n" not in line
 
 
 def test_a_range_over_several_series_is_read_as_such():
