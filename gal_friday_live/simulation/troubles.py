@@ -80,7 +80,7 @@ class Troubles:
         weather.down.clear()
         weather.rest.clear()
         weather.stray.clear()
-        weather.mangled = 0.0
+        weather.mangled = weather.mangled_books = 0.0
         self._usual_latency()
         on.store.ambiguous = 0.0
         on.store.be("well")
@@ -185,9 +185,11 @@ class Troubles:
         self._later(fault.lasts_s, lambda: network.weather.down.difference_update(kinds))
 
     def _fault_mangled(self, fault: Fault) -> None:
+        """A share of all frames, or of those of books alone."""
         weather = self._on.network.weather
-        weather.mangled = fault.strength
-        self._later(fault.lasts_s, lambda: setattr(weather, "mangled", 0.0))
+        name = "mangled_books" if fault.what == "books" else "mangled"
+        setattr(weather, name, fault.strength)
+        self._later(fault.lasts_s, lambda: setattr(weather, name, 0.0))
 
     def _fault_latency(self, fault: Fault) -> None:
         weather = self._on.network.weather

@@ -35,6 +35,7 @@ Kind = Literal["public", "private"]
 URL = "http://127.0.0.1:1"
 PUBLIC_URL, PRIVATE_URL = "ws://127.0.0.1:1/public", "ws://127.0.0.1:1/private"
 ORDER_METHODS = (b'"add_order"', b'"amend_order"', b'"cancel_order"', b'"cancel_all"')
+BOOK = b'"channel":"book"'
 REST_ORDERS = frozenset({"AddOrder", "AmendOrder", "CancelOrder", "CancelAll"})
 LINGER_S = 4.0
 """What was sent over a wire that is cut may arrive up to so much later."""
@@ -55,6 +56,7 @@ class Weather:
     latency_s: float = 0.02
     spread_s: float = 0.005
     mangled: float = 0.0
+    mangled_books: float = 0.0
     down: set[str] = field(default_factory=set)
     rest: dict[str, float] = field(default_factory=dict)
     stray: dict[str, float] = field(default_factory=dict)
@@ -167,7 +169,7 @@ class Wire:
         if not self._open:
             raise ConnectionError
         network = self._network
-        if network.weather.mangled and network.chance.random() < network.weather.mangled:
+        if self._is_mangled(message):
             message = self._mangle(message)
         self._put(message, _drawn(network.weather.stray, network.chance, STRAY))
 
@@ -202,9 +204,15 @@ class Wire:
 
     # How
 
+    def _is_mangled(self, message: bytes) -> bool:
+        weather, chance = self._network.weather, self._network.chance
+        if weather.mangled and chance.random() < weather.mangled:
+            return True
+        return weather.mangled_books > 0 and BOOK in message and chance.random() < weather.mangled_books
+
     def _mangle(self, message: bytes) -> bytes:
         self._network.trace("net", f"{self.kind} frame mangled")
-        if b'"channel":"book"' in message:  # a digit of it: only the checksum can tell
+        if BOOK in message:  # a digit of it: only the checksum can tell
             places = [place for place, byte in enumerate(message) if 0x30 <= byte <= 0x39]
             place = places[self._network.chance.randrange(len(places))]
             digit = (message[place] - 0x30 + 1) % 10

@@ -1,5 +1,8 @@
 """Bugs of the books: fills doubled or lost, fees, and differences believed that are none."""
 
+import random
+from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
@@ -8,7 +11,7 @@ from gal_friday_core.money import ratio
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.life import Life
-from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_closes, calm, together
+from gal_friday_live.simulation.planted.bug import CLOSES, PlantedBug, Weather, at, at_closes, calm, together
 
 CUT: Weather = together(at_closes("latency", "", (0.0, 0.1), 10.0), at_closes("cut", "private", (0.8, 4.5)))
 
@@ -40,6 +43,38 @@ def books_a_fill_twice(life: Life) -> None:
 def books_what_is_filled_in_all(life: Life) -> None:
     """For each part, the sum of the parts is booked."""
     _booking(life, lambda report: replace(report, last_quantity=report.quantity_filled, last_cost=None))
+
+
+def counts_in_floats(life: Life) -> None:
+    """Quantities are sums of binary fractions."""
+    sums: dict[str, float] = {}
+
+    def drifted(report: ExecutionReport) -> ExecutionReport:
+        if report.last_quantity is None:
+            return report
+        sign = 1 if report.side == "BUY" else -1
+        before = sums.get(report.trading_pair, 0.0)
+        after = sums[report.trading_pair] = before + sign * float(report.last_quantity)
+        return replace(report, last_quantity=abs(Decimal(after) - Decimal(before)), last_cost=None)
+
+    _booking(life, drifted)
+
+
+def takes_cancelled_for_unfilled(life: Life) -> None:
+    """Fills are booked once their order is filled; of one that ends otherwise nothing is."""
+    engine: Any = life.engine
+    positions = engine.portfolio.positions
+    book = positions.book
+    parts: dict[str, list[ExecutionReport]] = {}
+
+    def whole(report: ExecutionReport) -> Any:
+        kept = parts.setdefault(report.client_order_id, [])
+        kept.append(report)
+        if report.order_status != "FILLED":
+            return None
+        return [book(part) for part in parts.pop(report.client_order_id)][-1]
+
+    positions.book = whole
 
 
 def books_fees_in_the_base_asset(life: Life) -> None:
@@ -149,6 +184,29 @@ def believes_the_line_on_balances(life: Life) -> None:
     exchange.balances = heard
 
 
+def believes_one_reading(life: Life) -> None:
+    """What one reading of the account shows is so, though something was filled while it was read."""
+    engine: Any = life.engine
+    service = engine.reconciliation
+    repair = service._repair
+
+    async def at_once(run: Any, reading: Any, found: Any) -> Any:
+        run.may_act_on = lambda item, **_: item.resolution != "WAIT"
+        return await repair(run, reading, found)
+
+    service._repair = at_once
+
+
+def _between_two_answers(chance: random.Random) -> Iterable[Fault]:
+    """Money comes, so the account is read; meanwhile somebody trades, and the private line does not tell of it."""
+    for begins_s in (close + after for close in CLOSES for after in (6.0, 30.0)):
+        at_s = begins_s + chance.uniform(0.0, 10.0)
+        yield Fault(at_s - 1.0, "latency", "", 12.0, 0.3)
+        yield Fault(at_s, "flow", "500")
+        yield Fault(at_s + chance.uniform(0.7, 1.4), "silence", "private")
+        yield Fault(at_s + chance.uniform(1.2, 2.8), "stranger", "buy")
+
+
 def leaks_reservations(life: Life) -> None:
     """What an order reserved is not given back when it ends."""
     engine: Any = life.engine
@@ -172,6 +230,16 @@ BUGS = (
         name="cumulative-quantity-booked",
         about="takes the quantity filled so far for the quantity of the fill (ccxt `filled`, many bots)",
         promise="P3", plant=books_what_is_filled_in_all, weather=calm,
+    ),
+    PlantedBug(
+        name="quantities-in-floats",
+        about="adds fills up as floats (freqtrade: dust that no order can sell; every book without decimals)",
+        promise="P3", plant=counts_in_floats, weather=calm,
+    ),
+    PlantedBug(
+        name="cancelled-taken-for-unfilled",
+        about="forgets what an order had filled before it was cancelled (freqtrade: partially filled entries on time-out)",
+        promise="P3", plant=takes_cancelled_for_unfilled, weather=at_closes("sweep", "", (1.0, 12.0)),
     ),
     PlantedBug(
         name="two-ids-for-one-fill",
@@ -214,6 +282,11 @@ BUGS = (
         about="reconciles against balances whose last change was lost (ours, until seeds 211 and 545)",
         promise="LIVENESS", plant=believes_the_line_on_balances,
         weather=at_closes("wire", "sequence_gap", (-1.0, 0.0), 6.0, 0.7),
+    ),
+    PlantedBug(
+        name="one-reading-believed",
+        about="halts for, or books, a difference that a fill between two answers made (balances are no snapshot)",
+        promise="P4", plant=believes_one_reading, weather=_between_two_answers,
     ),
     PlantedBug(
         name="reservation-leak",

@@ -4,6 +4,8 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from gal_friday_core.drawdown import Peaks
 from gal_friday_core.money import ZERO, product
 from gal_friday_live.recovery import RecoveryChecklist
@@ -20,6 +22,26 @@ def knows_no_limit_for_a_pair(life: Life) -> None:
     risk._limits = risk._limits.model_copy(
         update={"max_pair_exposure": Decimal(1), "max_total_exposure": Decimal(1)}
     )
+
+
+def sizes_by_the_money_it_began_with(life: Life) -> None:
+    """What the account was worth at the start is what every size and limit is taken of."""
+    engine: Any = life.engine
+    risk = engine.risk
+    portfolio = risk._portfolio
+    first: list[Decimal] = []
+
+    class Remembering:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(portfolio, name)
+
+        def state(self) -> Any:
+            state = portfolio.state()
+            if state.total_equity and not first:
+                first.append(state.total_equity)
+            return replace(state, total_equity=first[0]) if first else state
+
+    risk._portfolio = Remembering()
 
 
 def nets_sells_against_buys(life: Life) -> None:
@@ -148,6 +170,11 @@ BUGS = (
         name="no-limit-for-a-pair",
         about="sizes by risk alone: a narrow stop buys more than the account should hold",
         promise="P6", plant=knows_no_limit_for_a_pair, weather=calm,
+    ),
+    PlantedBug(
+        name="equity-of-the-start",
+        about="sizes by the balance read at the start (freqtrade's wallet between updates, fixed starting capital)",
+        promise="P6", plant=sizes_by_the_money_it_began_with, weather=at(Fault(45.0, "flow", "-6000")),
     ),
     PlantedBug(
         name="netted-reservations",

@@ -5,6 +5,10 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
+from gal_friday_core.book import BookResult, OrderBook
+from gal_friday_core.kraken.wire import decode
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.life import Life
 from gal_friday_live.simulation.planted.bug import CLOSES, PlantedBug, at, at_closes
@@ -30,6 +34,12 @@ def reads_the_wall_clock(life: Life) -> None:
     engine.clock.now_ns = life._setting.wall_ns
     engine.execution.unknown._reads = 1
     engine.gate.block = lambda *_given, **_more: None
+
+
+def numbers_requests_by_the_wall_clock(life: Life) -> None:
+    """Each request's number is the time of day in milliseconds."""
+    engine: Any = life.engine
+    engine.exchange.rest._line._nonce = lambda: life._setting.wall_ns() // 1_000_000
 
 
 def _copy(book: Any) -> Any:
@@ -65,6 +75,43 @@ def keeps_the_book_that_failed(life: Life) -> None:
     ingestor.on_book, ingestor.on_invalid = hear, forget
 
 
+def looks_at_no_checksum(life: Life) -> None:
+    """A book is what its messages add up to; the sum that each carries is left unread."""
+    engine: Any = life.engine
+    client = engine.ingestor._feed
+    connect = client._transport.connect
+
+    class Trusting:
+        async def connect(self, url: str, line: Any) -> Any:
+            books = line.books
+            expect = books.expect
+
+            def expected(pairs: Any) -> None:
+                expect(pairs)
+                for entry in books._by_symbol.values():
+                    entry.apply = _unchecked(entry.book)
+
+            books.expect = expected
+            return await connect(url, line)
+
+    client._transport = Trusting()
+
+
+def _unchecked(book: OrderBook) -> Any:
+    """How a message is applied where nobody minds whether its sum is right."""
+
+    def apply(raw: bytes) -> int:
+        before = book._state.copy()
+        result = book.apply_raw(raw)
+        if result != BookResult.CHECKSUM:
+            return result
+        found, book._state[:] = book.checksum, before
+        message: Any = decode(raw)
+        return int(book.apply(replace(message, data=(replace(message.data[0], checksum=found),))))
+
+    return apply
+
+
 def _jumping(chance: random.Random) -> Iterable[Fault]:
     """The line breaks while an order is on its way, and then somebody sets the clock."""
     at_s = chance.choice(CLOSES) + chance.uniform(0.8, 4.0)
@@ -91,9 +138,21 @@ BUGS = (
         weather=_jumping,
     ),
     PlantedBug(
+        name="nonce-from-the-wall-clock",
+        about="numbers requests by the time of day: a clock that goes back locks it out (ccxt: EAPI:Invalid nonce)",
+        promise="LIVENESS", plant=numbers_requests_by_the_wall_clock,
+        weather=at(Fault(30.0, "clock", "600"), Fault(150.0, "restart", "")),
+    ),
+    PlantedBug(
         name="failed-book-kept",
         about="trades on the book that it had before its checksum failed (ours as first written: age by the line alone)",
         promise="P7", plant=keeps_the_book_that_failed,
         weather=at_closes("wire", "checksum", (-30.0, -20.0), 4.0, 1.0),
+    ),
+    PlantedBug(
+        name="checksum-unread",
+        about="keeps a book whose checksum nobody computes (ccxt by default, most hand-written Kraken clients)",
+        promise="P7", plant=looks_at_no_checksum,
+        weather=at_closes("mangled", "books", (-12.0, -8.0), 14.0, 0.3),
     ),
 )  # fmt: skip
