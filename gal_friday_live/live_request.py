@@ -8,6 +8,8 @@ from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
 
 Mode = Literal["paper", "live", "replay"]
+RAMP = "a ramp for new models (risk.ramp_orders: 10 is a start; with risk.ramp_fraction: 1 sizes are full from the first)"
+SOMEBODY = "somebody to wake (alerts.page_urls; try it with gal-friday alerts test)"
 MODES: tuple[Mode, ...] = ("paper", "live", "replay")
 
 
@@ -82,9 +84,12 @@ class LiveRequest:
             raise ConfigError(
                 "--mode live trades the promoted model on the exchange itself: no recorded market, no --model"
             )
-        missing = [
-            *(["mode: live in the configuration file"] if config.mode != "live" else []),
-            *(["--i-understand-real-money"] if not self.real_money else []),
-        ]
+        needed = {
+            "mode: live in the configuration file": config.mode == "live",
+            "--i-understand-real-money": self.real_money,
+            RAMP: config.risk.ramp_orders > 0,
+            SOMEBODY: config.alerts.pages_somebody,
+        }
+        missing = [what for what, there in needed.items() if not there]
         if missing:
             raise ConfigError(f"live trading moves real money; still missing: {' and '.join(missing)}")

@@ -130,14 +130,17 @@ PROMISES = (
         open="an engine does not compare its own version with that of others: one engine runs an account",
     ),
     Promise(
-        code="P17", text="paper first; a halt by itself when order rate or losses are beyond their limits",
+        code="P17",
+        text="paper first, then small; a halt by itself when order rate or losses are beyond their limits, and a page",
         invariants=("no engine is halted for the rate of its orders: none ever asks for so much",),
         tests=("tests/live/test_order_rate.py::test_a_runaway_strategy_halts_the_engine_in_the_journal_and_buys_no_more",
                "tests/live/test_risk_manager.py::test_a_new_model_begins_small_and_an_earlier_run_counts",
                "tests/live/test_live_request.py::test_real_money_needs_the_configuration_and_the_switch",
+               "tests/live/test_live_request.py::test_real_money_begins_small_and_has_somebody_to_wake",
+               "tests/live/test_alert_watch.py::test_a_halt_is_a_page_at_once_with_what_was_wrong_and_told_once",
+               "tests/adapters/test_alerts.py::test_a_webhook_and_a_mailbox_hear_the_same_alert",
                "tests/live/test_live_request.py::test_real_money_never_trades_a_model_that_was_not_promoted",
                "tests/live/test_halting.py::test_a_drawdown_beyond_its_limit_halts_and_leaves_only_exits"),
-        open="the ramp of a new model's sizes is off by default, and nobody is paged",
     ),
 )  # fmt: skip
 

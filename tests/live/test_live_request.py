@@ -48,15 +48,35 @@ def test_what_contradicts_itself_is_refused(wanted, told):
 @pytest.mark.parametrize(
     ("configured", "switch", "told"),
     [
-        ("paper", False, "mode: live in the configuration file and --i-understand-real-money"),
+        ("paper", False, "mode: live in the configuration file and --i-understand-real-money$"),
         ("paper", True, "still missing: mode: live in the configuration file$"),
         ("live", False, "still missing: --i-understand-real-money$"),
     ],
 )
 def test_real_money_needs_the_configuration_and_the_switch(configured, switch, told):
     with pytest.raises(ConfigError, match=told):
-        LiveRequest(mode="live", real_money=switch).check(Config(mode=configured))
-    LiveRequest(mode="live", real_money=True).check(Config(mode="live"))
+        LiveRequest(mode="live", real_money=switch).check(real_money(mode=configured))
+    LiveRequest(mode="live", real_money=True).check(real_money())
+
+
+def test_real_money_begins_small_and_has_somebody_to_wake():
+    request = LiveRequest(mode="live", real_money=True)
+    with pytest.raises(ConfigError, match=r"still missing: a ramp for new models \(risk\.ramp_orders: 10"):
+        request.check(real_money(risk={}))
+    with pytest.raises(ConfigError, match=r"still missing: somebody to wake \(alerts\.page_urls"):
+        request.check(real_money(alerts={}))
+    request.check(real_money(alerts={"info_urls": ["mailto://ada:pw@example.org"]}))
+    LiveRequest().check(Config())  # on paper nobody asks for either
+
+
+def real_money(**changes):
+    """A configuration that may trade it, with changes."""
+    needed = {
+        "mode": "live",
+        "risk": {"ramp_orders": 10},
+        "alerts": {"page_urls": ["ntfys://ntfy.example.org/gf"]},
+    }
+    return Config.model_validate(needed | changes)
 
 
 def test_real_money_never_trades_a_model_that_was_not_promoted():
