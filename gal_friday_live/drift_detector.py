@@ -6,8 +6,8 @@ What is seen is decided in `gal_friday_core.drift`; here it is read, and told as
 import asyncio
 import logging
 
-from gal_friday_core.drift.finding import DRIFT_TYPES, Finding
-from gal_friday_core.drift.looks import DriftRecords, look, nothing_to_compare
+from gal_friday_core.drift.finding import Finding
+from gal_friday_core.drift.looks import DriftRecords, Look, look
 from gal_friday_core.errors import DataError
 from gal_friday_core.ports import Clock
 from gal_friday_live.bus import PubSubManager
@@ -41,16 +41,20 @@ class DriftDetector:
 
     async def detect(self, model_id: str) -> tuple[Finding, ...]:
         """One finding a type, in the order of `DRIFT_TYPES`, as of now; undecided, with the reason, where nobody can say."""
+        return (await self.look(model_id)).findings
+
+    async def look(self, model_id: str) -> Look:
+        """`detect`, with all that was measured on the way."""
         now_ns = self._clock.now_ns()
         try:
             watched = await self._records.watched(model_id, now_ns)
         except DataError as error:
-            findings = nothing_to_compare(model_id, DRIFT_TYPES, str(error))
+            seen = Look.nothing(model_id, now_ns, str(error))
         else:
-            findings = await asyncio.to_thread(look, watched, now_ns, self._config.config.drift)
-        for finding in findings:
+            seen = await asyncio.to_thread(look, watched, now_ns, self._config.config.drift)
+        for finding in seen.findings:
             await self._tell(finding)
-        return findings
+        return seen
 
     async def _tell(self, finding: Finding) -> None:
         log.log(

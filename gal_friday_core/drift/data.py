@@ -7,7 +7,7 @@ independent rows, false discovery controlled over all features) and beyond what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,8 +17,8 @@ from gal_friday_core.compiled import compiled
 from gal_friday_core.drift.discovery import adjusted
 from gal_friday_core.drift.finding import Finding, Severity, found, undecided
 from gal_friday_core.drift.settings import DriftConfig
-from gal_friday_core.drift.statistics import BINS, columns_apart, smirnov_p_value, stability_noise
-from gal_friday_core.drift.thinning import inefficiency
+from gal_friday_core.drift.statistics import BINS, columns_apart, shares, smirnov_p_value, stability_noise
+from gal_friday_core.drift.thinning import inefficiency_of_shares
 from gal_friday_core.errors import DataError
 
 State = Literal["same", "drifted", "dead", "missing", "constant", "short"]
@@ -90,7 +90,7 @@ class Reference:
             known=known,
             spread=_spread(columns, known),
             edges=_edges(ordered, known),
-            rows_each=np.array([inefficiency(column) for column in columns]),
+            rows_each=np.array([inefficiency_of_shares(column) for column in columns]),
             longest_run=longest_runs(columns),
         )
 
@@ -152,6 +152,35 @@ def _state(missing: bool, never_moved: bool, stuck: bool, judged: bool, *, drift
     if not judged:
         return "short"
     return "drifted" if drifted else "same"
+
+
+class Shape(NamedTuple):
+    """A feature's distribution, before and now: shares in bins of equal width between `low` and `high`.
+
+    The outermost bins hold what lies beyond, too.
+    """
+
+    name: str
+    low: float
+    high: float
+    before: tuple[float, ...]
+    now: tuple[float, ...]
+
+
+def shape(reference: Reference, current: NDArray[np.float64], name: str, bins: int = 30) -> Shape | None:
+    """Of one feature of `current` (rows, features), to be drawn; None where either side knows no value, or never moved."""
+    column = reference.names.index(name)
+    before = reference.ordered[column, : reference.known[column]]
+    now = np.sort(current[:, column])
+    now = now[: int(np.isfinite(now).sum())]
+    if not (len(before) and len(now)) or before[0] == before[-1]:
+        return None
+    both = np.concatenate(
+        (before[[len(before) // 100, -1 - len(before) // 100]], np.quantile(now, (0.01, 0.99)))
+    )
+    low, high = float(both.min()), float(both.max())
+    inner = np.linspace(low, high, bins + 1)[1:-1]
+    return Shape(name, low, high, tuple(shares(before, inner).tolist()), tuple(shares(now, inner).tolist()))
 
 
 def data_finding(

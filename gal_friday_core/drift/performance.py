@@ -7,7 +7,7 @@ with probability `drift.false_alarm_rate` over its whole life, however often one
 once in `drift.looks_between_alarms` labels.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,6 +24,8 @@ from gal_friday_core.drift.settings import DriftConfig
 MUCH = 0.1
 """Errors more than said, as a fraction, from which performance drift is HIGH."""
 BETTORS = 3
+RECENT = 200
+"""Latest outcomes whose means say how things are now: those of a whole life would hide what began late."""
 SLACK, WEIGHT = 0.5, 0.1
 """Of the charts, which are there to be seen: alarms come from the bettors, whose false alarms are proven."""
 
@@ -38,24 +40,36 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     """The largest net return that a trade can earn; one beyond it counts as that."""
 
 
-class PerformanceDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """Of labels that share no time. Evidence is wealth from 1; an alarm is the number of labels or trades seen at it."""
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the model says of itself: means of `count` outcomes, seen and said, and of the `RECENT` latest.
 
-    labels: int
-    trades: int
+    `evidence` against it is a bettor's wealth, from 1; `at` the outcomes seen when it was refuted.
+    """
+
+    count: int
+    seen: float | None
+    said: float | None
+    recent_seen: float | None
+    recent_said: float | None
+    evidence: float
+    at: int | None
+
+    @property
+    def gap(self) -> float:
+        """How far the latest outcomes are from what was said of them."""
+        return abs((self.recent_seen or 0.0) - (self.recent_said or 0.0))
+
+
+class PerformanceDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Of labels that share no time: errors of all, wins and net returns of the trades among them.
+
+    `estimated` is what the model says of its `waiting` predictions, whose labels are still to come.
+    """
+
+    errors: Claim
+    wins: Claim
+    returns: Claim
     waiting: int
-    error_rate: float | None
-    expected_error_rate: float | None
-    error_evidence: float
-    errors_at: int | None
-    win_rate: float | None
-    expected_win_rate: float | None
-    shortfall_evidence: float
-    shortfall_at: int | None
-    mean_net_return: float | None
-    promised_net_return: float | None
-    loss_evidence: float
-    losses_at: int | None
     estimated: Estimated | None
 
 
@@ -63,21 +77,21 @@ def performance_drift(scored: Scored, promise: Promise, now_ns: int, config: Dri
     """Everything the model said since it was promoted. Raises DataError as `delay.check` does."""
     measured = known(scored, now_ns)
     apart, traded = without_overlap(measured), without_overlap(measured, promise.threshold)
-    errors, shortfall, losses = (
-        error_evidence(apart),
-        shortfall_evidence(traded),
-        loss_evidence(traded, promise),
-    )
     unlabelled = waiting(scored, now_ns)
     return PerformanceDrift(
-        labels=len(apart), trades=len(traded), waiting=len(unlabelled),
-        error_rate=_mean(error_bits(apart)), expected_error_rate=_mean(expected_errors(apart)),
-        error_evidence=_last(errors), errors_at=_alarm(errors, config),
-        win_rate=_mean(traded.won), expected_win_rate=_mean(traded.probability),
-        shortfall_evidence=_last(shortfall), shortfall_at=_alarm(shortfall, config),
-        mean_net_return=_mean(traded.net_return), promised_net_return=_mean(promised(traded, promise)),
-        loss_evidence=_last(losses), losses_at=_alarm(losses, config),
+        errors=_claim(error_bits(apart), expected_errors(apart), error_evidence(apart), config),
+        wins=_claim(traded.won, traded.probability, shortfall_evidence(traded), config),
+        returns=_claim(traded.net_return, promised(traded, promise), loss_evidence(traded, promise), config),
+        waiting=len(unlabelled),
         estimated=estimate(unlabelled.probability, promise.threshold, promise.mean_win, promise.mean_loss),
+    )
+
+
+def _claim(seen: NDArray[Any], said: NDArray[np.float64], evidence: Evidence, config: DriftConfig) -> Claim:
+    return Claim(
+        count=len(seen), seen=_mean(seen), said=_mean(said), recent_seen=_mean(seen[-RECENT:]),
+        recent_said=_mean(said[-RECENT:]), evidence=float(evidence.wealth[-1]) if len(seen) else 1.0,
+        at=_alarm(evidence, config),
     )  # fmt: skip
 
 
@@ -112,70 +126,79 @@ def residuals(traded: Scored, promise: Promise) -> NDArray[np.float64]:
     return (promised(traded, promise) - traded.net_return) / np.maximum(spread, 1e-12)
 
 
-def control_charts(traded: Scored, promise: Promise, config: DriftConfig) -> dict[str, Any]:
-    """CUSUM and EWMA of the residuals with their limits, for a page."""
+class ControlCharts(NamedTuple):
+    """Of the residuals of trades that have ended, at the times `t1_ns` (trades,) at which that was known."""
+
+    t1_ns: NDArray[np.int64]
+    cusum: NDArray[np.float64]
+    cusum_limit: float
+    ewma: NDArray[np.float64]
+
+
+def control_charts(traded: Scored, promise: Promise, config: DriftConfig) -> ControlCharts:
+    """To be drawn: how far, and since when, trades fall short of their promise."""
     values = residuals(traded, promise)
-    return {
-        "t1_ns": traded.t1_ns,
-        "cusum": charts.cusum(values, SLACK),
-        "cusum_limit": charts.cusum_limit(SLACK, config.looks_between_alarms),
-        "ewma": charts.ewma(values, WEIGHT),
-    }
+    limit = charts.cusum_limit(SLACK, config.looks_between_alarms)
+    return ControlCharts(traded.t1_ns, charts.cusum(values, SLACK), limit, charts.ewma(values, WEIGHT))
 
 
 def performance_finding(model_id: str, drift: PerformanceDrift, config: DriftConfig) -> Finding:
     """What it amounts to: more errors or fewer wins than said MEDIUM, far more HIGH, trades that lose money CRITICAL."""
     metrics = msgspec.to_builtins(drift)
     severity = _severity(drift)
-    if drift.labels < config.min_labels and severity == "LOW":
+    if drift.errors.count < config.min_labels and severity == "LOW":
         return undecided(
             model_id,
             "PERFORMANCE_DRIFT",
-            f"{drift.labels} labels that share no time are known, {config.min_labels} are needed "
+            f"{drift.errors.count} labels that share no time are known, {config.min_labels} are needed "
             f"(drift.min_labels), {drift.waiting} predictions wait for theirs",
             metrics,
         )
-    wealth = max(drift.error_evidence, drift.shortfall_evidence, drift.loss_evidence)
-    confidence = 1 - min(1.0, BETTORS / wealth) if wealth > 0 else 0.0
     return found(
-        model_id, "PERFORMANCE_DRIFT", severity, confidence=confidence, reason=_reason(drift), metrics=metrics
+        model_id,
+        "PERFORMANCE_DRIFT",
+        severity,
+        confidence=_confidence(drift, config),
+        reason=_reason(drift),
+        metrics=metrics,
     )
 
 
+def _confidence(drift: PerformanceDrift, config: DriftConfig) -> float:
+    """One less the chance of so much evidence; of an alarm at least that of the alarms' own rate."""
+    claims = (drift.errors, drift.wins, drift.returns)
+    wealth = max(claim.evidence for claim in claims)
+    least = 1 - config.false_alarm_rate if any(claim.at is not None for claim in claims) else 0.0
+    return max(least, 1 - min(1.0, BETTORS / wealth) if wealth > 0 else 0.0)
+
+
 def _severity(drift: PerformanceDrift) -> Severity:
-    if drift.losses_at is not None:
+    if drift.returns.at is not None:
         return "CRITICAL"
-    more = [
-        (seen or 0.0) - (said or 0.0)
-        for at, seen, said in (
-            (drift.errors_at, drift.error_rate, drift.expected_error_rate),
-            (drift.shortfall_at, drift.expected_win_rate, drift.win_rate),
-        )
-        if at is not None
-    ]
-    if not more:
+    gaps = [claim.gap for claim in (drift.errors, drift.wins) if claim.at is not None]
+    if not gaps:
         return "LOW"
-    return "HIGH" if max(more) >= MUCH else "MEDIUM"
+    return "HIGH" if max(gaps) >= MUCH else "MEDIUM"
 
 
 def _reason(drift: PerformanceDrift) -> str:
+    errors, wins, returns = drift.errors, drift.wins, drift.returns
     parts = []
-    if drift.losses_at is not None:
+    if returns.at is not None:
         parts.append(
-            f"its trades lose money: {drift.mean_net_return:+.3%} each over {drift.trades}, seen after {drift.losses_at}"
+            f"its trades lose money: {returns.recent_seen:+.3%} each lately, seen after {returns.at}"
         )
-    if drift.shortfall_at is not None:
+    if wins.at is not None:
         parts.append(
-            f"{drift.win_rate:.1%} of {drift.trades} trades win and it says {drift.expected_win_rate:.1%}, "
-            f"seen after {drift.shortfall_at}"
+            f"{wins.recent_seen:.1%} of its trades win lately and it says {wins.recent_said:.1%}, seen after {wins.at}"
         )
-    if drift.errors_at is not None:
+    if errors.at is not None:
         parts.append(
-            f"it errs in {drift.error_rate:.1%} of {drift.labels} labels and says {drift.expected_error_rate:.1%}, "
-            f"seen after {drift.errors_at}"
+            f"it errs in {errors.recent_seen:.1%} of labels lately and says {errors.recent_said:.1%}, "
+            f"seen after {errors.at}"
         )
     return (
-        "; ".join(parts) or f"it does as well as it says over {drift.labels} labels and {drift.trades} trades"
+        "; ".join(parts) or f"it does as well as it says over {errors.count} labels and {wins.count} trades"
     )
 
 
@@ -187,7 +210,3 @@ def _alarm(evidence: Evidence, config: DriftConfig) -> int | None:
 
 def _mean(values: NDArray[Any]) -> float | None:
     return float(values.mean()) if len(values) else None
-
-
-def _last(evidence: Evidence) -> float:
-    return float(evidence.wealth[-1]) if len(evidence.wealth) else 1.0

@@ -25,6 +25,19 @@ def inefficiency(values: NDArray[np.float64]) -> float:
     return float(_inefficiency(known)) if len(known) > 1 else float(max(len(known), 1))
 
 
+def inefficiency_of_shares(values: NDArray[np.float64]) -> float:
+    """The same for tests that count how many values lie below others: of the series "below its median or not".
+
+    What outliers do to the autocorrelation of the values themselves means nothing to such a test.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 1.0
+    middle = np.median(known)
+    below = known < middle if known.min() < middle else known <= middle
+    return inefficiency(below.astype(np.float64))
+
+
 def effective(rows: float, rows_each: float) -> float:
     """Independent rows in so many rows, of which `rows_each` are worth one."""
     return rows / max(rows_each, 1.0)

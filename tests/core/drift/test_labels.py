@@ -137,14 +137,14 @@ def test_a_calibrated_model_does_as_well_as_it_says():
     alarms = [judged(scored(600, seed))[1].threshold_exceeded for seed in range(60)]
     assert np.mean(alarms) <= 0.05
     drift, finding = judged(scored(600, 1))
-    assert drift.error_rate == pytest.approx(drift.expected_error_rate, abs=0.06)
+    assert drift.errors.seen == pytest.approx(drift.errors.said, abs=0.06)
     assert (finding.severity, finding.metrics["judged"]) == ("LOW", True)
 
 
 def test_a_model_that_became_worse_is_found_and_its_losses_roll_it_back():
     drift, finding = judged(scored(1_500, 3, worse_from=300, by=0.45))
-    assert drift.shortfall_at is not None
-    assert drift.trades / 5 < drift.shortfall_at < drift.losses_at
+    assert drift.wins.count / 5 < drift.wins.at < drift.returns.at
+    assert drift.wins.gap == pytest.approx(0.45, abs=0.1)
     assert (finding.severity, finding.recommendation) == ("CRITICAL", "RETRAIN_IMMEDIATELY")
     assert "lose money" in finding.metrics["reason"]
     assert finding.confidence > 0.95
@@ -152,32 +152,32 @@ def test_a_model_that_became_worse_is_found_and_its_losses_roll_it_back():
 
 def test_a_relation_that_breaks_shows_in_the_errors():
     drift, finding = judged(scored(1_500, 3, worse_from=300, by=0.3, relation=True))
-    assert drift.errors_at is not None
-    assert drift.errors_at > 300
+    assert drift.errors.at > 300
+    assert drift.errors.recent_seen > drift.errors.seen > drift.errors.said
     assert finding.threshold_exceeded
 
 
 def test_trades_that_lose_less_than_half_are_no_loss():
     """A model that wins more than it loses is not accused of losing money by its losing trades."""
-    alarms = [judged(scored(600, seed))[0].losses_at is not None for seed in range(40)]
+    alarms = [judged(scored(600, seed))[0].returns.at is not None for seed in range(40)]
     assert not any(alarms)
 
 
 def test_overlapping_labels_are_not_counted_as_many():
     one = scored(3_000, 5, every_ns=MINUTE_NS)
-    assert judged(one)[0].labels == 300
+    assert judged(one)[0].errors.count == 300
 
 
 def test_without_labels_it_is_undecided_and_the_estimate_stands():
     drift, finding = judged(scored(200, 1, known=5))
-    assert (drift.labels, drift.waiting, finding.metrics["judged"]) == (5, 195, False)
+    assert (drift.errors.count, drift.waiting, finding.metrics["judged"]) == (5, 195, False)
     assert "195 predictions wait" in finding.metrics["reason"]
     assert 0.5 < drift.estimated.accuracy < 0.8
 
 
 def test_no_prediction_at_all_is_undecided():
     drift, finding = judged(Scored.empty(), 0)
-    assert (drift.labels, drift.error_rate, finding.metrics["judged"]) == (0, None, False)
+    assert (drift.errors.count, drift.errors.seen, finding.metrics["judged"]) == (0, None, False)
 
 
 def test_charts_rise_when_trades_fall_short_of_their_promise():
@@ -186,8 +186,8 @@ def test_charts_rise_when_trades_fall_short_of_their_promise():
     late = traded.t0_ns >= 500 * HOLD_NS
     assert residuals(traded, PROMISE)[~late].mean() == pytest.approx(0.0, abs=0.15)
     shown = control_charts(traded, PROMISE, CONFIG)
-    assert shown["cusum"][~late].max() < shown["cusum_limit"] < shown["cusum"].max()
-    assert shown["ewma"][-1] > 0.2
+    assert shown.cusum[~late].max() < shown.cusum_limit < shown.cusum.max()
+    assert shown.ewma[-1] > 0.2
 
 
 # Concept.

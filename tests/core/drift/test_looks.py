@@ -95,24 +95,25 @@ def watched(**changes):
         scores=ScoreReference.of(rng.uniform(0.3, 0.8, 3_000), PROMISE.threshold), probability=rng.uniform(0.3, 0.8, 500),
         history=scored(400, 4), scored=one, promise=PROMISE,
     )  # fmt: skip
-    return dataclasses.replace(whole, **changes), end_ns(one)
+    whole = dataclasses.replace(whole, **changes)
+    return whole, end_ns(whole.scored if len(whole.scored) else one)
 
 
 def test_a_sound_model_gives_four_quiet_findings():
-    findings = look(*watched(), CONFIG)
+    findings = look(*watched(), CONFIG).findings
     assert tuple(one.drift_type for one in findings) == DRIFT_TYPES
     assert {one.severity for one in findings} == {"LOW"}
     assert all(one.metrics["judged"] for one in findings)
 
 
 def test_without_labels_what_needs_none_is_judged():
-    findings = look(*watched(scored=Scored.empty(), history=Scored.empty()), CONFIG)
+    findings = look(*watched(scored=Scored.empty(), history=Scored.empty()), CONFIG).findings
     assert [one.metrics["judged"] for one in findings] == [True, True, False, False]
 
 
 def test_labels_that_cannot_be_are_said_and_features_are_judged_all_the_same():
     one = scored(400, 3)
     wrong = Scored(one.t0_ns, one.probability, one.t0_ns - 5, one.net_return)
-    findings = look(*watched(scored=wrong), CONFIG)
+    findings = look(*watched(scored=wrong), CONFIG).findings
     assert [finding.metrics["judged"] for finding in findings] == [True, True, False, False]
     assert all("check the clocks" in finding.metrics["reason"] for finding in findings[2:])

@@ -16,7 +16,7 @@ from gal_friday_core.drift.statistics import (
     stability,
     stability_noise,
 )
-from gal_friday_core.drift.thinning import effective, inefficiency, thinned
+from gal_friday_core.drift.thinning import effective, inefficiency, inefficiency_of_shares, thinned
 
 SAMPLE = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30)
 
@@ -113,3 +113,19 @@ def test_unknown_values_are_left_out_and_short_series_are_worth_one_row():
     assert inefficiency(holed) == pytest.approx(1.0, abs=0.3)
     assert inefficiency(np.array([])) == 1.0
     assert inefficiency(np.full(50, 7.3)) == 50.0
+
+
+def test_outliers_do_not_hide_that_neighbours_are_alike():
+    """Rare bursts make values look independent; whether each lies below the median is remembered all the same."""
+    rng = np.random.default_rng(8)
+    values = walk(0.95, 20_000, rng)
+    values[rng.integers(0, 20_000, 40)] += 1_000
+    assert inefficiency(values) < 2
+    assert inefficiency_of_shares(values) > 15
+
+
+def test_a_feature_of_two_values_has_a_memory_too():
+    state = np.repeat(np.random.default_rng(9).integers(0, 2, 400), 50).astype(float)
+    assert 25 < inefficiency_of_shares(state) < 120
+    assert inefficiency_of_shares(np.full(30, 2.0)) == 30.0
+    assert inefficiency_of_shares(np.full(30, np.nan)) == 1.0
