@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.portfolio import PortfolioState
 from gal_friday_core.ports import Models
 from gal_friday_core.recovery import Resumption
@@ -35,11 +36,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the engine is given besides its stage."""
+    """What the engine is given besides its stage. A session that is recorded takes no part in `experiments`."""
 
     journal: SessionJournal
     models: Models
     surroundings: Surroundings | None
+    experiments: Traffic | None = None
 
 
 class Helm(Protocol):
@@ -121,7 +123,7 @@ class LiveProgram:
                 series=stage.series, instruments=stage.instruments, clock=stage.clock, feed=stage.feed,
                 models=parts.models, journal=parts.journal, ids=self._means.ids(), exchange=stage.exchange,
                 history=stage.history, historical=stage.historical, override=agreed.override,
-                simulated=stage.simulated, surroundings=parts.surroundings,
+                simulated=stage.simulated, surroundings=parts.surroundings, experiments=parts.experiments,
                 health_every_s=stage.manager.config.monitoring.every_s if stage.watched else None,
                 code_version=agreed.code_version, timer=self._means.timer, pool=self._means.pool,
             ),

@@ -26,13 +26,16 @@ class ModelOverride:
 
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
-    """A model of one series, and the trade it was trained to judge. A `shadow` is scored and never traded."""
+    """A model of one series, and the trade it was trained to judge. A `shadow` is scored and never traded, but for
+    one on `trial`: an experiment gives it its share.
+    """
 
     predictor: Predictor
     entry_threshold: float
     barriers: BarriersConfig
     override: ModelOverride | None = None
     shadow: bool = False
+    trial: bool = False
 
     def is_asked(self, features: FeatureVector | None) -> bool:
         """Whether the model knows bars like this one: its primary rule, where it was trained on one, fires."""

@@ -8,11 +8,13 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.candles import Series
+from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.ports import Models
 from gal_friday_live.clock import SimulatedClock, SystemClock
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.engine import Engine
+from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.feeds import RecordedFeed
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.journal_writer import SessionJournal
@@ -54,7 +56,10 @@ async def build_paper_engine(
     )
     models = ModelRegistry(manager, database)
     if played is None:
-        ports = await _listening(manager, lake, series, models, journal, override=override)
+        traffic = ExperimentTraffic(database, models, real_money=False)
+        ports = await _listening(
+            manager, lake, series, models, journal, override=override, experiments=traffic
+        )
     else:
         ports = replay_ports(played, models, journal, override=override, speed=speed)
     return build(manager, ports)
@@ -93,6 +98,7 @@ async def _listening(
     journal: SessionJournal,
     *,
     override: ModelOverride | None,
+    experiments: Traffic,
 ) -> Ports:
     clock = SystemClock()
     historical = HistoricalDataService(manager, lake=lake, clock=clock)
@@ -108,5 +114,6 @@ async def _listening(
         historical=historical,
         override=override,
         code_version=code_version(),
+        experiments=experiments,
         health_every_s=HEALTH_EVERY_S,
     )

@@ -2,13 +2,15 @@
 
 A model runs inline where that is quicker than the way to another process, else in a pool (`inference`). A
 promotion swaps models between two events; every prediction names the model that made it. Models in staging
-are shadows: scored on the same rows and journalled, never published, so never traded.
+are shadows: scored on the same rows and journalled, never published, so never traded. Where an experiment splits
+the traffic, the model that serves the unit is heard instead, and the others of the experiment are its shadows.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +23,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import StorageError
 from gal_friday_core.events import Event
+from gal_friday_core.experiments.traffic import Assigned, Traffic
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.payloads import FeaturesCalculated, ModelLifecycle, PredictionGenerated
 from gal_friday_core.ports import Clock, Models
@@ -36,6 +39,7 @@ from gal_friday_live.tasks import TaskSupervisor
 __all__ = ["ActiveModel", "ModelOverride", "PredictionService"]
 
 SOURCE = "PredictionService"
+ASSIGNMENT = "EXPERIMENT_ASSIGNMENT"
 FLUSH_EVERY = 5_000
 """Predictions between two waits for the journal, so that a replay at full speed cannot outrun it."""
 
@@ -59,6 +63,7 @@ class PredictionService:
         tasks: TaskSupervisor,
         override: ModelOverride | None = None,
         inference: Inference | None = None,
+        experiments: Traffic | None = None,
     ) -> None:
         settings = config.config
         computed = tuple(feature_set(name) for name in settings.features.sets)
@@ -75,6 +80,8 @@ class PredictionService:
         self._inference = inference or Inference(tasks, InferencePool(process_pool_executor))
         self._roster = ModelRoster(models, series, computed, self._inference)
         self._trading: dict[str, ActiveModel] = {}
+        self._experiments = experiments
+        self._units: dict[str, str] = {}  # by pair: the unit whose assignment was noted last
         self._subscription: str | None = None
         self._swaps = 0
         self.predictions = 0
@@ -96,6 +103,9 @@ class PredictionService:
         await self._tell()
         self._subscription = self._bus.subscribe("FEATURES_CALCULATED", self._on_features)
         self._tasks.background(self._listen(), "promotions")
+        if self._experiments is not None:
+            await self._experiments.refresh()
+            self._tasks.background(self._experiments.follow(), "experiments")
 
     async def stop(self) -> None:
         if self._subscription is not None:
@@ -115,7 +125,10 @@ class PredictionService:
 
     def model(self, model_id: str) -> ActiveModel:
         """The conditions of a model that predicted in this session."""
-        return self._roster.by_id[model_id]
+        active = self._roster.by_id[model_id]
+        if active.shadow and self._experiments is not None and self._experiments.takes_part(model_id):
+            return replace(active, trial=True)
+        return active
 
     def placements(self) -> dict[str, str]:
         """Where each model runs, and the measurement that decided it."""
@@ -143,16 +156,39 @@ class PredictionService:
             self.skipped[reason] += 1
             return
         schema_hash, values = row.features.schema.hash, row.features.values
+        turn = None if self._experiments is None else self._assigned(self._experiments, row, serving)
         for active in serving:
             predictor = active.predictor
             if predictor.schema.hash != schema_hash:
                 continue
             value = self._inference.predict(predictor, values)
             if value is None:
-                told = partial(self._told_later, row, active, event.correlation_id)
+                told = partial(self._told_later, row, active, event.correlation_id, turn)
                 self._inference.request(predictor, values, told)
             else:
-                self._predicted(row, active, event.correlation_id, value)
+                self._predicted(row, active, event.correlation_id, turn, value)
+
+    def _assigned(
+        self, experiments: Traffic, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]
+    ) -> Assigned | None:
+        """Who is heard on this row, noted once a unit. A variant that cannot serve leaves the row to production, and no
+        assignment: the experiment finds that it is dead.
+        """
+        pair = row.trading_pair
+        turn = experiments.assigned(row.exchange, pair, row.timestamp_features_for)
+        schema_hash = row.features.schema.hash
+        if turn is None or self._override is not None:
+            return None
+        if (turn.model_id, schema_hash) not in {
+            (a.predictor.model_id, a.predictor.schema.hash) for a in serving
+        }:
+            self.skipped["VARIANT_ABSENT"] += 1
+            return None
+        if self._units.get(pair) != turn.unit:
+            self._units[pair] = turn.unit
+            record = turn.record(row.exchange, pair)
+            self._journal.note(ASSIGNMENT, f"{turn.experiment_id}:{turn.unit}", turn.at_ns, record)
+        return turn
 
     def _unusable(self, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]) -> str | None:
         if not serving:
@@ -168,23 +204,34 @@ class PredictionService:
         return self._clock.now_ns() - row.timestamp_features_for > self._max_age_ns
 
     def _told_later(
-        self, row: FeaturesCalculated, active: ActiveModel, correlation_id: str | None, value: float
+        self,
+        row: FeaturesCalculated,
+        active: ActiveModel,
+        correlation_id: str | None,
+        turn: Assigned | None,
+        value: float,
     ) -> None:
         if self._is_stale(row):
             self.skipped["PREDICTION_STALE"] += 1
         else:
-            self._predicted(row, active, correlation_id, value)
+            self._predicted(row, active, correlation_id, turn, value)
 
     def _predicted(
-        self, row: FeaturesCalculated, active: ActiveModel, correlation_id: str | None, value: float
+        self,
+        row: FeaturesCalculated,
+        active: ActiveModel,
+        correlation_id: str | None,
+        turn: Assigned | None,
+        value: float,
     ) -> None:
-        """Journal and publish; a shadow's is only journalled."""
+        """Journal and publish; of one that is not heard, only journal."""
         if not 0 <= value <= 1:
             self.skipped["NOT_A_PROBABILITY"] += 1
             return
         predictor = active.predictor
-        self._note(row, active, value)
-        if active.shadow:
+        heard = not active.shadow if turn is None else turn.lets(predictor.model_id, shadow=active.shadow)
+        self._note(row, active, value, heard=heard)
+        if not heard:
             self.scored += 1
             return
         self.predictions += 1
@@ -204,7 +251,7 @@ class PredictionService:
             correlation_id=correlation_id,
         )
 
-    def _note(self, row: FeaturesCalculated, active: ActiveModel, value: float) -> None:
+    def _note(self, row: FeaturesCalculated, active: ActiveModel, value: float, *, heard: bool) -> None:
         moment, model_id = row.timestamp_features_for, active.predictor.model_id
         record = {
             "model_id": model_id,
@@ -214,7 +261,7 @@ class PredictionService:
             "value": value,
             "price": row.reference_price,
         }
-        kind = "SHADOW_PREDICTION" if active.shadow else "PREDICTION"
+        kind = "PREDICTION" if heard else "SHADOW_PREDICTION"
         self._journal.note(kind, f"{row.exchange}:{row.trading_pair}@{moment}#{model_id}", moment, record)
         if (self.predictions + self.scored) % FLUSH_EVERY == FLUSH_EVERY - 1:
             self._tasks.start(self._journal.flush(), "journal predictions")

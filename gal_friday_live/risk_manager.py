@@ -222,7 +222,11 @@ class RiskManager:
             active = self._models.model(model_id)
         except KeyError:
             return f"{model_id} does not serve this engine"
-        if active.stage == "production" or (active.override is not None and not active.shadow):
+        if (
+            active.stage == "production"
+            or active.trial
+            or (active.override is not None and not active.shadow)
+        ):
             return ""
         return f"{model_id} is in stage {active.stage}"
 

@@ -10,6 +10,7 @@ from functools import partial
 from gal_friday_core import __version__
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError, StorageError
+from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
@@ -73,6 +74,7 @@ class Ports:
     simulated: bool = False
     code_version: str = __version__
     surroundings: Surroundings | None = None
+    experiments: Traffic | None = None
     on_bar: Callable[[int, Decimal], None] | None = None
     health_every_s: float | None = None
     timer: Callable[[], float] = time.monotonic
@@ -127,6 +129,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, None, models=ports.models, series=ports.series, clock=clock, journal=ports.journal,
         writer=writer, tasks=tasks, override=ports.override,
         inference=Inference(tasks, ports.pool(), timer=lambda: int(ports.timer() * SECOND_NS)),
+        experiments=ports.experiments,
     )  # fmt: skip
     notes = SignalNotes(bus, ports.journal)
     rate = OrderRate(bus, clock=clock, limits=lambda: risk.limits, is_halted=halt.is_halted)

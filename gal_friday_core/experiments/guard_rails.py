@@ -5,6 +5,7 @@ from math import lgamma, log
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from gal_friday_core.experiments.blocks import block_means
 from gal_friday_core.experiments.design import Design
@@ -68,8 +69,8 @@ def _mismatch(design: Design, outcomes: Outcomes) -> list[Alarm]:
     """Traffic that is split otherwise than designed means that units are lost, and rarely at random."""
     if not isinstance(outcomes, Served) or design.allocation != "fixed":
         return []
-    counts = [int(count) for count in outcomes.counts(len(design.variants))]
     split = list(design.split().values())
+    counts = [int(count) for count in outcomes.counts(np.array(split))]
     if mismatch(counts, split) <= log(1 / design.guards.mismatch_alpha):
         return []
     seen = ", ".join(f"{name} {count:,}" for name, count in zip(design.split(), counts, strict=True))

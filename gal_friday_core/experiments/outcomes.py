@@ -56,7 +56,10 @@ class Paired:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Served:
-    """One variant a unit. `values` and `served` (units,), `propensity` (units, variants) as it was at the time."""
+    """One variant a unit. `values` and `served` (units,), `propensity` (units, variants) as it was at the time.
+
+    A variant that was stopped has none: it is compared over the units at which it could have served.
+    """
 
     at_ns: NDArray[np.int64]
     values: Values
@@ -64,17 +67,20 @@ class Served:
     propensity: Values
 
     def difference(self, challenger: int) -> Values:
-        return differences(self.values, self.served, self.propensity, challenger)
+        rows = np.flatnonzero((self.propensity[:, challenger] > 0) & (self.propensity[:, 0] > 0))
+        return differences(self.values[rows], self.served[rows], self.propensity[rows], challenger)
 
     def own(self, variant: int) -> Values:
         own: Values = self.values[self.served == variant]
         return own
 
     def since(self, variant: int) -> int:
-        known = np.flatnonzero(self.served == variant)
-        return len(self.served) - (int(known[-1]) + 1 if len(known) else 0)
+        by = self.served[self.propensity[:, variant] > 0]
+        known = np.flatnonzero(by == variant)
+        return len(by) - (int(known[-1]) + 1 if len(known) else 0)
 
-    def counts(self, variants: int) -> NDArray[np.int64]:
-        """Units by variant."""
-        found: NDArray[np.int64] = np.bincount(self.served, minlength=variants)
+    def counts(self, split: Values) -> NDArray[np.int64]:
+        """Units by variant, of those served with the probabilities `split`."""
+        rows = np.isclose(self.propensity, split).all(axis=1)
+        found: NDArray[np.int64] = np.bincount(self.served[rows], minlength=len(split))
         return found

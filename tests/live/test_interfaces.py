@@ -12,6 +12,7 @@ from gal_friday_live.cli_service import CLIService
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.execution_handler import ExecutionHandler
+from gal_friday_live.experiment_manager import ExperimentManager
 from gal_friday_live.feature_engine import FeatureEngine
 from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.model_registry import ModelRegistry
@@ -31,6 +32,7 @@ BUILT = {
     "DataIngestor": DataIngestor,
     "EnhancedEventBus": PubSubManager,
     "ExecutionHandler": ExecutionHandler,
+    "ExperimentManager": ExperimentManager,
     "FeatureEngine": FeatureEngine,
     "LoggerService": LoggerService,
     "ModelRegistry": ModelRegistry,
@@ -42,7 +44,7 @@ BUILT = {
     "StrategyArbitrator": StrategyArbitrator,
     "WebSocketConnectionManager": WebSocketConnectionManager,
 }
-LATER = {"DashboardService", "ExperimentManager", "PerformanceOptimizer", "RetrainingPipeline"}
+LATER = {"DashboardService", "PerformanceOptimizer", "RetrainingPipeline"}
 """Not of the trading path: learning while it runs, and the dashboard, are built on it."""
 
 POSITIONAL = {
@@ -51,6 +53,7 @@ POSITIONAL = {
     "ConfigurationManager": ["config_path"],
     "DataIngestor": ["config", "event_bus"],
     "ExecutionHandler": ["config", "event_bus"],
+    "ExperimentManager": ["config", "database"],
     "FeatureEngine": ["config", "event_bus"],
     "LoggerService": ["config", "event_bus"],
     "ModelRegistry": ["config", "database"],

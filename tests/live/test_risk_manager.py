@@ -103,9 +103,10 @@ def models(**stages):
 
     def model(model_id):
         stage = stages[model_id.partition("@")[0]]
-        return SimpleNamespace(
-            stage=stage, shadow=stage == "staging", override=object() if stage == "development" else None
-        )
+        trial = stage == "trial"
+        stage = "staging" if trial else stage
+        override = object() if stage == "development" else None
+        return SimpleNamespace(stage=stage, shadow=stage == "staging", override=override, trial=trial)
 
     return SimpleNamespace(model=model)
 
@@ -134,13 +135,16 @@ async def test_the_gate_and_the_state_keep_back_buys_only():
     [
         ("live@v1", None),
         ("own@v1", None),
+        ("tried@v1", None),
         ("shadow@v1", "shadow@v1 is in stage staging"),
         ("gone@v1", "gone@v1 does not serve this engine"),
         (None, "no prediction stands behind the signal"),
     ],
 )
-async def test_only_a_model_in_production_or_named_by_an_override_trades(model_id, why):
-    desk = await Desk(models=models(live="production", own="development", shadow="staging")).started()
+async def test_only_a_model_in_production_on_trial_or_named_by_an_override_trades(model_id, why):
+    desk = await Desk(
+        models=models(live="production", own="development", shadow="staging", tried="trial")
+    ).started()
     proposed = signal("a", expires_at=LATER)
     wish = predicted(proposed, model_id) if model_id else proposed
     await desk.bus.publish("TRADE_SIGNAL_PROPOSED", wish)

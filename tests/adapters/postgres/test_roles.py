@@ -6,12 +6,14 @@ import uuid
 from itertools import count
 from urllib.parse import quote
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import errors, sql
 
 from gal_friday_adapters.postgres.connect import connect, url_parts
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.experiments import ExperimentRepository, Outcome, Step
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_adapters.postgres.log_table import LogLine, LogTable
@@ -21,6 +23,7 @@ from gal_friday_adapters.postgres.roles import SETTINGS, create_login
 from gal_friday_adapters.postgres.session_records import SessionRecords
 from gal_friday_adapters.signing import Signature
 from gal_friday_core.errors import ConfigError, StorageError
+from gal_friday_core.experiments.design import Design, Variant
 
 PASSWORD = "a long enough password"
 ACCOUNT = str(uuid.UUID(int=7))
@@ -168,6 +171,10 @@ NOT_THE_ENGINE_S = (
     """,
     "insert into artifact_signature (artifact, key, value) values ('x', 'x', '')",
     "insert into model_certificate (model_id, document, signature, key_id) values ('x', 'x', 'x', 'x')",
+    """
+    insert into experiment_event (experiment_id, action, state, actor, reason)
+    values ('00000000-0000-4000-8000-000000000001', 'STARTED', 'RUNNING', 'me', 'because')
+    """,
     "update engine_lease set token = 1",
     "delete from journal",
     "update journal set record = '{}'",
@@ -184,6 +191,24 @@ def test_the_engine_promotes_nothing_and_takes_back_nothing(login):
         assert DENIED.search(refused(url, statement)), statement
 
 
+async def _experiment(database, model_id):
+    """From its design to an outcome."""
+    repository = ExperimentRepository(database)
+    other, _ = await ModelMetadataRepository(database).register(
+        msgspec.structs.replace(MODEL, artifact="e" * 64), SIGNATURE
+    )
+    variants = (Variant(name="a", model_id=model_id), Variant(name="b", model_id=other))
+    design = Design(name="night", series="kraken:BTC-USD:1m", variants=variants)
+    await repository.add("00000000-0000-4000-8000-000000000001", design, "0" * 32, "pipeline")
+    stored = await repository.named("night")
+    await repository.step(stored, Step(action="STARTED", state="RUNNING", actor="pipeline", reason="because"))
+    assert (
+        await repository.record(stored.experiment_id, [Outcome(unit="1", variant="a", at_ns=1, value=0.5)])
+        == 1
+    )
+    assert [one.state for one in await repository.all()] == ["RUNNING"]
+
+
 def test_the_pipeline_registers_and_promotes_with_its_own_rights(login):
     url = login("pipeline")
 
@@ -192,6 +217,7 @@ def test_the_pipeline_registers_and_promotes_with_its_own_rights(login):
         model_id, _ = await repository.register(MODEL, SIGNATURE)
         await repository.add_certificate(model_id, CERTIFICATE, SIGNATURE)
         change = StageChange(model_id=model_id, stage="production", actor="pipeline", reason="gates passed")
+        await _experiment(database, model_id)
         return (await repository.promote(change)).model.stage, await repository.history(model_id)
 
     stage, history = run(url, work)
@@ -278,7 +304,9 @@ def test_every_function_of_ours_has_a_fixed_search_path_and_is_nobody_s_to_call(
             " from pg_proc where pronamespace = 'public'::regnamespace"
         ).fetchall()
     assert {name for name, *_ in functions} >= {"take_engine_lease", "check_stage_event", "grant_roles"}
-    assert {name for name, definer, *_ in functions if definer} == {"take_engine_lease", "apply_stage_event"}
+    assert {name for name, definer, *_ in functions if definer} == {
+        "take_engine_lease", "apply_stage_event", "apply_experiment_event",
+    }  # fmt: skip
     for name, _, path, rights in functions:
         assert re.fullmatch(r"search_path=pg_catalog, (public, )?pg_temp", path or ""), name
         assert not re.search(r"PUBLIC|[{,]=X", rights), name

@@ -1,0 +1,122 @@
+"""Which variant of a running experiment serves this decision: known in memory, answered without waiting.
+
+Follows the database: an experiment that is started, stopped or given other shares counts from the next row on.
+With real money only experiments take part that were not designed for paper, and whose challengers each hold a
+certificate that passed.
+"""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import stamina
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.experiments import ExperimentRepository, Stored
+from gal_friday_core.candles import Series
+from gal_friday_core.errors import GalFridayError, StorageError
+from gal_friday_core.experiments.traffic import Assigned, Running
+from gal_friday_core.times import DAY_NS, HOUR_NS
+from gal_friday_live.model_registry import ModelRegistry
+
+CHANNEL = "experiment_changed"
+
+log = logging.getLogger(__name__)
+
+
+class ExperimentTraffic:
+    """What `PredictionService` asks. `real_money` holds back what was not certified."""
+
+    def __init__(self, database: Database, registry: ModelRegistry, *, real_money: bool) -> None:
+        self._database = database
+        self._experiments = ExperimentRepository(database)
+        self._registry = registry
+        self._real_money = real_money
+        self._running: dict[tuple[str, str], Running] = {}
+
+    def assigned(self, venue: str, pair: str, moment_ns: int) -> Assigned | None:
+        """Who serves the unit of that moment; None where nothing splits the pair's traffic."""
+        running = self._running.get((venue, pair))
+        return None if running is None else running.assigned(pair, moment_ns)
+
+    def takes_part(self, model_id: str) -> bool:
+        """Whether a running experiment lets the model trade its share."""
+        return any(model_id in running.models.values() for running in self._running.values())
+
+    async def refresh(self) -> None:
+        """Read what is running. Raises StorageError."""
+        found = {}
+        for stored in await self._experiments.all("RUNNING"):
+            if stored.mode == "split" and await self._may_run(stored):
+                series = Series.parse(stored.series)
+                events = await self._experiments.events(stored.experiment_id)
+                found[series.venue, series.pair] = running_of(stored, events)
+        self._running = found
+
+    async def follow(self) -> None:
+        """Until cancelled, read again at every change, and after every lost connection."""
+        async for _ in self.changes():
+            await self._refresh_at_last()
+
+    async def changes(self) -> AsyncGenerator[str, None]:
+        """Ids of experiments of which something was decided; "" when listening begins."""
+        async with aclosing(self._database.listen(CHANNEL)) as hints:
+            async for hint in hints:
+                yield hint
+
+    @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
+    async def _refresh_at_last(self) -> None:
+        """A database that is away for a moment must not make a stop be missed."""
+        await self.refresh()
+
+    async def _may_run(self, stored: Stored) -> bool:
+        if not self._real_money:
+            return True
+        if stored.design.paper_only:
+            log.warning("experiment %s is for paper money: it takes no part here", stored.name)
+            return False
+        for variant in stored.design.challengers:
+            if not await self._is_certified(variant.model_id):
+                log.warning(
+                    "experiment %s: %s holds no certificate that passed", stored.name, variant.model_id
+                )
+                return False
+        return True
+
+    async def _is_certified(self, model_id: str) -> bool:
+        try:
+            certificate = await self._registry.get_certificate(model_id)
+        except StorageError:
+            raise
+        except GalFridayError as error:
+            log.warning("%s: its certificate cannot be read: %s", model_id, error)
+            return False
+        return certificate is not None and certificate.passed
+
+
+def running_of(stored: Stored, events: list[dict[str, Any]]) -> Running:
+    """The experiment with the shares that were decided last."""
+    return Running(
+        experiment_id=stored.experiment_id,
+        hash_key=stored.hash_key,
+        unit_ns=unit_ns(stored),
+        shares=shares_of(stored, events),
+        models={variant.name: variant.model_id for variant in stored.design.variants},
+    )
+
+
+def unit_ns(stored: Stored) -> int:
+    """The length of a unit; each begins at a multiple of it."""
+    lengths = {"hour": HOUR_NS, "day": DAY_NS}
+    return lengths.get(stored.design.unit) or Series.parse(stored.series).interval_ns
+
+
+def shares_of(stored: Stored, events: list[dict[str, Any]]) -> dict[str, float]:
+    """By variant, in the design's order; a variant that was stopped has none."""
+    decided = [event["details"]["shares"] for event in events if "shares" in event["details"]]
+    if decided:
+        return {variant.name: decided[-1].get(variant.name, 0.0) for variant in stored.design.variants}
+    if stored.design.mode == "split":
+        return stored.design.split()
+    return {variant.name: float(place == 0) for place, variant in enumerate(stored.design.variants)}
