@@ -26,6 +26,7 @@ from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.engine import Engine
 from gal_friday_live.engine_view import orders_of
+from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
 from gal_friday_live.flight.flight import recording
 from gal_friday_live.flight.ports import beside
@@ -234,7 +235,8 @@ async def _assembled(
             request.mode, config_hash=fingerprint(stage.manager.config), code_version=code_version()
         )
         around = _surroundings(stage, database, lease, session) if stage.watched else None
-        given.append(Parts(journal=journal, models=models, surroundings=around))
+        traffic = ExperimentTraffic(database, models, real_money=not stage.simulated)
+        given.append(Parts(journal=journal, models=models, surroundings=around, experiments=traffic))
         terms = Terms(session=session, code_version=code_version(), override=override)
         engine: Engine = await helm.call("build", msgspec.to_builtins(terms))
         lease.on_change(lambda what: helm.now("lease", what))
