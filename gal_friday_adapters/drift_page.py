@@ -173,7 +173,8 @@ def _results(concept: ConceptDrift | None, performance: PerformanceDrift | None)
             soft(
                 f"Of {performance.errors.count:,} labels that share no time, {performance.wins.count:,} trades among them; "
                 f"{performance.waiting:,} predictions wait for their label. Lately: the {RECENT} latest. Evidence "
-                "is what a bettor against the model has made of 1."
+                "is what a bettor against the model has made of 1; alarms come from him, or from those who begin anew at "
+                "each label and find what began late."
             )
         )
     return "".join(parts)

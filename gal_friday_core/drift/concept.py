@@ -157,7 +157,7 @@ def _reason(drift: ConceptDrift) -> str:
         f"{what}: {name} after {at} labels"
         for what, stream in (
             ("errors became more frequent", drift.errors),
-            ("losing trades did", drift.losses),
+            ("losing trades became more frequent", drift.losses),
         )
         for name, at in (("HDDM_A", stream.hddm_at), ("ADWIN", stream.adwin_at))
         if at is not None
