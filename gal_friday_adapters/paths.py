@@ -58,6 +58,11 @@ def reports_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "reports"
 
 
+def flights_dir(config: Config | None = None) -> Path:
+    """What live engines heard and said, where that was recorded."""
+    return data_dir(config) / "flights"
+
+
 def halt_page(session: str, config: Config | None = None) -> Path:
     """The page that keeps an account's halt when the database does not."""
     return data_dir(config) / "halts" / f"{session}.halt"

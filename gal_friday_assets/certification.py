@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_adapters.paths import flights_dir
 from gal_friday_assets.feature_store import read_features
 from gal_friday_assets.resources import Registry
 from gal_friday_core.candles import Series
@@ -15,6 +16,7 @@ from gal_friday_core.gates import certify as decide
 from gal_friday_core.gates import look_outside
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.resampling import UNKNOWN
+from gal_friday_live.flight.heard import heard_features
 from gal_friday_live.model_registry import ModelRegistry
 
 
@@ -31,7 +33,10 @@ def judge(
     candles = lake.read(series)
     table = read_features(tables, candles, CANDLES_V1)
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
-    outside = look_outside(files, candles, table, config, incumbent=incumbent if comparable else None)
+    heard = heard_features(flights_dir(config), series, table.schema, config.validation.replayed_bars)
+    outside = look_outside(
+        files, candles, table, config, incumbent=incumbent if comparable else None, heard=heard
+    )
     if incumbent is not None and not comparable:
         outside = dataclasses.replace(outside, challenge=_incomparable(incumbent))
     return decide(files, config.gates, outside, model_type=series.key)

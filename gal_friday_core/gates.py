@@ -16,7 +16,7 @@ from gal_friday_core.certificate import Certificate
 from gal_friday_core.config import Config, GatesConfig
 from gal_friday_core.errors import ArtifactError
 from gal_friday_core.evidence.challenge import Challenge, challenge
-from gal_friday_core.evidence.parity import Parity, replay
+from gal_friday_core.evidence.parity import Parity, lived, replay, together
 from gal_friday_core.evidence.report import Evidence
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.predictor import Predictor
@@ -86,18 +86,22 @@ def look_outside(
     *,
     incumbent: Predictor | None = None,
     source: str = "stored candles",
+    heard: FeatureTable | None = None,
 ) -> Outside:
     """Replay the latest bars as live, and challenge the model in production on the holdout of both.
 
-    `candles` of the whole series, `table` of its features; `source` names them in the certificate. Raises
-    ArtifactError for files that cannot serve, SchemaMismatchError for features of another set.
+    `candles` of the whole series, `table` of its features; `source` names them in the certificate. `heard` are
+    features as recorded live engines had them: they must be those of the table. Raises ArtifactError for files that cannot serve, SchemaMismatchError for features of another set.
     """
     model = Predictor.from_files(files, model_id="the candidate", model_type="", version=0)
     met = None
     if incumbent is not None:
         block_events = report_of(files).block_events
         met = challenge(model, incumbent, candles, table, config, block_events=block_events)
-    return Outside(met, replay(model, candles, table, config.validation.replayed_bars, source))
+    replayed = replay(model, candles, table, config.validation.replayed_bars, source)
+    if heard is not None and len(heard):
+        replayed = together(replayed, lived(table, heard, "recorded live engines"))
+    return Outside(met, replayed)
 
 
 def report_of(files: Mapping[str, bytes]) -> ValidationReport:

@@ -13,6 +13,7 @@ from gal_friday_live.commands import (
     control,
     events,
     exchange,
+    experiments,
     feed,
     feed_features,
     feed_rebuild,
@@ -20,6 +21,7 @@ from gal_friday_live.commands import (
     ingest,
     live,
     models,
+    replay,
     simulate,
     up,
 )
@@ -46,6 +48,7 @@ app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
 app.command("live")(live.live)
+app.command("replay")(replay.replay)
 app.command("status")(control.status)
 app.command("positions")(control.positions)
 app.command("orders")(control.orders)
@@ -58,6 +61,7 @@ app.command("simulate")(simulate.simulate)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
+app.add_typer(experiments.app, name="experiments")
 feed.app.command("record")(feed_record.record)
 feed.app.command("rebuild")(feed_rebuild.rebuild)
 feed.app.command("features")(feed_features.features)

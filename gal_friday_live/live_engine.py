@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import logging
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ from gal_friday_live.engine import Engine
 from gal_friday_live.engine_view import orders_of
 from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
-from gal_friday_live.flight.flight import recording
+from gal_friday_live.flight.flight import own_folder, recording
 from gal_friday_live.flight.ports import beside
 from gal_friday_live.ids import derived
 from gal_friday_live.live_program import Direct, Helm, LiveProgram, Operator, Parts, Terms
@@ -85,6 +86,7 @@ class LiveEngine:
             "open_orders": len(engine.execution.blotter.open()),
             "session": self.session,
             "run": self.run_id,
+            "record": None if self.request.record is None else str(self.request.record),
             "code_version": code_version(),
             "alerts": self.desk.counts() if self.desk is not None else None,
         }
@@ -122,6 +124,8 @@ async def run_live(
     `announce` is told once trading can begin. Whoever sets `reload` has the configuration read again. Raises
     GalFridayError for whatever stands against starting.
     """
+    if request.record is not None:
+        request = replace(request, record=own_folder(request.record, time.time_ns()))
     async with (
         Database(database_url) as database,
         ground(manager, request) as on,

@@ -17,7 +17,7 @@ from gal_friday_adapters.kraken.kraken_exchange import KrakenExchange
 from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.lake import CandleLake
-from gal_friday_adapters.paths import data_dir, lake_dir
+from gal_friday_adapters.paths import lake_dir
 from gal_friday_adapters.simulated_kraken import demo
 from gal_friday_adapters.simulated_kraken.about import require_loopback, scaled_time
 from gal_friday_core import barriers
@@ -98,10 +98,8 @@ async def _real(manager: ConfigurationManager, means: Means) -> AsyncIterator[St
     """Kraken itself, with a key that may trade and may not take money away."""
     config, clock = manager.config, SystemClock()
     told, credentials = means.clock(clock), means.credentials(manager)
-    folder = data_dir(config)
-    folder.mkdir(parents=True, exist_ok=True)
     exchange = kraken_exchange(
-        config.exchange, credentials, told, real_money=True, nonce_file=folder / NONCE_FILE,
+        config.exchange, credentials, told, real_money=True, nonce_file=means.folder(manager) / NONCE_FILE,
         ways=means.ways(manager),
     )  # fmt: skip
     try:

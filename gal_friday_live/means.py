@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from gal_friday_adapters.kraken.connect import WORLD, Ways
 from gal_friday_adapters.kraken.rest_calls import Credentials
+from gal_friday_adapters.paths import data_dir
 from gal_friday_adapters.simulated_kraken.about import About, ask_about
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.ports import Clock, Ids
@@ -53,6 +55,12 @@ class Means:
     def history(self, service: HistoricalDataService) -> HistoricalDataService:
         """Bars of the past."""
         return service
+
+    def folder(self, manager: ConfigurationManager) -> Path:
+        """Where the product writes; it is there then."""
+        folder = data_dir(manager.config)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def credentials(self, manager: ConfigurationManager) -> Credentials:
         """The exchange's keys. Raises ConfigError where there are none."""

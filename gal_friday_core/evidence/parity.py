@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
-from gal_friday_core.errors import DataError
+from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features.drivers import FeatureStream, FeatureTable
 from gal_friday_core.predictor import Predictor
+
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,29 @@ def replay(predictor: Predictor, candles: Candles, table: FeatureTable, bars: in
     differing = int((differs.any(axis=1) | _predicts_otherwise(predictor, streamed[here])).sum())
     alone = len(live) + len(stored) - 2 * len(shared)
     return Parity(len(shared) + alone, differing + alone, source)
+
+
+def lived(table: FeatureTable, heard: FeatureTable, source: str) -> Parity:
+    """What live engines had as features, against the same rows of `table`, bit for bit.
+
+    A row that the table does not reach yet, or any more, is nobody's to judge. Raises SchemaMismatchError.
+    """
+    if heard.schema.hash != table.schema.hash:
+        raise SchemaMismatchError(
+            f"{source}: features of {heard.schema.name!r} were heard, not of {table.schema.name!r}"
+        )
+    shared, here, there = np.intersect1d(heard.ts, table.ts, assume_unique=True, return_indices=True)
+    differs = (_bits(heard.values[here]) != _bits(table.values[there])).any(axis=1)
+    within = (heard.ts >= table.ts[:1].min(initial=_NEVER)) & (heard.ts <= table.ts[-1:].max(initial=-_NEVER))
+    alone = int(within.sum()) - len(shared)  # a bar that the market told, and the table has not
+    return Parity(len(shared) + alone, int(differs.sum()) + alone, source)
+
+
+def together(first: Parity, second: Parity) -> Parity:
+    """Both at once."""
+    return Parity(
+        first.rows + second.rows, first.differing + second.differing, f"{first.source} and {second.source}"
+    )
 
 
 def _bar(candles: Candles, bar: int) -> tuple[int, float, float, float, float, float]:

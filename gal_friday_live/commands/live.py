@@ -73,6 +73,16 @@ def live(
     seconds: Annotated[
         float | None, typer.Option(min=0, help="End by itself after so long.", show_default=False)
     ] = None,
+    record: Annotated[
+        bool,
+        typer.Option(
+            "--record",
+            help="Write down all that the engine hears, under flights in the data directory; gal-friday replay plays it.",
+        ),
+    ] = False,
+    record_into: Annotated[
+        Path | None, typer.Option(help="The same, in another folder.", show_default=False)
+    ] = None,
     i_understand_real_money: Annotated[
         bool, typer.Option("--i-understand-real-money", help="With --mode live: orders move real money.")
     ] = False,
@@ -86,16 +96,19 @@ def live(
     mode: live in the configuration, exchange keys without withdrawal permission, and --i-understand-real-money.
     Open positions keep their protective stops when the engine ends.
     """
+    from gal_friday_adapters.paths import flights_dir
     from gal_friday_live.live_request import LiveRequest
 
     if entry_threshold is not None and model is None:
         raise ConfigError("--entry-threshold is a term of --model: name one")
+    manager = load_config(config)
+    if record and record_into is None:
+        record_into = flights_dir(manager.config)
     request = LiveRequest(
         mode=_mode(mode), venue=venue, candles=candles, session=session, speed=speed, faults=faults, seed=seed,
         model=model, override_reason=override_reason, entry_threshold=entry_threshold, seconds=seconds,
-        real_money=i_understand_real_money,
+        real_money=i_understand_real_money, record=record_into,
     )  # fmt: skip
-    manager = load_config(config)
     request.check(manager.config)
     result = asyncio.run(_trade(manager, request, as_json=json))
     if result is None:

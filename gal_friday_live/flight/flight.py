@@ -1,9 +1,10 @@
 """A live engine that is recorded, and its replay: the same program, on an island, over the world or over the record."""
 
 import asyncio
-import tempfile
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.sessions.writer import SessionWriter
 from gal_friday_core.config import Config
+from gal_friday_core.errors import DataError
+from gal_friday_core.times import to_iso
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.flight.means import OutsideMeans
 from gal_friday_live.flight.outside import Outside
 from gal_friday_live.flight.player import Player, Replayed
 from gal_friday_live.flight.ports import OutsideJournal, OutsideModels
-from gal_friday_live.flight.record import FlightRecord, Head
+from gal_friday_live.flight.record import FlightRecord, Head, is_flight
 from gal_friday_live.flight.recorder import Recorder
 from gal_friday_live.flight.surroundings import OutsideSurroundings
 from gal_friday_live.live_program import LiveProgram, Parts, Terms
@@ -29,8 +32,8 @@ from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
 
 OWNER_ONLY = 0o700
-NOWHERE = "postgresql://nobody@localhost/nowhere"
-"""A replay has no database; nothing connects to it."""
+NOBODY, NOWHERE = "postgresql://nobody@localhost/nowhere", Path("/nonexistent/replayed")
+"""A replay has neither database nor disk; nothing asks for them."""
 
 
 @asynccontextmanager
@@ -56,7 +59,7 @@ async def recording(
     try:
         yield recorder
     finally:
-        recorder.close()
+        await recorder.close()
         await asyncio.to_thread(writer.close)
 
 
@@ -73,23 +76,46 @@ def replay(folder: Path) -> Replayed:
     flight = FlightRecord(folder)
     head = flight.head
     player = Player(flight)
-    with tempfile.TemporaryDirectory(prefix="gal-friday-") as data:
-        config = Config.model_validate(head.config)
-        stored = config.storage.model_copy(update={"data_dir": Path(data)})
-        manager = ConfigurationManager.from_config(config.model_copy(update={"storage": stored}))
+    manager = ConfigurationManager.from_config(Config.model_validate(head.config))
 
-        def parts(stage: Stage, terms: Terms) -> Parts:
-            around = Surroundings(
-                folder=Path(data), database=Database(NOWHERE), lease_held=lambda: True,
-                exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(Path(data) / "halt"),
-            )  # fmt: skip
-            given: Any = Parts(journal=None, models=None, surroundings=around if stage.watched else None)  # type: ignore[arg-type]
-            return _through(player, terms, given, replay=True)
+    def parts(stage: Stage, terms: Terms) -> Parts:
+        around = Surroundings(
+            folder=NOWHERE, database=Database(NOBODY), lease_held=lambda: True,
+            exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(NOWHERE),
+        )  # fmt: skip
+        given: Any = Parts(journal=None, models=None, surroundings=around if stage.watched else None)  # type: ignore[arg-type]
+        return _through(player, terms, given, replay=True)
 
-        request = msgspec.convert(head.request, LiveRequest)
-        means = OutsideMeans(player, player.island, replay=True)
-        player.program = LiveProgram(manager, request, Ground(venue=request.venue), means, parts)
-        return player.play()
+    request = msgspec.convert(head.request, LiveRequest)
+    means = OutsideMeans(player, player.island, replay=True)
+    player.program = LiveProgram(manager, request, Ground(venue=request.venue), means, parts)
+    replayed = player.play()
+    replayed.code_then, replayed.code_now = head.code_version, code_version()
+    return replayed
+
+
+def flights_in(folder: Path) -> list[Path]:
+    """The flights in a folder, oldest first; the folder itself where it is one."""
+    inside = sorted(item for item in folder.iterdir() if item.is_dir()) if folder.is_dir() else []
+    return [item for item in (folder, *inside) if is_flight(item)]
+
+
+def flights(folder: Path) -> list[Path]:
+    """At least one. Raises DataError where there is none."""
+    found = flights_in(folder)
+    if not found:
+        raise DataError(f"no flight record in {folder}: gal-friday live --record makes one")
+    return found
+
+
+def own_folder(folder: Path, now_ns: int) -> Path:
+    """Where this run's flight goes: a run never continues the record of another."""
+    name = re.sub("[-:]", "", to_iso(now_ns)[:19]) + "Z"
+    return next(
+        path
+        for number in count(1)
+        if not (path := folder / (name if number == 1 else f"{name}-{number}")).exists()
+    )
 
 
 def _kept(request: LiveRequest, on: Ground) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gal_friday_adapters.kraken.connect import WORLD, Ways
 from gal_friday_adapters.kraken.rest_calls import Credentials
+from gal_friday_adapters.paths import data_dir
 from gal_friday_adapters.simulated_kraken.about import About, ask_about
 from gal_friday_core.config import Config
 from gal_friday_core.events import Event
@@ -104,6 +105,10 @@ class OutsideMeans(Means):
 
     def history(self, service: HistoricalDataService) -> HistoricalDataService:
         return OutsideHistory(self._outside, service)
+
+    def folder(self, manager: ConfigurationManager) -> Path:
+        """A replay writes nothing."""
+        return data_dir(manager.config) if self._replay else super().folder(manager)
 
     def credentials(self, manager: ConfigurationManager) -> Credentials:
         if self._replay:

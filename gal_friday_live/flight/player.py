@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, NoReturn, TypeVar
 
@@ -17,6 +17,7 @@ from gal_friday_live.flight.island import Island
 from gal_friday_live.flight.record import FlightRecord, Record, Step
 from gal_friday_live.flight.recorder import Program
 from gal_friday_live.flight.values import NEVER, THREAD, Form, read_error
+from gal_friday_live.intents import KIND as ORDER_INTENT
 
 T = TypeVar("T")
 SHOWN = 2_000
@@ -53,10 +54,33 @@ class Replayed:
     difference: Difference | None = None
     ended: str = ""
     unread: int = 0
+    code_then: str = ""
+    code_now: str = ""
 
     @property
     def alike(self) -> bool:
         return self.difference is None and not self.ended
+
+    @property
+    def orders(self) -> int:
+        """Order intents that were made alike."""
+        return self.compared[f"journal {ORDER_INTENT}"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {
+            "alike": self.alike,
+            "steps": self.steps,
+            "from": to_iso(self.first_ns),
+            "to": to_iso(self.last_ns),
+            "orders": self.orders,
+            "compared": dict(sorted(self.compared.items())),
+            "difference": None if self.difference is None else asdict(self.difference),
+            "ended": self.ended,
+            "unread": self.unread,
+            "code_then": self.code_then,
+            "code_now": self.code_now,
+        }
 
 
 class Player:

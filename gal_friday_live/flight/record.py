@@ -81,6 +81,15 @@ class Attached:
         return msgspec.json.decode(found)
 
 
+def is_flight(folder: Path) -> bool:
+    """Whether a record begins there."""
+    try:
+        first = next(iter(Session(folder)), None)
+    except DataError:
+        return False
+    return first is not None and first.kind == HEAD
+
+
 class FlightRecord:
     """A record to be read. `head` raises DataError where the folder holds none, or one of another version."""
 

@@ -60,6 +60,7 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._lines: dict[int, bool] = {}
+        self._outside: set[asyncio.Task[Any]] = set()
         self._secrets: dict[bytes, bytes] = {}
         self._hidden = 0
         self._closed = False
@@ -89,6 +90,8 @@ class Recorder:
         self._speak(record.ASK, asked, number, what)
         answer: asyncio.Future[T] = self.island.create_future()
         task = self._loop.create_task(_done(work), name=what)
+        self._outside.add(task)
+        task.add_done_callback(self._outside.discard)
         task.add_done_callback(partial(self._answered, number, answer, form))
         answer.add_done_callback(lambda answer: task.cancel() if answer.cancelled() else None)
         return await answer
@@ -164,14 +167,17 @@ class Recorder:
 
         self._let_in(record.CALL, self._attached.keep(asked), number, "", begin)
 
-    def close(self) -> None:
-        """Nothing more is let in; what still runs on the island ends."""
+    async def close(self) -> None:
+        """Nothing more is let in; what still runs, on the island and for it, ends."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         self._stepping = True
         self.island.bury()
         self._stepping = False
+        for task in self._outside:
+            task.cancel()
+        await asyncio.gather(*self._outside, return_exceptions=True)
 
     # The island's shore
 

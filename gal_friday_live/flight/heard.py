@@ -1,0 +1,64 @@
+"""What recorded live engines made of the real market: their features, for who certifies a model."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from gal_friday_core.candles import Series
+from gal_friday_core.errors import DataError
+from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_live.flight.flight import flights_in
+from gal_friday_live.flight.means import FEATURES
+from gal_friday_live.flight.record import TELL, FlightRecord
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A row of features as it was told. `known_ns` is the close of its bar, `bits` its float64 numbers."""
+
+    pair: str
+    known_ns: int
+    schema_hash: str
+    bits: str
+
+
+_TOLD = msgspec.json.Decoder(Told)
+
+
+def heard_features(folder: Path, series: Series, schema: FeatureSchema, rows: int) -> FeatureTable:
+    """The latest features of a series in the flights of a folder, about `rows` of them; the newest flight's word counts.
+
+    A flight on a simulated exchange says nothing of the real market, and one of another interval nothing of these
+    bars. Raises DataError for a record that is damaged.
+    """
+    found: dict[int, str] = {}
+    for flight in reversed(flights_in(folder)):
+        if len(found) >= rows:
+            break
+        if _is_of(flight, series):
+            found = _rows_of(flight, series, schema.hash) | found
+    ts = sorted(found)[-rows:]
+    values = [np.frombuffer(bytes.fromhex(found[at]), "<f8").astype(np.float64) for at in ts]
+    return FeatureTable(np.array(ts, np.int64), np.array(values).reshape(len(ts), len(schema)), schema)
+
+
+def _is_of(flight: Path, series: Series) -> bool:
+    head = FlightRecord(flight).head
+    market = head.config.get("market", {})
+    real = head.request.get("venue") is None
+    return real and (market.get("exchange"), market.get("interval")) == (series.venue, series.interval)
+
+
+def _rows_of(flight: Path, series: Series, schema_hash: str) -> dict[int, str]:
+    """By the opening time of the bar."""
+    found = {}
+    try:
+        for said in FlightRecord(flight).session:  # also where records were lost: each row stands for itself
+            if said.kind == TELL and said.reason == FEATURES:
+                told = _TOLD.decode(said.message)
+                if (told.pair, told.schema_hash) == (series.pair, schema_hash):
+                    found[told.known_ns - series.interval_ns] = told.bits
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{flight}: features that were told cannot be read: {error}") from None
+    return found
