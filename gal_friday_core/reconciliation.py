@@ -132,12 +132,20 @@ def _missed_fills(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepa
     totals: dict[str, Decimal] = {}
     for fill in theirs.fills:
         totals[fill.exchange_order_id] = totals.get(fill.exchange_order_id, ZERO) + fill.quantity
+    named = {order.exchange_order_id for order in ours.orders}
+    nameless = {
+        order.trading_pair
+        for order in ours.orders
+        if order.status in _ON_ITS_WAY and order.exchange_order_id is None
+    }
     for fill in theirs.fills:
         if fill.execution_id not in ours.executions:
+            # An order that is on its way, or lost, has no name at the exchange yet: the fill may be its, and no stranger's.
+            anybodys = fill.client_order_id is None and fill.exchange_order_id not in named
             yield Discrepancy(
                 kind="MISSED_FILL",
                 severity="WARNING",
-                resolution="APPLY_FILL",
+                resolution="WAIT" if anybodys and fill.trading_pair in nameless else "APPLY_FILL",
                 text=f"fill {fill.execution_id}: {fill.side} {fill.quantity} {fill.trading_pair} at {fill.price}",
                 trading_pair=fill.trading_pair,
                 client_order_id=fill.client_order_id,

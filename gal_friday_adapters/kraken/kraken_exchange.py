@@ -29,6 +29,7 @@ from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError
 from gal_friday_core.kraken import order_requests
+from gal_friday_core.kraken.exchange_time import ExchangeTime
 from gal_friday_core.kraken.order_requests import OrderName
 from gal_friday_core.kraken.private_wire import Response
 from gal_friday_core.kraken.rate_counters import EngineCounters
@@ -98,6 +99,7 @@ class KrakenExchange:
         self._timer = timer
         self._sleep = sleep
         self._ledger = ExecutionsLedger(name)
+        self.time = ExchangeTime(clock.now_ns)
         self.stream = AccountStream(
             rest, self._ledger, self.counters,
             clock=clock, timer=timer, sleep=sleep, standing=lambda: self._keeper.standing,
@@ -107,6 +109,7 @@ class KrakenExchange:
             LineEvents(stands=self.stream.stands, lost=self.stream.lost, tick=self.stream.tick),
             transport=transport or PicowsTransport(), patience=patience,
             retries=Retries(patience, timer=timer, jitter=jitter), timer=timer, sleep=sleep,
+            time=self.time,
         )  # fmt: skip
         self._switch = self._dead_man_switch(settings.switch)
         self._tasks: list[asyncio.Task[None]] = []
@@ -205,7 +208,7 @@ class KrakenExchange:
             self.counters.charge(order.trading_pair, "add", self._now())
         self._ledger.expect(sent)
         try:
-            await self._place(sent, line, what)
+            await self._place(self._by_their_clock(sent), line, what)
         except ExchangeError as error:
             self._ledger.forget(order.client_order_id)
             self._limited(error, order.trading_pair)
@@ -249,7 +252,7 @@ class KrakenExchange:
             change = replace(change, quantity=record.quantity)
         line = await self._turn(record.pair, "amend", client_order_id)
         self.counters.charge(record.pair, "amend", self._now(), age_ns=self._age_ns(client_order_id))
-        name, deadline = self._ledger.name(client_order_id), self._deadline()
+        name, deadline = self._ledger.name(client_order_id), self._deadline() + self.time.ahead_ns()
         try:
             if line is None or not line.is_open:
                 await self.rest.amend(name, change, deadline=deadline)
@@ -387,6 +390,15 @@ class KrakenExchange:
 
     def _deadline(self) -> int:
         return self._clock.now_ns() + int(self._settings.deadline_s * SECOND_NS)
+
+    def _by_their_clock(self, order: Order) -> Order:
+        """What reduces risk must arrive in time whatever our clock shows. An entry made by a clock that is wrong may
+        well be refused as late.
+        """
+        if order.purpose == "ENTRY" or order.deadline is None:
+            return order
+        ahead_ns = self.time.ahead_ns()
+        return replace(order, deadline=order.deadline + ahead_ns) if ahead_ns else order
 
     @property
     def _answer_s(self) -> float:

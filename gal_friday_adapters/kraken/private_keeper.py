@@ -11,6 +11,7 @@ from gal_friday_adapters.kraken.patience import Patience, Retries
 from gal_friday_adapters.kraken.private_line import PrivateLine, PrivateSink
 from gal_friday_core.errors import ExchangeError
 from gal_friday_core.kraken.error_codes import MEANINGS, Kind
+from gal_friday_core.kraken.exchange_time import ExchangeTime
 from gal_friday_core.ports import Transport
 
 PRIVATE_URL = "wss://ws-auth.kraken.com/v2"
@@ -47,7 +48,9 @@ class PrivateKeeper:
         retries: Retries,
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        time: ExchangeTime | None = None,
     ) -> None:
+        self._time = time
         self.url = url
         self.line: PrivateLine | None = None
         self.connections = 0
@@ -92,6 +95,7 @@ class PrivateKeeper:
                 patience=self._patience,
                 timer=self._timer,
                 ended=self._changed.ring,
+                time=self._time,
             )
             connection = await self._transport.connect(self.url, line)
         except ExchangeError as error:

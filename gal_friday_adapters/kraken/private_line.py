@@ -15,6 +15,7 @@ from gal_friday_adapters.kraken.patience import Patience
 from gal_friday_core.errors import ContractError
 from gal_friday_core.kraken import order_requests, private_wire, wire
 from gal_friday_core.kraken.error_codes import Refusal, refusal
+from gal_friday_core.kraken.exchange_time import ExchangeTime
 from gal_friday_core.ports import Connection
 
 CHANNELS = ("executions", "balances")
@@ -55,7 +56,9 @@ class _Channel:
 
 
 class PrivateLine:
-    """Hears one connection (`ports.Listener`). `refused` is set where the exchange says no to the subscription."""
+    """Hears one connection (`ports.Listener`). `refused` is set where the exchange says no to the subscription. `time`
+    learns from the stamps of answers.
+    """
 
     def __init__(
         self,
@@ -65,7 +68,9 @@ class PrivateLine:
         patience: Patience,
         timer: Callable[[], float],
         ended: Callable[[], None],
+        time: ExchangeTime | None = None,
     ) -> None:
+        self._time = time
         self._token = token
         self._sink = sink
         self._patience = patience
@@ -86,6 +91,7 @@ class PrivateLine:
             private_wire.Response: self._on_answer,
             wire.Acknowledgement: self._on_acknowledgement,
             wire.StatusMessage: self._on_status,
+            wire.Pong: self._on_stamped,
         }
 
     @property
@@ -112,6 +118,8 @@ class PrivateLine:
         number = self._requests + 1
         message = build(self._token, number)
         self._requests = number
+        if self._time is not None:
+            self._time.asked(number)
         self._connection.send(message)
         return number
 
@@ -218,7 +226,12 @@ class PrivateLine:
         )
         self.ask(lambda token, number: ask(token=token, req_id=number))
 
+    def _on_stamped(self, answer: private_wire.Response | wire.Acknowledgement | wire.Pong) -> None:
+        if self._time is not None:
+            self._time.answered(answer.req_id, answer.time_in, answer.time_out)
+
     def _on_acknowledgement(self, answer: wire.Acknowledgement) -> None:
+        self._on_stamped(answer)
         if not answer.success:
             if answer.method == "subscribe":
                 self.refused = refusal(answer.error or "no reason given")
@@ -229,6 +242,7 @@ class PrivateLine:
 
     def _on_answer(self, answer: private_wire.Response) -> None:
         """A worn-out token is of no more use to anything: the next line comes with another."""
+        self._on_stamped(answer)
         self._sink.on_answer(answer)
         if not answer.success and refusal(answer.error or "").kind == "SESSION":
             self.give_up(f"{answer.method} refused: {answer.error}")

@@ -278,6 +278,8 @@ class Acknowledgement(Wire, frozen=True):
     error: str | None = None
     symbol: str | None = None
     req_id: int | None = None
+    time_in: Timestamp | None = None
+    time_out: Timestamp | None = None
 
 
 class Pong(Wire, frozen=True):

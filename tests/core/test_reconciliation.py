@@ -53,6 +53,18 @@ def test_missing_money_comes_first_and_nothing_that_follows_from_it_is_judged():
     assert found(ours, theirs) == [("MISSED_FILL", "APPLY_FILL"), ("MISSED_FLOW", "BOOK_FLOW")]
 
 
+@pytest.mark.parametrize("status", ["PENDING_NEW", "UNKNOWN"])
+def test_a_fill_without_a_name_waits_while_it_may_be_that_of_an_order_whose_fate_is_open(status):
+    """Booked as a stranger's, it would leave that order short of it for ever, and what it bought without a stop."""
+    lost = replace(ORDER, status=status, exchange_order_id=None)
+    nameless = replace(FILL, client_order_id=None)
+    assert found({"orders": (lost,)}, {"fills": (nameless,)}) == [("MISSED_FILL", "WAIT")]
+    assert found({"orders": (lost,)}, {"fills": (FILL,)}) == [("MISSED_FILL", "APPLY_FILL")]
+    elsewhere = replace(lost, trading_pair="ETH/USD")
+    assert found({"orders": (elsewhere,)}, {"fills": (nameless,)}) == [("MISSED_FILL", "APPLY_FILL")]
+    assert found({"orders": (lost, ORDER)}, {"fills": (nameless,)}) == [("MISSED_FILL", "APPLY_FILL")]
+
+
 def test_flows_of_assets_that_are_not_ours_to_count_are_left_alone():
     assert found({"balances": {"USD": Decimal(0)}}, {"flows": (replace(FLOW, asset="DOGE"),)}) == []
 

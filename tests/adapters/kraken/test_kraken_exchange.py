@@ -2,6 +2,7 @@
 
 import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -219,6 +220,19 @@ async def test_a_deadline_that_is_past_is_refused_by_the_engine():
             await exchange.submit(order(limit_price="29000.0", deadline=time.time_ns() - SECOND_NS))
         assert refused.value.code == "DEADLINE_ELAPSED"
         assert kraken.exchange.orders(KEY) == []
+
+
+@pytest.mark.parametrize("off_s", [-86_400, -3, 600, 86_400])
+async def test_what_reduces_risk_arrives_in_time_by_a_clock_that_is_wrong_and_an_entry_does_not(off_s):
+    wrong = SimpleNamespace(now_ns=lambda: time.time_ns() + off_s * SECOND_NS)
+    async with trading(engine_clock=wrong) as (kraken, exchange, _):
+        deadline = wrong.now_ns() + 2 * SECOND_NS
+        stop = order("SELL", "STOP_LOSS", trigger_price="29000.0", purpose="STOP", deadline=deadline)
+        await exchange.submit(stop)
+        (stands,) = kraken.exchange.orders(KEY)
+        assert stands.is_open
+        with pytest.raises(ExchangeError):
+            await exchange.submit(order(limit_price="29000.0", deadline=deadline))
 
 
 async def test_what_happened_between_two_runs_is_told_to_the_second():

@@ -103,7 +103,7 @@ def served(faults="", seed=1):
     return SimulatedKraken(exchange(faults, seed), Keyring([ApiKey(KEY, SECRET, account=KEY)]))
 
 
-def client(kraken, *, keys=(KEY, SECRET), private_url=None, **settings):
+def client(kraken, *, keys=(KEY, SECRET), private_url=None, engine_clock=None, **settings):
     """A KrakenExchange of the account of a running simulated Kraken."""
     clock = RestClock(now_ns=time.time_ns, timer=time.monotonic, jitter=lambda: 0.5)
     rest = kraken_rest(
@@ -111,7 +111,7 @@ def client(kraken, *, keys=(KEY, SECRET), private_url=None, **settings):
         patience=REST_PATIENCE,
     )  # fmt: skip
     return KrakenExchange(
-        rest, Now(),
+        rest, engine_clock or Now(),
         KrakenSettings(private_url=private_url or f"{kraken.socket_url}/v2", tier="pro", **settings),
         patience=PATIENCE,
     )  # fmt: skip
