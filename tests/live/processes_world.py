@@ -286,8 +286,13 @@ class Engines:
         self._started.append(process)
         return process
 
+    @property
+    def control(self):
+        """Where an operator asks the engine."""
+        return control_path(self._data_dir)
+
     def ask(self, command, **details):
-        return asyncio.run(ask(control_path(self._data_dir), command, **details))
+        return asyncio.run(ask(self.control, command, **details))
 
     def try_ask(self, command, **details):
         """The answer, or the one line of its refusal."""

@@ -8,6 +8,7 @@ wherever bytes do, and the event loop goes on. Afterwards journal and exchange t
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from decimal import Decimal
@@ -318,6 +319,52 @@ def test_time_series_that_hang_or_are_gone_hold_up_nothing(tmp_path, nursery, se
             assert not engines.ask("status")["blocks"]
             goes_on(engine, since, "time series hung, then gone")
             same_story(server, account, engines)
+
+
+SCREENS = """
+import socket, sys
+callers = []
+for _ in range(15):
+    caller = socket.socket(socket.AF_UNIX)
+    caller.connect(sys.argv[1])
+    caller.setblocking(False)
+    callers.append(caller)
+for caller in callers:
+    caller.send(b'{"command": "orders", "all": true}\\n' * 500)
+print("asked", flush=True)
+sys.stdin.read()
+"""
+"""They ask for more than a socket holds, and never read."""
+
+
+@contextmanager
+def screens_that_stand_still(path):
+    """As many dashboards as the engine lets in, but one, all in a process that is stopped."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCREENS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGSTOP)
+        yield
+        process.kill()
+
+
+def test_screens_that_stand_still_hold_up_nothing_and_keep_no_operator_out(tmp_path, nursery, server, market):
+    _, account, _ = market
+    with trading(tmp_path, server, market, nursery.spawn) as (engine, engines):
+        since = time.monotonic()
+        with screens_that_stand_still(engines.control):
+            halted(engines)
+            no_entry_rests(account)
+            trades_again(engines, account)
+            with screens_that_stand_still(engines.control):
+                wait_for("a place", lambda: engines.try_ask("status")[0])
+                halted(engines)
+                no_entry_rests(account)
+        goes_on(engine, since, "screens that stand still")
+        trades_again(engines, account)
+        same_story(server, account, engines)
 
 
 @pytest.fixture
