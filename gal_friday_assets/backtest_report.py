@@ -8,6 +8,7 @@ import msgspec
 
 from gal_friday_adapters.report_page import render
 from gal_friday_assets.describe import Metadata, numbers
+from gal_friday_assets.pages import link
 
 
 def write_report(page: Path, report: dict[str, Any]) -> Path:
@@ -31,5 +32,6 @@ def backtest_metadata(report: dict[str, Any], page: Path) -> Metadata:
         **numbers({"sharpe": report["sharpe"]["value"]}),
         "model_id": report["model_id"],
         "under_override": report["under_override"],
+        "page": link(page),
         "backtest_page": dg.MetadataValue.path(page),
     }

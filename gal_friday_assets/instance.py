@@ -24,6 +24,9 @@ DATABASE = "dagster"
 """Runs, events and schedules live in a database of their own, beside the registry's on the same server."""
 
 URL_VARIABLE = "GAL_FRIDAY_DAGSTER_DATABASE_URL"
+WEBSERVER = "dagster-webserver"
+"""Becomes `gal_friday_assets.web`: the same with our reports."""
+
 MAX_RUN_S = 6 * 3600
 
 
@@ -116,14 +119,21 @@ def become(command: list[str]) -> NoReturn:
     if not (url := os.environ.get("GAL_FRIDAY_DATABASE_URL")):
         raise ConfigError("GAL_FRIDAY_DATABASE_URL is not set: start through `gal-friday up`, or set it")
     env = prepare_home(dagster_home(), url)
-    beside = Path(sys.executable).with_name(command[0])
-    program = str(beside) if beside.exists() else shutil.which(command[0])
-    if program is None:
-        raise ConfigError(
-            f"{command[0]} is not installed beside {sys.executable}: install gal-friday[pipeline]"
-        )
+    if command[0] == WEBSERVER:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
+        command = [sys.executable, "-m", "gal_friday_assets.web", *command[1:]]
+    program = _found(command[0])
     os.chdir(env["DAGSTER_HOME"])  # web server and daemon find workspace.yaml there
     os.execve(program, command, {**os.environ, **env})  # noqa: S606 - our own command line
+
+
+def _found(name: str) -> str:
+    """The program of that name beside our interpreter, or on the path."""
+    beside = Path(sys.executable).with_name(name)
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if program is None:
+        raise ConfigError(f"{name} is not installed beside {sys.executable}: install gal-friday[pipeline]")
+    return program
 
 
 def main(command: list[str]) -> int:

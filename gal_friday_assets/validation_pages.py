@@ -8,6 +8,7 @@ import dagster as dg
 
 from gal_friday_adapters.validation_page import render
 from gal_friday_assets.describe import Metadata, numbers, report_metadata
+from gal_friday_assets.pages import link
 from gal_friday_assets.resources import Settings
 from gal_friday_core import artifact
 from gal_friday_core.certificate import Certificate
@@ -35,6 +36,7 @@ def write_page(
 def validation_metadata(files: Mapping[str, bytes], page: Path) -> Metadata:
     """Everything that was measured, as numbers."""
     return {
+        "page": link(page),
         "validation_page": dg.MetadataValue.path(page),
         "report": dg.MetadataValue.path(page.with_name("validation.json")),
         **report_metadata(report_of(files)),
@@ -63,6 +65,7 @@ def certificate_metadata(certificate: Certificate, page: Path) -> Metadata:
     """The verdict, each gate's number under `gate_…`, and all of it as a table."""
     failed = [gate.name for gate in certificate.gates if not gate.passed]
     return {
+        "page": link(page),
         "validation_page": dg.MetadataValue.path(page),
         "certified": certificate.passed,
         "reasons": list(certificate.reasons),
