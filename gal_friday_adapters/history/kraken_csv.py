@@ -1,5 +1,6 @@
 """Kraken's OHLCVT files: unix seconds, open, high, low, close, volume, trades; one bar a line, no header."""
 
+import codecs
 import re
 from typing import Any
 
@@ -27,7 +28,8 @@ def read_kraken_csv(content: bytes, series: Series, source: str) -> RawCandles:
 
     Raises DataError where it is empty, not text, cut off, with a header, or of another column count.
     """
-    if not content or content.isspace():
+    text = content.removeprefix(codecs.BOM_UTF8)
+    if not text or text.isspace():
         raise DataError(f"{source}: the file is empty; {NOTHING_STORED}. Fetch it again")
     if b"\0" in content[:65_536]:
         raise DataError(f"{source}: not a text file; {NOTHING_STORED}. Expected Kraken's OHLCVT lines")
