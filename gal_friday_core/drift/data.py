@@ -117,19 +117,12 @@ def data_drift(
         ]
     )
     q_values = adjusted(p_values)
-    stuck = final_runs(columns) > STUCK_TIMES * reference.longest_run + STUCK_ROWS
-    missing = 1 - known / columns.shape[1] if columns.shape[1] else np.zeros(len(known))
-    missing_before = 1 - reference.known / max(reference.rows, 1)
     shift = np.divide(
         distances[:, 1], reference.spread, out=np.full(len(known), np.nan), where=reference.spread > 0
     )
-    never_moved = (reference.spread == 0) | (reference.known == 0)
-    states = [
-        _state(*facts, drifted=bool(q <= config.false_discovery_rate and far >= config.min_shift))
-        for *facts, q, far in zip(
-            missing > missing_before + MISSING_MORE, never_moved, stuck, judged, q_values, shift, strict=True
-        )
-    ]
+    drifted = (q_values <= config.false_discovery_rate) & (shift >= config.min_shift)
+    states = _states(reference, columns, known, judged, drifted, least_rows=config.min_effective_rows)
+    missing = _missing(known, columns.shape[1])
     return tuple(
         FeatureDrift(
             name=name, state=states[column], shift=_known(shift[column]), ks=_known(distances[column, 0]),
@@ -142,16 +135,33 @@ def data_drift(
     )  # fmt: skip
 
 
-def _state(missing: bool, never_moved: bool, stuck: bool, judged: bool, *, drifted: bool) -> State:
-    if missing:
-        return "missing"
-    if never_moved:
-        return "constant"
-    if stuck:
-        return "dead"
-    if not judged:
-        return "short"
-    return "drifted" if drifted else "same"
+def _states(
+    reference: Reference,
+    columns: NDArray[np.float64],
+    known: NDArray[np.int64],
+    judged: NDArray[np.bool_],
+    drifted: NDArray[np.bool_],
+    *,
+    least_rows: int,
+) -> list[State]:
+    """What comes first holds: a feature that is missing or dead is not judged by its distribution."""
+    more = _missing(known, columns.shape[1]) - _missing(reference.known, reference.rows)
+    conditions: list[tuple[State, NDArray[np.bool_]]] = [
+        ("missing", (more > MISSING_MORE) & (columns.shape[1] >= least_rows)),
+        ("constant", (reference.spread == 0) | (reference.known == 0)),
+        ("dead", final_runs(columns) > STUCK_TIMES * reference.longest_run + STUCK_ROWS),
+        ("short", ~judged),
+        ("drifted", drifted),
+    ]
+    return [
+        next((state for state, holds in conditions if holds[column]), "same")
+        for column in range(len(columns))
+    ]
+
+
+def _missing(known: NDArray[np.int64], rows: int) -> NDArray[np.float64]:
+    """Shares of rows in which each feature is unknown; of no rows, none."""
+    return 1 - known / rows if rows else np.zeros(len(known))
 
 
 class Shape(NamedTuple):

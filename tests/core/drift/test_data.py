@@ -114,6 +114,12 @@ def test_a_feature_gone_unknown_is_missing():
     assert finding.threshold_exceeded
 
 
+def test_a_few_unknown_rows_of_a_short_window_break_nothing():
+    current = rows(5, 2)
+    current[:3, 5] = np.nan
+    assert judged(current)[0]["f5"].state == "short"
+
+
 def test_a_feature_that_was_always_half_unknown_is_judged_by_what_is_known():
     reference, current = rows(4_000, 1), rows(1_000, 2)
     reference[::2, 5] = np.nan
