@@ -2,12 +2,12 @@
 
 import dagster as dg
 
-from gal_friday_assets import backtest, features, history, ingest, registry, training
+from gal_friday_assets import backtest, experiments, features, history, ingest, registry, training
 from gal_friday_assets.resources import build_resources
 from jobs import jobs, schedules
 from sensors import sensors
 
-MODULES = (ingest, history, features, training, registry, backtest)
+MODULES = (ingest, history, features, training, registry, backtest, experiments)
 
 
 defs = dg.Definitions(

@@ -23,4 +23,10 @@ retrain = dg.define_asset_job(
     description="Labels, training, validation, registry, promotion and backtest of one series.",
 )
 
-jobs = [top_up, refresh, retrain]
+experiments = dg.define_asset_job(
+    "experiments",
+    selection=dg.AssetSelection.groups("experiments"),
+    description="Every running experiment: outcomes taken in, losing variants stopped, what is decided ended.",
+)
+
+jobs = [top_up, refresh, retrain, experiments]

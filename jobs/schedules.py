@@ -44,4 +44,10 @@ def weekly_retrain(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequ
         yield dg.RunRequest(run_key=f"{key} {context.scheduled_execution_time:%Y-%m-%d}", partition_key=key)
 
 
-schedules = [frequent_top_up, daily_refresh, weekly_retrain]
+@dg.schedule(job_name="experiments", cron_schedule="30 * * * *", execution_timezone="UTC")
+def hourly_experiments(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Looking often does no harm, and stops what loses sooner."""
+    return dg.RunRequest(run_key=f"experiments {context.scheduled_execution_time:%Y-%m-%d %H:%M}")
+
+
+schedules = [frequent_top_up, daily_refresh, weekly_retrain, hourly_experiments]

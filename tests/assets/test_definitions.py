@@ -26,12 +26,14 @@ CHAIN = {
     "certificate": {"registered_model"},
     "production_model": {"certificate"},
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
+    "experiment_analysis": set(),
 }
 GROUPS = {
     "recent_bars": "ingest",
     "candles": "market",
     "feature_table": "features",
     "backtest_report": "trading",
+    "experiment_analysis": "experiments",
 }
 BLOCKING = {
     "candles:quality",
@@ -44,7 +46,11 @@ BLOCKING = {
 }
 
 
-TOLD_ONLY = {"recent_bars:every_series_answered", "recent_bars:newest_bars"}
+TOLD_ONLY = {
+    "recent_bars:every_series_answered",
+    "recent_bars:newest_bars",
+    "experiment_analysis:nothing_is_wrong",
+}
 """What somebody should know, and what stops nothing: the bars that are there are still right."""
 
 
@@ -73,7 +79,7 @@ def test_every_asset_has_group_kind_owner_code_version_and_a_description():
 def test_assets_are_cut_by_month_up_to_the_features_and_by_series_after():
     for key, spec in nodes().items():
         by_month = pair_months if key in {"candles", "feature_table"} else pairs
-        assert spec.partitions_def == (None if key == "recent_bars" else by_month)
+        assert spec.partitions_def == (None if key in {"recent_bars", "experiment_analysis"} else by_month)
 
 
 def test_months_are_always_one_run():
@@ -101,7 +107,7 @@ def test_every_promise_is_a_blocking_check():
 def test_jobs_together_cover_every_asset_once():
     covered = [
         key.to_user_string()
-        for job in ("top_up", "refresh", "retrain")
+        for job in ("top_up", "refresh", "retrain", "experiments")
         for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys
     ]
     assert sorted(covered) == sorted(CHAIN)
