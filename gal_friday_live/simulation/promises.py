@@ -108,8 +108,8 @@ PROMISES = (
             "tests/live/test_engine.py::test_backtest_and_paper_replay_make_identical_orders_on_real_candles",
             "tests/live/test_backtesting.py::test_the_same_run_gives_the_same_report",
             "tests/live/test_live_engine.py::test_two_replays_of_a_market_trade_alike",
+            "tests/live/test_flight.py::test_live_runs_are_replayed_byte_for_byte_and_a_changed_engine_is_found",
         ),
-        open="a live run's orders are not compared byte by byte with a replay of its own session",
     ),
     Promise(
         code="P14", text="every path of events is bounded: memory stays flat",
