@@ -132,15 +132,9 @@ def _missed_fills(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepa
     totals: dict[str, Decimal] = {}
     for fill in theirs.fills:
         totals[fill.exchange_order_id] = totals.get(fill.exchange_order_id, ZERO) + fill.quantity
-    named = {order.exchange_order_id for order in ours.orders}
-    nameless = {
-        order.trading_pair
-        for order in ours.orders
-        if order.status in _ON_ITS_WAY and order.exchange_order_id is None
-    }
+    named, nameless = {order.exchange_order_id for order in ours.orders}, _nameless(ours)
     for fill in theirs.fills:
         if fill.execution_id not in ours.executions:
-            # An order that is on its way, or lost, has no name at the exchange yet: the fill may be its, and no stranger's.
             anybodys = fill.client_order_id is None and fill.exchange_order_id not in named
             yield Discrepancy(
                 kind="MISSED_FILL",
@@ -154,6 +148,17 @@ def _missed_fills(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepa
                 fill=fill,
                 order_quantity=totals[fill.exchange_order_id],
             )
+
+
+def _nameless(ours: InternalView) -> set[str]:
+    """Pairs of orders that are on their way, or lost, and whose name at the exchange is not known yet. What has no name
+    there may be theirs, a fill or the stop that was attached, and is no stranger's until that is known.
+    """
+    return {
+        order.trading_pair
+        for order in ours.orders
+        if order.status in _ON_ITS_WAY and order.exchange_order_id is None
+    }
 
 
 def _missed_flows(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepancy]:
@@ -173,13 +178,14 @@ def _missed_flows(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepa
 def _strangers(ours: InternalView, theirs: ExchangeView) -> Iterator[Discrepancy]:
     """Open orders at the exchange that we do not count among our open ones."""
     known = {order.client_order_id for order in ours.orders}
-    named = {order.exchange_order_id for order in ours.orders}
+    named, nameless = {order.exchange_order_id for order in ours.orders}, _nameless(ours)
     for facts in theirs.open_orders:
         if facts.client_order_id not in known and facts.exchange_order_id not in named:
+            anybodys = facts.client_order_id is None and facts.parent_exchange_order_id not in named - {None}
             yield Discrepancy(
                 kind="UNKNOWN_ORDER",
                 severity="WARNING",
-                resolution="ADOPT_ORDER",
+                resolution="WAIT" if anybodys and facts.trading_pair in nameless else "ADOPT_ORDER",
                 text=f"order {facts.exchange_order_id}: {facts.side} {facts.quantity} {facts.trading_pair} is open",
                 trading_pair=facts.trading_pair,
                 client_order_id=facts.client_order_id,

@@ -99,8 +99,8 @@ class RestCounter:
     def exceeded(self, now_ns: int) -> None:
         """Kraken says that the limit is exceeded: somebody else uses the key, or answers that said so were lost.
 
-        How far beyond it is, nobody tells, and calling on prolongs it: a quarter of the maximum is assumed, and twice
-        as much each time that was not enough.
+        How far beyond it is, nobody tells, and calling on prolongs it: a quarter of the maximum is assumed, and half of
+        it where that was not enough.
 
         >>> counter = RestCounter("pro")
         >>> counter.exceeded(0)
@@ -113,7 +113,7 @@ class RestCounter:
         drained_ns = 2 * self._maximum // self._counter.drain
         if now_ns - self._doubted_ns > drained_ns:
             self._doubt = 0
-        self._doubt = min(2 * self._doubt, self._maximum) or self._maximum // 4
+        self._doubt = self._maximum // 2 if self._doubt else self._maximum // 4
         self._doubted_ns = now_ns
         self._raise_to(self._maximum + self._doubt, now_ns)
 

@@ -65,6 +65,18 @@ def test_a_fill_without_a_name_waits_while_it_may_be_that_of_an_order_whose_fate
     assert found({"orders": (lost, ORDER)}, {"fills": (nameless,)}) == [("MISSED_FILL", "APPLY_FILL")]
 
 
+def test_an_open_order_without_a_name_waits_while_it_may_be_the_stop_of_an_entry_whose_fate_is_open():
+    lost = replace(ORDER, status="UNKNOWN", exchange_order_id=None)
+    stop = replace(FACTS, client_order_id=None, exchange_order_id="O2", parent_exchange_order_id="O1")
+    assert found({"orders": (lost,)}, {"open_orders": (stop,)}) == [("UNKNOWN_ORDER", "WAIT")]
+    parent = replace(ORDER, client_order_id="b", filled=Decimal(1), quantity=Decimal(1))
+    known = {"found": {"b": replace(FACTS, filled=Decimal(1), limit_price=Decimal(100))}}
+    ours = {"orders": (lost, parent)}
+    assert ("UNKNOWN_ORDER", "ADOPT_ORDER") in found(ours, {"open_orders": (stop,)} | known)
+    stranger = replace(FACTS, client_order_id="his", exchange_order_id="O3")
+    assert ("UNKNOWN_ORDER", "ADOPT_ORDER") in found({"orders": (lost,)}, {"open_orders": (stranger,)})
+
+
 def test_flows_of_assets_that_are_not_ours_to_count_are_left_alone():
     assert found({"balances": {"USD": Decimal(0)}}, {"flows": (replace(FLOW, asset="DOGE"),)}) == []
 
