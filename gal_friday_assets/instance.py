@@ -129,7 +129,7 @@ def become(command: list[str]) -> NoReturn:
 
 def _found(name: str) -> str:
     """The program of that name beside our interpreter, or on the path."""
-    beside = Path(sys.executable).with_name(name)
+    beside = Path(sys.executable).parent / name
     program = str(beside) if beside.exists() else shutil.which(name)
     if program is None:
         raise ConfigError(f"{name} is not installed beside {sys.executable}: install gal-friday[pipeline]")

@@ -72,6 +72,18 @@ def test_a_command_runs_in_the_instance(database_url: str, data_home: Path):
     assert done.stdout.split() == [str(data_home / "dagster")] * 2
 
 
+def test_the_web_server_starts_as_ours(database_url: str, data_home: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "gal_friday_assets.instance", "dagster-webserver", "--version"],
+        env={"GAL_FRIDAY_DATA_DIR": str(data_home), "GAL_FRIDAY_DATABASE_URL": database_url},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"dagster-webserver, version {dg.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("command", "url", "said"),
     [
