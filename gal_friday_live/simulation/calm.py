@@ -22,6 +22,8 @@ OVERTAKEN_NS, UNHEARD_NS = 15 * SECOND_NS, 80 * SECOND_NS
 """Longest until a fill is booked, once a later one is; and where nothing follows by which its loss could be noticed:
 then the next comparison of the account must find it.
 """
+SMALLEST = Decimal("1.1")
+"""A stop is refused by its trigger's price, which is below the last one: what is worth hardly the least cannot have one."""
 UNWRITTEN_NS = 15 * SECOND_NS
 """Longest until a halt is in the journal."""
 
@@ -92,7 +94,7 @@ class CalmWatch:
         )
         bare = held - covered
         worth = product(bare, self._exchange.markets[symbol].bars.last_price())
-        return bare if bare >= listing.quantity_min and worth >= 2 * listing.cost_min else ZERO
+        return bare if bare >= listing.quantity_min and worth >= listing.cost_min * SMALLEST else ZERO
 
     def _look_at_stops(self, now_ns: int) -> None:
         for symbol in self._exchange.markets:

@@ -36,7 +36,7 @@ from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace
 from gal_friday_live.unknown_orders import NEVER_ARRIVED
 
-SLACK = Decimal("1.08")
+SLACK = Decimal("1.03")
 """Prices move between a decision and its fills."""
 LOSS_SLACK, LOSS_MARGIN = Decimal("1.5"), Decimal("0.002")
 """So do they between a mark and the exchange's last price."""
@@ -44,6 +44,8 @@ LIMITED_NS, LIMITED_MOST = 30 * SECOND_NS, 5
 """So many requests beyond a rate limit in so short a time, and an exchange locks the account out."""
 UNDER_WAY_NS = 3 * SECOND_NS
 """How much older than its limit a book may be, for what is on its way."""
+LATE_NS = SECOND_NS // 2
+"""How much older a bar: as much as the engine's clock may be off while it is trusted."""
 
 
 class _Intent(msgspec.Struct):
@@ -168,10 +170,15 @@ class Invariants:
         key = str(fields.get("cl_ord_id", ""))
         self._trace("sends", f"{side} {fields.get('symbol') or fields.get('pair')} {key}")
         if side == "buy":
-            self._check_buy(key, str(fields.get("symbol", "")))
+            self._check_buy(key)
 
-    def _check_buy(self, key: str, pair: str) -> None:
+    def _check_buy(self, key: str) -> None:
         """Nothing that increases risk leaves an engine that is halted, or that its gate holds back."""
+        intent = self._intents.get(key)
+        if intent is None:
+            self.violate("P2", f"buy {key} is sent without a durable intent")
+            return
+        pair = intent.trading_pair
         if self._halted:
             self.violate("P5", f"buy {key} is sent while the journal says HALTED")
         engine = self.engine
@@ -237,7 +244,7 @@ class Invariants:
             return
         pair, now_ns = signal.trading_pair, self._now_ns()
         limit = self._config.strategy.max_signal_age_s
-        if now_ns - signal.data_timestamp > int(limit * SECOND_NS) + UNDER_WAY_NS:
+        if now_ns - signal.data_timestamp > int(limit * SECOND_NS) + LATE_NS:
             self.violate(
                 "P7",
                 f"a buy of {pair} rests on data {(now_ns - signal.data_timestamp) / SECOND_NS:.1f} s old",

@@ -8,7 +8,7 @@ from gal_friday_core.money import ZERO
 from gal_friday_live.engine import Engine
 from gal_friday_live.simulation.invariants import Invariants
 
-WITHIN_S = 240.0
+WITHIN_S = 120.0
 """After the last fault."""
 
 

@@ -293,6 +293,8 @@ class World:
         elder = self._elders.get(number)
         if elder is None:
             self.invariants.sent(method, fields)
+        elif elder.engine is not None and elder.engine.monitoring.superseded:
+            self.invariants.violate("P1", f"engine {number} knows that it has no account, and sends {method}")
         elif (
             method in {"add_order", "AddOrder"}
             and self.store.fence > elder.fence
@@ -377,7 +379,7 @@ class World:
     def _is_calm(self) -> bool:
         """Whether nothing is wrong at this moment, as far as the world knows, and the account's line is open."""
         life = self.life
-        if life is None or not life.up or life.skewed or self.troubles.skew_ns or life.engine is None:
+        if life is None or not life.up or life.engine is None:
             return False
         if abs(self.now_ns() - life.engine.clock.now_ns()) > CLOCK_RIGHT_NS:
             return False  # it follows a clock that was set right as slowly as one that was set wrong
