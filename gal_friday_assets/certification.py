@@ -53,16 +53,21 @@ def certify(
     """The certificate that counts, signed and stored; `judge` makes it, given the `incumbent` of the series.
 
     A model that is in production keeps the one that it came there with: it is not compared with itself.
+    The registry is not kept waiting while it judges.
     """
-    kept = registry.call(lambda models: _kept(models, model_id))
+    kept, incumbent = registry.call(lambda models: _before(models, model_id, series))
     if kept is not None:
         return kept
-    incumbent = registry.call(lambda models: models.production(series.key))
     made = judge(incumbent=incumbent)
     registry.call(lambda models: models.certify_model(model_id, made))
     return made
 
 
-async def _kept(models: ModelRegistry, model_id: str) -> Certificate | None:
-    known = await models.get_model_metadata(model_id)
-    return await models.get_certificate(model_id) if known["stage"] == "production" else None
+async def _before(
+    models: ModelRegistry, model_id: str, series: Series
+) -> tuple[Certificate | None, Predictor | None]:
+    """The certificate that is kept, if any, and the model in production that another is compared with."""
+    incumbent = await models.production(series.key)
+    if incumbent is not None and incumbent.model_id == model_id:
+        return await models.get_certificate(model_id), None
+    return None, incumbent

@@ -42,7 +42,7 @@ def why_broken(candles: Candles, max_gap_days: float) -> str | None:
         return None
     return (
         f"no bar from {hole}, more than history.max_gap_days ({max_gap_days:g}): ingest the missing months, "
-        "or keep only the part after the hole"
+        "or raise that limit to learn across the hole"
     )
 
 

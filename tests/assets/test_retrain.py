@@ -100,7 +100,8 @@ def test_a_model_of_a_random_walk_is_registered_but_not_promoted(
     gates = {gate["name"]: gate for gate in certificate["gates"]}
     assert gates["replay_parity"]["passed"]
     assert gates["serving_parity"]["passed"]
-    assert outcome["reasons"] == [gate["about"] for gate in gates.values() if not gate["passed"]]
+    refused = (gate["about"] for gate in gates.values() if not gate["passed"])
+    assert outcome["reasons"] == list(dict.fromkeys(refused))
     traded = said(result, "backtest_report")
     assert traded["under_override"] is True
     assert traded["model_id"] == outcome["model_id"]
@@ -134,6 +135,7 @@ def test_a_validation_is_a_page_and_numbers_that_plot(execute: Execute, stored: 
     measured, certified = said(result, "validation_report"), said(result, "certificate")
     page = Path(certified["validation_page"])
     assert page == Path(measured["validation_page"])
+    assert certified["page"] == measured["page"] == "/reports/" + "/".join(page.parts[-3:])
     text = page.read_text()
     assert f"Refused: {len(certified['gates_failed'])} of 16 gates failed" in text
     for name in (
