@@ -26,7 +26,6 @@ from gal_friday_core.experiments.guard_rails import Alarm
 from gal_friday_core.experiments.outcomes import Outcomes
 from gal_friday_core.experiments.power import Plan, plan
 from gal_friday_core.experiments.sequence import FIRST
-from gal_friday_core.payloads import Experiment
 from gal_friday_core.ports import Clock
 from gal_friday_core.times import DAY_NS, from_iso
 from gal_friday_live import experiment_record as record
@@ -34,7 +33,13 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.experiment_observer import ExperimentObserver
-from gal_friday_live.experiment_traffic import ExperimentTraffic, running_of, shares_of, unit_ns
+from gal_friday_live.experiment_traffic import (
+    ExperimentTraffic,
+    payload_of,
+    running_of,
+    shares_of,
+    unit_ns,
+)
 from gal_friday_live.model_registry import ModelRegistry
 
 PILOT_DAYS = 30
@@ -340,27 +345,16 @@ class ExperimentManager:
         if all(abs(shares[name] - share) < record.SAME for name, share in now.items()):
             return
         step = Step(
-            action="TRAFFIC_ASSIGNED", state="RUNNING", actor=actor, reason="by what was learnt",
-            details={"shares": shares},
+            action="TRAFFIC_ASSIGNED", state="RUNNING", actor=actor, details={"shares": shares},
+            reason="by what was learnt" if stored.design.allocation == "thompson" else "as the design shares it",
         )  # fmt: skip
         await self._step(stored, step)
 
     async def _tell(self, stored: Stored, action: str, result: dict[str, Any] | None = None) -> None:
         if self._bus is None:
             return
-        significance = None
-        if action == "COMPLETED":
-            comparisons = (await self._analysed(stored.experiment_id))[1].comparisons
-            significance = min(one.p_value for one in comparisons)
         events = await self._experiments.events(stored.experiment_id)
-        payload = Experiment(
-            experiment_id=stored.experiment_id,
-            action=action,
-            variants=tuple(msgspec.to_builtins(variant) for variant in stored.design.variants),
-            traffic_split=shares_of(stored, events),
-            result=result,
-            statistical_significance=significance,
-        )
+        payload = msgspec.structs.replace(payload_of(stored, events, action), result=result)
         await self._bus.publish("EXPERIMENT", payload, source="ExperimentManager")
 
 

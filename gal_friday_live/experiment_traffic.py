@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 import stamina
 
 from gal_friday_adapters.postgres.database import Database
@@ -17,6 +18,7 @@ from gal_friday_adapters.postgres.experiments import ExperimentRepository, Store
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import GalFridayError, StorageError
 from gal_friday_core.experiments.traffic import Assigned, Running
+from gal_friday_core.payloads import Experiment
 from gal_friday_core.times import DAY_NS, HOUR_NS
 from gal_friday_live.model_registry import ModelRegistry
 
@@ -54,21 +56,23 @@ class ExperimentTraffic:
                 found[series.venue, series.pair] = running_of(stored, events)
         self._running = found
 
-    async def follow(self) -> None:
-        """Until cancelled, read again at every change, and after every lost connection."""
-        async for _ in self.changes():
-            await self._refresh_at_last()
-
-    async def changes(self) -> AsyncGenerator[str, None]:
-        """Ids of experiments of which something was decided; "" when listening begins."""
+    async def changes(self) -> AsyncGenerator[Experiment, None]:
+        """What is decided from now on; what is running is read before each is told, and after every lost connection."""
         async with aclosing(self._database.listen(CHANNEL)) as hints:
             async for hint in hints:
-                yield hint
+                change = await self._read_again(hint)
+                if change is not None:
+                    yield change
 
     @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
-    async def _refresh_at_last(self) -> None:
+    async def _read_again(self, experiment_id: str) -> Experiment | None:
         """A database that is away for a moment must not make a stop be missed."""
         await self.refresh()
+        if not experiment_id:
+            return None
+        stored = await self._experiments.named(experiment_id)
+        events = await self._experiments.events(experiment_id)
+        return payload_of(stored, events, events[-1]["action"])
 
     async def _may_run(self, stored: Stored) -> bool:
         if not self._real_money:
@@ -93,6 +97,22 @@ class ExperimentTraffic:
             log.warning("%s: its certificate cannot be read: %s", model_id, error)
             return False
         return certificate is not None and certificate.passed
+
+
+def payload_of(stored: Stored, events: list[dict[str, Any]], action: str) -> Experiment:
+    """The event of the specification. Its p-value is the least of the analysis that ended the experiment."""
+    ended = next(
+        (event["details"].get("analysis") for event in events if event["action"] == "COMPLETED"), None
+    )
+    return Experiment(
+        experiment_id=stored.experiment_id,
+        action=action,
+        variants=tuple(msgspec.to_builtins(variant) for variant in stored.design.variants),
+        traffic_split=shares_of(stored, events),
+        statistical_significance=None
+        if ended is None
+        else min(one["p_value"] for one in ended["comparisons"]),
+    )
 
 
 def running_of(stored: Stored, events: list[dict[str, Any]]) -> Running:

@@ -1,11 +1,12 @@
 """Which variant of a running experiment serves a decision, and what the engine may ask about it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from gal_friday_core.experiments.assignment import assign
+from gal_friday_core.payloads import Experiment
 
 
 class Assigned(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +52,8 @@ class Traffic(Protocol):
         """Read what is running. Raises StorageError."""
         ...
 
-    async def follow(self) -> None:
-        """Until cancelled, read again at every change."""
+    def changes(self) -> AsyncIterator[Experiment]:
+        """What is decided about experiments from now on, each once what is running has been read again."""
         ...
 
 

@@ -9,7 +9,7 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import PAIR, range_tags, series_in_run
 from gal_friday_core.candles import Candles, Series
-from jobs.schedules import daily_refresh, frequent_top_up, weekly_retrain
+from jobs.schedules import daily_refresh, frequent_top_up, hourly_experiments, weekly_retrain
 from sensors.universe import pair_universe
 
 
@@ -157,3 +157,15 @@ def test_a_range_over_several_series_is_read_as_such():
         "dagster/asset_partition_range_end": "2017-02|d:E-F:1m",
     }
     assert [series.key for series in series_in_run(tags, known)] == known[:2]
+
+
+def test_experiments_are_reviewed_once_an_hour(stored_instance: dg.DagsterInstance):
+    keys = {
+        hourly_experiments(
+            dg.build_schedule_context(
+                instance=stored_instance, scheduled_execution_time=datetime(2017, 2, 1, hour, 30, tzinfo=UTC)
+            )
+        ).run_key
+        for hour in (0, 1, 1)
+    }
+    assert len(keys) == 2

@@ -17,10 +17,13 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.experiment_manager import ExperimentManager
 from gal_friday_live.experiment_traffic import ExperimentTraffic
+from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
+from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.model_registry import ModelRegistry
 from tests.live.certified import certify, promote
-from tests.live.world import SERIES, START, files, manager, market
+from tests.live.trading import trading
+from tests.live.world import CALM, SERIES, START, files, manager, market, predictor
 
 V1, V2, V3 = (f"{SERIES.key}@v{number}" for number in (1, 2, 3))
 SHADOW = {
@@ -309,13 +312,21 @@ async def test_a_running_engine_is_told_of_the_stop(room):
         await here.manager.create_experiment(SPLIT)
         await here.manager.start_experiment("split")
         other = ExperimentTraffic(here.database, here.registry, real_money=False)
-        following = asyncio.create_task(other.follow())
+        told = []
+
+        async def follow():
+            async for change in other.changes():
+                told.append((change.action, change.traffic_split["challenger"]))  # noqa: PERF401 - read meanwhile
+
+        following = asyncio.create_task(follow())
         async with asyncio.timeout(30):
             while not other.takes_part(V2):  # noqa: ASYNC110 - told by the database
                 await asyncio.sleep(0.01)
             await here.manager.stop_experiment("split")
-            while other.takes_part(V2):  # noqa: ASYNC110
+            while not told:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+        assert not other.takes_part(V2)
+        assert told == [("STOPPED", 0.5)]
         following.cancel()
 
 
@@ -361,3 +372,36 @@ async def test_experiment_without_traffic_says_so(room):
         found = await here.manager.review("night")
     assert [alarm["code"] for alarm in found["alarms"]] == ["NO_TRAFFIC"]
     assert found["state"] == "RUNNING"
+
+
+async def test_split_outcomes_come_from_the_fills_of_a_running_engine(room):
+    async with room() as here:
+        config = {**SPLIT, "unit": "hour", "guards": {"max_loss": 9, "silent_units": 900}}
+        await here.manager.create_experiment(config)
+        await here.manager.start_experiment("split")
+        models, journal = FixedModels(predictor()), MemoryJournal()
+        models.stage(predictor(version=2, seed=11))
+        async with trading(
+            manager(risk=CALM), models=models, journal=journal, experiments=here.traffic
+        ) as engine:
+            await engine.run()
+        written = PostgresJournal(here.database, "00000000-0000-4000-8000-000000000002", here.clock)
+        await written.begin("paper", config_hash="x", code_version="x")
+        for entry in journal.entries:
+            if entry.kind in {"ORDER_INTENT", "FILL", "EXPERIMENT_ASSIGNMENT"}:
+                written.note(entry.kind, entry.key, entry.ts_ns, entry.record)
+        await written.close()
+        stored = await here.manager._experiments.named("split")
+        seen = await here.manager._observer.observe(stored, START, engine.clock.now_ns())
+        assignments, outcomes = seen
+        await here.manager._experiments.assign(stored.experiment_id, assignments)
+        await here.manager._experiments.record(stored.experiment_id, outcomes)
+        found = await here.manager.analyze_experiment("split")
+    assert len(outcomes) == len(assignments) > 50
+    assert {one.variant for one in outcomes} == {"champion", "challenger"}
+    assert all(one.propensity == {"champion": 0.5, "challenger": 0.5} for one in assignments)
+    earned = sum(one.value for one in outcomes)
+    assert earned != 0
+    assert sum(figure["total"] for figure in found["figures"]) == pytest.approx(earned)
+    assert not found["alarms"]
+    assert found["units"] == len(outcomes)

@@ -6,10 +6,11 @@ import pytest
 from gal_friday_core.experiments.assignment import assign
 from gal_friday_core.experiments.trades import Turn, earned, trades_of
 from gal_friday_core.experiments.traffic import Running
+from gal_friday_core.payloads import Experiment
 from gal_friday_core.times import MINUTE_NS
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.memory_journal import MemoryJournal
-from tests.live.test_prediction_service import Room, typed
+from tests.live.test_prediction_service import Room, typed, until
 from tests.live.trading import entries, trading
 from tests.live.world import CALM, SERIES, START, manager, market, played, predictor
 
@@ -19,7 +20,8 @@ V1, V2 = predictor(), predictor(version=2, seed=11)
 class FixedTraffic:
     """A running experiment that nobody starts or stops."""
 
-    def __init__(self, unit_ns=MINUTE_NS, **shares):
+    def __init__(self, unit_ns=MINUTE_NS, told=(), **shares):
+        self.told = told
         self.running = Running(
             experiment_id="e", hash_key="a key of sixteen", unit_ns=unit_ns,
             shares=shares or {"champion": 0.5, "challenger": 0.5},
@@ -36,8 +38,9 @@ class FixedTraffic:
     async def refresh(self):
         pass
 
-    async def follow(self):
-        pass
+    async def changes(self):
+        for action in self.told:
+            yield Experiment(experiment_id="e", action=action, variants=(), traffic_split=self.running.shares)
 
 
 def staged(*more):
@@ -90,6 +93,16 @@ async def test_models_that_take_no_part_go_on_as_they_did():
         room.tell()
         await room.tasks.settle()
     assert sorted(room.models()) == sorted(["breakout@v1", V2.model_id])
+
+
+async def test_what_is_decided_elsewhere_is_an_event_here():
+    models = FixedModels(V1)
+    heard = []
+    room = Room(models, experiments=FixedTraffic(told=("STARTED", "COMPLETED")))
+    room.bus.subscribe("EXPERIMENT", lambda event: heard.append((event.source_module, event.payload.action)))
+    async with room:
+        await until(lambda: len(heard) == 2)
+    assert heard == [("ExperimentManager", "STARTED"), ("ExperimentManager", "COMPLETED")]
 
 
 async def test_variant_that_cannot_serve_leaves_the_row_to_production():
