@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.alerts import Alert
 from gal_friday_core.book_layout import Columns
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.kraken.wire import PriceLevel
 from gal_friday_core.orders import Amendment, Capabilities, Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, MarketDataTrade
@@ -310,9 +311,13 @@ class Models(Protocol):
         """Any version, verified. Raises RegistryError, ArtifactError."""
         ...
 
+    async def restrictions(self, model_id: str) -> Sequence[Restriction]:
+        """Every step that drift took against a version, and every release, in the order they were written."""
+        ...
+
     def promotions(self) -> AsyncIterator[str]:
-        """Model types whose models in production or staging may have changed. A hint: re-read on each, and after
-        reconnects.
+        """Model types whose models in production or staging, or their restrictions, may have changed. A hint: re-read
+        on each, and after reconnects.
         """
         ...
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
+from gal_friday_core.drift.ladder import shown
 from gal_friday_core.errors import ExchangeError, GalFridayError, LeaseError
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
@@ -167,6 +168,7 @@ class Engine:
             "time": to_iso(self.clock.now_ns())[:19] + "Z",
             "state": f"HALTED: {self.halt.reason}" if self.halt.halted else "RUNNING",
             "model": ", ".join(self.prediction.trading) or "none",
+            "restrictions": {held.model_id: shown(held) for held in self.prediction.restrictions()},
             "inference": self.prediction.placements(),
             "bars": self.ingestor.published,
             "predictions": self.prediction.predictions,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.predictor import Predictor
 
@@ -14,6 +15,7 @@ class FixedModels:
         self._production = {predictor.model_type: predictor for predictor in predictors}
         self._known = {predictor.model_id: predictor for predictor in predictors}
         self._staging: dict[str, Predictor] = {}
+        self._restrictions: list[Restriction] = []
         self._hints: asyncio.Queue[str] = asyncio.Queue()
 
     async def production(self, model_type: str) -> Predictor | None:
@@ -30,6 +32,9 @@ class FixedModels:
         if model_id not in self._known:
             raise RegistryError(f"unknown model {model_id}")
         return self._known[model_id]
+
+    async def restrictions(self, model_id: str) -> Sequence[Restriction]:
+        return [row for row in self._restrictions if row.model_id == model_id]
 
     async def promotions(self) -> AsyncIterator[str]:
         while True:
@@ -56,3 +61,8 @@ class FixedModels:
         self._known[predictor.model_id] = predictor
         self._staging[predictor.model_id] = predictor
         self._hints.put_nowait(predictor.model_type)
+
+    def restrict(self, row: Restriction) -> None:
+        """One step of the drift ladder; listeners are told at their next turn."""
+        self._restrictions.append(row)
+        self._hints.put_nowait(row.model_type)

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from gal_friday_adapters.postgres.models import NewModel
+from gal_friday_adapters.postgres.models import ModelVersion, NewModel
 from gal_friday_core import artifact
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.times import from_iso, to_iso
 
 NO_VERDICT = "it has no validation verdict"
 
@@ -93,3 +95,26 @@ def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise RegistryError(f"metric {name}: {value!r} is not a finite number; use None for unknown")
     return {name: float(value) for name, value in known.items()}
+
+
+def verdict_of(model: ModelVersion) -> dict[str, Any]:
+    """What its validation said."""
+    return {"passed": model.passed, "reasons": list(model.reasons)}
+
+
+def summary_of(model: ModelVersion) -> dict[str, Any]:
+    """A version in a list."""
+    return {
+        "model_id": model.model_id,
+        "model_type": model.model_type,
+        "version": model.version,
+        "stage": model.stage,
+        "created_at": iso(model.created_at),
+        "verdict": verdict_of(model),
+        "metrics": dict(model.metrics),
+    }
+
+
+def iso(moment: datetime) -> str:
+    """As the product writes times."""
+    return to_iso(from_iso(moment.isoformat()))

@@ -7,9 +7,10 @@ a model is promoted and whenever one is served. The engine reads it through the 
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,22 +25,27 @@ from gal_friday_adapters.postgres.models import (
     ModelVersion,
     StageChange,
 )
+from gal_friday_adapters.postgres.restrictions import RestrictionRepository
 from gal_friday_adapters.signing import ARTIFACT, CERTIFICATE, SigningKeys
 from gal_friday_core import artifact
 from gal_friday_core.certificate import Certificate
+from gal_friday_core.drift import ladder
+from gal_friday_core.drift.ladder import Decision, Restriction, in_force, release, restriction
 from gal_friday_core.errors import ArtifactError, RegistryError, StorageError
 from gal_friday_core.payloads import ModelLifecycle
 from gal_friday_core.predictor import Predictor
-from gal_friday_core.times import from_iso, to_iso
 from gal_friday_live import promotion
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.model_description import describe
+from gal_friday_live.model_description import describe, iso, summary_of, verdict_of
 
 CHANNEL = "model_promoted"
 KEPT = 8
 """Models that stay parsed: reading three hundred trees takes longer than everything else about a swap. Their files
 are verified whenever they are asked for."""
+
+
+log = logging.getLogger(__name__)
 
 
 class ModelArtifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +80,8 @@ class ModelRegistry:
     ) -> None:
         self._database = database
         self._models = ModelMetadataRepository(database)
+        self._restrictions = RestrictionRepository(database)
+        self._drift = config.config.drift
         self._artifacts = artifacts or ArtifactStore(artifacts_dir(config.config))
         self._bus = bus
         self._parsed: dict[tuple[str, str], Predictor] = {}
@@ -171,11 +179,13 @@ class ModelRegistry:
         actor: str,
         reason: str = "rolled back",
         override: tuple[str, str] | None = None,
+        instead_of: str | None = None,
     ) -> str:
         """Put the model back that was in production before the last one; its id.
 
         Its files and its certificate are verified anew, but it need not beat the model that it replaces. One that
-        came by an override needs another. Repeated, it goes back further.
+        came by an override needs another. Repeated, it goes back further. `instead_of` makes it conditional on that
+        model being in production.
         Raises RegistryError where there was none before, or one is refused; ArtifactError for damaged ones.
         """
         known = await self._models.versions(model_type=model_type)  # the lock first, then what it guards
@@ -187,6 +197,8 @@ class ModelRegistry:
             )
         model = next(item for item in known if item.model_id == target)
         last = next((item.model_id for item in known if item.stage == "production"), None)
+        if instead_of not in (None, last):
+            raise RegistryError(f"{instead_of} is not in production any more: {last} is")
         change = StageChange(
             model_id=target,
             stage="production",
@@ -197,6 +209,38 @@ class ModelRegistry:
         )
         await self._move(model, await self._admitted(model, change, override), "RESTORED")
         return target
+
+    async def restrict_model(
+        self, model_id: str, decisions: Sequence[Decision], *, actor: str
+    ) -> Restriction | None:
+        """Take these steps of the drift ladder against a version, each on record; what holds for it then.
+
+        A step `roll_back` also puts the model back that was in production before it. Where there is none, or it is
+        refused, the version stays and trades nothing. Raises RegistryError for an unknown version, StorageError.
+        """
+        model = await self._models.version(model_id)
+        make = partial(restriction, config=self._drift, model_type=model.model_type, model_id=model_id)
+        await self._restrictions.add([make(one, actor=actor) for one in decisions])
+        asking = next((one.reason for one in decisions if one.step == "roll_back"), None)
+        if asking is not None and model.stage == "production":
+            try:
+                await self.rollback_model(model.model_type, actor=actor, reason=asking, instead_of=model_id)
+            except (RegistryError, ArtifactError) as error:
+                log.warning("%s is not rolled back, and trades nothing: %s", model_id, error)
+        return in_force(await self.restrictions(model_id), model_id)
+
+    async def release_model(self, model_id: str, *, actor: str, reason: str) -> bool:
+        """Lift what drift restricts a version to, audited; False where nothing does."""
+        model = await self._models.version(model_id)
+        held = in_force(await self.restrictions(model_id), model_id)
+        if held is not None:
+            row = release(model.model_type, model_id, actor=actor, reason=reason)
+            await self._restrictions.add([row])
+        return held is not None
+
+    async def restrictions(self, model_id: str) -> list[Restriction]:
+        """Every step that drift took against a version, and every release, in the order they were written."""
+        return await self._restrictions.of_model(model_id)
 
     async def get_model(self, model_id: str, stage: str | None = "production") -> ModelArtifact:
         """A version with its verified files. Raises RegistryError where it is not in `stage` (None: any)."""
@@ -219,15 +263,20 @@ class ModelRegistry:
         self, stage: str | None = None, *, model_type: str | None = None
     ) -> list[dict[str, Any]]:
         """Every version by type, oldest first: model_id, model_type, version, stage, created_at, verdict, metrics, and
-        whether it is `certified`: its latest certificate verifies and passed.
+        whether it is `certified`: its latest certificate verifies and passed; and the `restriction` by drift that holds.
         """
         if stage is not None:
             _check_stage(stage)
         models = await self._models.versions(model_type=model_type, stage=stage)
         stored = await self._models.certificates()
+        steps = await self._restrictions.of_model()
         shown = (promotion.shown(self._keys, model, stored.get(model.model_id)) for model in models)
         return [
-            {**_summary(model), "certified": certificate is not None and certificate["passed"]}
+            {
+                **summary_of(model),
+                "certified": certificate is not None and certificate["passed"],
+                "restriction": ladder.shown(in_force(steps, model.model_id)),
+            }
             for model, certificate in zip(models, shown, strict=True)
         ]
 
@@ -236,8 +285,9 @@ class ModelRegistry:
         model = await self._models.version(model_id)
         events = await self._models.history(model_id)
         stored = await self._models.certificate(model_id)
+        steps = await self.restrictions(model_id)
         return {
-            **_summary(model),
+            **summary_of(model),
             "artifact": model.artifact,
             "schema_hash": model.schema_hash,
             "data_version": model.data_version,
@@ -245,7 +295,9 @@ class ModelRegistry:
             "config_hash": model.config_hash,
             "lock_version": model.lock_version,
             "certificate": promotion.shown(self._keys, model, stored),
-            "history": [{**event, "ts": _iso(event["ts"])} for event in events],
+            "restriction": ladder.shown(in_force(steps, model_id)),
+            "restrictions": [msgspec.to_builtins(step) for step in steps],
+            "history": [{**event, "ts": iso(event["ts"])} for event in events],
             "metadata": model.metadata,
         }
 
@@ -319,7 +371,7 @@ class ModelRegistry:
 
     async def _move(self, model: ModelVersion, change: StageChange, action: str) -> bool:
         """Do it and tell the bus."""
-        evidence = {"verdict": _verdict(model), "artifact": model.artifact, **change.evidence}
+        evidence = {"verdict": verdict_of(model), "artifact": model.artifact, **change.evidence}
         done = await self._models.promote(msgspec.structs.replace(change, evidence=evidence))
         if done.archived is not None:
             await self._publish("ARCHIVED", await self._models.version(done.archived), "production")
@@ -371,7 +423,7 @@ class ModelRegistry:
             action=action,
             stage=model.stage,
             version=str(model.version),
-            metadata={"artifact": model.artifact, "verdict": _verdict(model), "metrics": model.metrics},
+            metadata={"artifact": model.artifact, "verdict": verdict_of(model), "metrics": model.metrics},
             previous_stage=previous_stage,
         )
         await self._bus.publish("MODEL_LIFECYCLE", payload, source="ModelRegistry")
@@ -388,23 +440,3 @@ def _overridden(change: StageChange, override: tuple[str, str] | None) -> StageC
 def _check_stage(stage: str) -> None:
     if stage not in STAGES:
         raise RegistryError(f"unknown stage {stage!r}: use one of {', '.join(STAGES)}")
-
-
-def _verdict(model: ModelVersion) -> dict[str, Any]:
-    return {"passed": model.passed, "reasons": list(model.reasons)}
-
-
-def _summary(model: ModelVersion) -> dict[str, Any]:
-    return {
-        "model_id": model.model_id,
-        "model_type": model.model_type,
-        "version": model.version,
-        "stage": model.stage,
-        "created_at": _iso(model.created_at),
-        "verdict": _verdict(model),
-        "metrics": dict(model.metrics),
-    }
-
-
-def _iso(moment: datetime) -> str:
-    return to_iso(from_iso(moment.isoformat()))

@@ -9,6 +9,7 @@ from gal_friday_core.errors import ArtifactError, ConfigError, RegistryError, Sc
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
+from gal_friday_live.drift_watch import DriftWatch
 from gal_friday_live.inference import Inference
 
 UNFIT = (ArtifactError, RegistryError, SchemaMismatchError)
@@ -67,8 +68,10 @@ class ModelRoster:
         series: Iterable[Series],
         computed: Sequence[FeatureSchema],
         inference: Inference,
+        drift: DriftWatch,
     ) -> None:
         self._models = models
+        self._drift = drift
         self._series = {item.key: item for item in series}
         self._computed = {schema.hash for schema in computed}
         self._first = computed[0].hash
@@ -123,6 +126,9 @@ class ModelRoster:
             except UNFIT as error:
                 self._problems.append(error)
             await self._refresh_shadows(key)
+            for active in (*self._traded[key].values(), *self._shadows[key].values()):
+                if active.predictor.model_type == model_type:
+                    await self._drift.read(active.predictor.model_id)
 
     async def _production(self, key: str, model_type: str) -> Predictor | None:
         """A type may have models of several series; here those of one count."""
@@ -204,6 +210,7 @@ class ModelRoster:
     async def _admit(self, active: ActiveModel) -> ActiveModel:
         if active.predictor.schema_hash not in self._computed:
             active.predictor.require_schema(self._first)
+        await self._drift.read(active.predictor.model_id)
         await self._inference.load(active.predictor)
         self.by_id[active.predictor.model_id] = active
         return active

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from gal_friday_core import payloads
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import StorageError
 from gal_friday_core.events import Event
 from gal_friday_core.experiments.traffic import Assigned, Traffic
@@ -30,6 +31,7 @@ from gal_friday_core.ports import Clock, Models
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.drift_watch import DriftWatch
 from gal_friday_live.inference import Inference
 from gal_friday_live.inference_pool import InferencePool
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
@@ -78,7 +80,8 @@ class PredictionService:
         self._take_limits(settings)
         config.on_reload(self._take_limits)
         self._inference = inference or Inference(tasks, InferencePool(process_pool_executor))
-        self._roster = ModelRoster(models, series, computed, self._inference)
+        self._drift = DriftWatch(models, event_bus, writer, clock)
+        self._roster = ModelRoster(models, series, computed, self._inference, self._drift)
         self._trading: dict[str, ActiveModel] = {}
         self._experiments = experiments
         self._units: dict[str, str] = {}  # by pair: the unit whose assignment was noted last
@@ -129,6 +132,14 @@ class PredictionService:
         if active.shadow and self._experiments is not None and self._experiments.takes_part(model_id):
             return replace(active, trial=True)
         return active
+
+    def restriction(self, model_id: str) -> Restriction | None:
+        """What drift restricts a model to. Raises KeyError for one that never served here."""
+        return self._drift.held(model_id)
+
+    def restrictions(self) -> list[Restriction]:
+        """All that drift restricts now."""
+        return self._drift.standing()
 
     def placements(self) -> dict[str, str]:
         """Where each model runs, and the measurement that decided it."""
@@ -290,6 +301,7 @@ class PredictionService:
                 error_type=type(error).__name__, message=str(error), component=SOURCE, event_id=None
             )
             await self._bus.publish("SYSTEM_ERROR", problem, source=SOURCE)
+        await self._drift.tell()
 
     async def _announce(self, swap: Swap) -> None:
         active, predictor = swap.active, swap.active.predictor

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.config import Config, RiskConfig
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO
@@ -197,6 +198,7 @@ class RiskManager:
             block=self._gate.why(pair) if buying else None,
             market_fault=(self._market_fault(pair) or unfit) if buying else "",
             model_fault=self._model_fault(signal) if buying else "",
+            restriction=self._restriction(cause) if buying else None,
             quote=quote,
             conduct=self.conduct,
             correlations=self._correlations,
@@ -229,6 +231,15 @@ class RiskManager:
         ):
             return ""
         return f"{model_id} is in stage {active.stage}"
+
+    def _restriction(self, cause: PredictionGenerated | None) -> Restriction | None:
+        """What drift restricts the model to; of one that does not serve here, its fault says enough."""
+        if self._models is None or cause is None:
+            return None
+        try:
+            return self._models.restriction(cause.model_id)
+        except KeyError:
+            return None
 
     def _count(self, signal: TradeSignalProposed, verdict: Approved, now_ns: int) -> None:
         bought = signal.side == "BUY"

@@ -13,6 +13,7 @@ from typing import Protocol
 from gal_friday_core import barriers
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import is_terminal
@@ -46,9 +47,11 @@ class Positions(Protocol):
 
 
 class ModelConditions(Protocol):
-    """What the strategy asks about the model that predicted."""
+    """What the strategy, and the risk check, ask about the model that predicted."""
 
     def model(self, model_id: str) -> ActiveModel: ...
+
+    def restriction(self, model_id: str) -> Restriction | None: ...
 
 
 @dataclass(slots=True)

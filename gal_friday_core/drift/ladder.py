@@ -5,7 +5,7 @@ append-only restrictions by `in_force`: a milder finding later never loosens wha
 operator's release or a newly promoted version does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ import msgspec
 
 from gal_friday_core.drift.finding import SEVERITIES, DriftType, Finding
 from gal_friday_core.drift.settings import DriftConfig, Step, Steps
+from gal_friday_core.times import to_iso
 
 STEPS: tuple[Step, ...] = get_args(Step)
 """From mildest to strictest."""
@@ -93,9 +94,9 @@ def size_factor(step: Action, config: DriftConfig) -> Decimal:
 
 
 def restriction(
-    decision: Decision, config: DriftConfig, *, model_type: str, model_id: str, actor: str, at_ns: int
+    decision: Decision, config: DriftConfig, *, model_type: str, model_id: str, actor: str, at_ns: int = 0
 ) -> Restriction:
-    """The row to append for a decision."""
+    """The row to append for a decision; when it is written, the registry says."""
     evidence = {} if decision.finding is None else msgspec.to_builtins(decision.finding)
     return Restriction(
         model_type=model_type, model_id=model_id, step=decision.step,
@@ -118,6 +119,46 @@ def in_force(rows: Iterable[Restriction], model_id: str) -> Restriction | None:
         elif held is None or _rank(row.step) >= _rank(held.step):
             held = row
     return held
+
+
+def news(
+    rows: Sequence[Restriction], findings: Iterable[Finding], config: DriftConfig, model_id: str
+) -> tuple[Decision, ...]:
+    """What is to be appended after a look: a decision for each finding that exceeds its threshold, unless the last row
+    of its type since the last release said the same severity and the same step.
+    """
+    said: dict[str, tuple[Any, Action]] = {}
+    for row in rows:
+        if row.model_id != model_id:
+            continue
+        if row.step == "release":
+            said.clear()
+        elif "drift_type" in row.evidence:
+            said[row.evidence["drift_type"]] = (row.evidence["severity"], row.step)
+    decisions = (decide((one,), config) for one in findings if one.threshold_exceeded)
+    return tuple(
+        one
+        for one in decisions
+        if one.finding is not None and said.get(one.finding.drift_type) != (one.finding.severity, one.step)
+    )
+
+
+def shown(held: Restriction | None) -> dict[str, Any] | None:
+    """What holds, for a screen and for `--json`."""
+    if held is None:
+        return None
+    return {
+        "step": held.step, "size_factor": str(held.size_factor), "reason": held.reason, "actor": held.actor,
+        "at": to_iso(held.at_ns),
+    }  # fmt: skip
+
+
+def release(model_type: str, model_id: str, *, actor: str, reason: str, at_ns: int = 0) -> Restriction:
+    """The row by which an operator lifts what holds."""
+    return Restriction(
+        model_type=model_type, model_id=model_id, step="release", size_factor=Decimal(1), reason=reason,
+        actor=actor, evidence={}, at_ns=at_ns,
+    )  # fmt: skip
 
 
 def _rank(step: Action) -> int:

@@ -51,12 +51,22 @@ def _closed(signal: TradeSignalProposed, desk: Desk) -> Rejected | None:
         return Rejected(desk.trading, {"limit": "ACTIVE", "value": f"{desk.trading}: only sells that reduce"})
     if desk.market_fault:
         return Rejected("MARKET_DATA_UNVERIFIED", {"value": desk.market_fault})
-    if desk.model_fault:
-        return Rejected("MODEL_NOT_PROMOTED", {"value": desk.model_fault})
+    if refusal := _model(desk):
+        return refusal
     status = desk.instrument.status
     if status != "online" and signal.entry_type in _STATUS_REFUSES.get(status, ("MARKET", "LIMIT")):
         return Rejected("PAIR_NOT_ONLINE", {"limit": "online", "value": status})
     return None
+
+
+def _model(desk: Desk) -> Rejected | None:
+    """Whether the model behind the signal may buy."""
+    if desk.model_fault:
+        return Rejected("MODEL_NOT_PROMOTED", {"value": desk.model_fault})
+    held = desk.restriction
+    if held is None or held.trades:
+        return None
+    return Rejected("MODEL_RESTRICTED", {"value": f"{held.step}: {held.reason}"})
 
 
 def _collar(price: Decimal, desk: Desk, quote: Quote) -> Rejected | None:

@@ -111,14 +111,15 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
             wanted, rule = scaled, "max_position_volatility"
     cap, room, taken = _tightest(signal, desk, entry)
     capped = cap < wanted
-    share = ramp(model_of(signal), desk.limits, desk.conduct)
+    shares = _shares(signal, desk)
+    share = product(*shares.values())
     size = cap if capped else wanted
     quantity = desk.instrument.quantity_down(product(size, share) if share < _ALL else size)
     small = _below(
         quantity, entry, desk.instrument, max(desk.instrument.min_cost, desk.limits.min_order_value)
     )
     if small is not None:
-        # What made it small is the reason: a cap, or the size the risk and the ramp allow.
+        # What made it small is the reason: a cap, or the size the risk, the ramp and drift allow.
         return _no_room(room, min(wanted, _MOST), taken, small) if capped and share == _ALL else small
     refusal = _last_doubts(signal, desk, quantity, entry)
     if refusal is not None:
@@ -128,9 +129,14 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
         "risked": str(value_of(quantity, loss)),
         "capped_by": room.code if capped else rule,
     }
-    if share < _ALL:
-        checks["ramp_fraction"] = str(share)
+    checks |= {name: str(part) for name, part in shares.items() if part < _ALL}
     return _approve(signal, desk, quantity, entry, checks)
+
+
+def _shares(signal: TradeSignalProposed, desk: Desk) -> dict[str, Decimal]:
+    """What a new model, and one that drifts, may have of the size that all else allows."""
+    kept = _ALL if desk.restriction is None else desk.restriction.size_factor
+    return {"ramp_fraction": ramp(model_of(signal), desk.limits, desk.conduct), "drift_fraction": kept}
 
 
 def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal) -> Cap:

@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "MARKET_DATA_UNVERIFIED": "The pair's market is not known: no line, no verified book, or a stale one.",
     "PAIR_NOT_ONLINE": "The exchange does not take this kind of order for the pair at present.",
     "MODEL_NOT_PROMOTED": "The model that predicted is not in production, and no override names it.",
+    "MODEL_RESTRICTED": "The model drifted: it is scored and not traded until a release, or a newly promoted one.",
     # The signal itself.
     "UNKNOWN_PAIR": "The engine does not trade this pair.",
     "STALE_SIGNAL": "The signal expired before it was checked.",

@@ -68,6 +68,9 @@ def show(model_id: ModelArgument, config: ConfigOption = None, as_json: JsonOpti
     metrics = {name: f"{value:.6g}" for name, value in model["metrics"].items()}
     console.print(models_shown.pairs("Metrics", metrics))
     console.print(models_shown.history(model["history"]))
+    steps = models_shown.steps(model["restrictions"])
+    if steps is not None:
+        console.print(steps)
 
 
 @app.command("diff")
@@ -92,6 +95,23 @@ def diff(
         wide().print(table)
     if not shown:
         Console().print(f"{escape(model_id)} and {escape(other_id)} say the same of themselves.")
+
+
+@app.command("certify")
+def certify(model_id: ModelArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Judge a model anew, against the one that is in production now. Exit code 1 where a gate refuses it."""
+    from gal_friday_live.commands import models_certify
+
+    found = asyncio.run(models_certify.certify(load_config(config).config, config, model_id))
+    if as_json:
+        print_json(found)
+    else:
+        Console().print(f"{escape(model_id)} {'passed' if found['certified'] else 'is refused'}.")
+        for reason in found["reasons"]:
+            Console().print(f"  - {escape(reason)}")
+        Console().print(f"Validation page: {escape(found['validation_page'])}")
+    if not found["certified"]:
+        raise typer.Exit(1)
 
 
 @app.command("promote")
@@ -162,6 +182,25 @@ def rollback(
         ),
     )
     _tell(restored, "production", "is back in production", as_json=as_json)
+
+
+@app.command("release")
+def release(
+    model_id: ModelArgument,
+    *,
+    reason: ReasonOption = "released from the command line",
+    actor: ActorOption = "operator",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lift what drift restricts a model to; a running engine trades by it again at once, unless it is halted."""
+    released = _converse(
+        config, lambda registry: registry.release_model(model_id, actor=actor, reason=reason)
+    )
+    if as_json:
+        print_json({"model_id": model_id, "released": released})
+    else:
+        Console().print(f"{escape(model_id)} {'is free again' if released else 'was not restricted'}.")
 
 
 @app.command("export")

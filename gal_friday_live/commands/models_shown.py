@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from gal_friday_core.times import to_iso
 from gal_friday_live.commands.shown import WIDE
 
 SIGNS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<=", "equal": "="}
@@ -27,6 +28,7 @@ def model_list(models: Sequence[Mapping[str, Any]]) -> Table:
         "stage",
         "certified",
         "verdict",
+        "drift",
         Column("created", no_wrap=True),
     )
     table = Table(*columns)
@@ -34,8 +36,9 @@ def model_list(models: Sequence[Mapping[str, Any]]) -> Table:
         certified = "[green]yes[/]" if model["certified"] else "[red]no[/]"
         created = model["created_at"][:16]
         table.add_row(
-            escape(model["model_id"]), model["stage"], certified, verdict(model["verdict"]), created
-        )
+            escape(model["model_id"]), model["stage"], certified, verdict(model["verdict"]),
+            restricted(model["restriction"]), created,
+        )  # fmt: skip
     return table
 
 
@@ -46,11 +49,22 @@ def verdict(said: Mapping[str, Any]) -> str:
     return f"[red]refused[/]: {escape('; '.join(said['reasons']))}"
 
 
+def restricted(held: Mapping[str, Any] | None) -> str:
+    """What drift restricts it to; nothing where it does not."""
+    if held is None:
+        return ""
+    share = f" to {held['size_factor']} of its size" if held["step"] == "shrink" else ""
+    return f"[yellow]{held['step'].replace('_', ' ')}[/]{share}"
+
+
 def origin(model: Mapping[str, Any]) -> Table:
     """Where a version comes from, and what was said of it."""
     table = pairs(model["model_id"], {name.replace("_", " "): model[name] for name in ORIGIN})
     table.add_row("verdict", verdict(model["verdict"]))
     table.add_row("certificate", _certificate(model["certificate"]))
+    held = model["restriction"]
+    if held is not None:
+        table.add_row("drift", f"{restricted(held)} since {held['at'][:19]}: {escape(held['reason'])}")
     return table
 
 
@@ -94,6 +108,21 @@ def history(events: Sequence[Mapping[str, Any]]) -> Table:
             event["stage"],
             escape(event["actor"]),
             f"[yellow]override[/]: {reason}" if event["override"] else reason,
+        )
+    return table
+
+
+def steps(rows: Sequence[Mapping[str, Any]]) -> Table | None:
+    """Every step that drift took, and every release."""
+    if not rows:
+        return None
+    table = Table(Column("when", no_wrap=True), "step", "by", "reason", title="Drift")
+    for row in rows:
+        table.add_row(
+            to_iso(row["at_ns"])[:19],
+            row["step"].replace("_", " "),
+            escape(row["actor"]),
+            escape(row["reason"]),
         )
     return table
 

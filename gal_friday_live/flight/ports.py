@@ -13,6 +13,7 @@ from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.kraken.connection import PicowsTransport
 from gal_friday_adapters.kraken.rest_calls import Outcome, RestCalls
 from gal_friday_core.candles import Candles, Series
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import StorageError
 from gal_friday_core.features.drivers import REACH
 from gal_friday_core.journal import JournalEntry, JournalLine
@@ -20,7 +21,7 @@ from gal_friday_core.ports import Clock, Connection, Listener, Transport
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.flight.outside import Outside
 from gal_friday_live.flight.recorder import Recorder
-from gal_friday_live.flight.values import CANDLES, ENTRIES, LINES, NEVER, OUTCOME, PLAIN, Form
+from gal_friday_live.flight.values import CANDLES, ENTRIES, LINES, NEVER, OUTCOME, PLAIN, RESTRICTIONS, Form
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.inference_pool import InferencePool
 from gal_friday_live.journal_writer import SessionJournal
@@ -157,6 +158,11 @@ class OutsideModels:
             return await self._with_files(await self._real.by_id(model_id))
 
         return (await self._outside.ask("models by id", model_id, find, SERVED))[0]
+
+    async def restrictions(self, model_id: str) -> Sequence[Restriction]:
+        return await self._outside.ask(
+            "models restrictions", model_id, lambda: self._real.restrictions(model_id), RESTRICTIONS
+        )
 
     async def promotions(self) -> AsyncIterator[str]:
         while True:

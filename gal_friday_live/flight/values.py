@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core import errors
 from gal_friday_core.candles import Candles, Series
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import ExchangeError, GalFridayError
 from gal_friday_core.journal import JournalEntry, JournalLine
 from gal_friday_core.kraken.error_codes import Refusal
@@ -55,7 +56,7 @@ THREAD = Form(
     _thread_result,
     lambda raw: SimpleNamespace(**raw["names"]) if "names" in raw else raw["value"],
 )
-ENTRIES, LINES = structs(JournalEntry), structs(JournalLine)
+ENTRIES, LINES, RESTRICTIONS = structs(JournalEntry), structs(JournalLine), structs(Restriction)
 
 
 def _write_outcome(outcome: msgspec.Raw | Refusal) -> Any:

@@ -1,7 +1,7 @@
 """What the risk manager asks whom, what it remembers, and that a reload only tightens."""
 
 from decimal import Decimal
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -98,8 +98,8 @@ def predicted(proposed, model_id="m@v1"):
     })  # fmt: skip
 
 
-def models(**stages):
-    """Each model's stage; an override where it says so."""
+def models(held=MappingProxyType({}), **stages):
+    """Each model's stage; an override where it says so. `held`: by model, what drift restricts it to."""
 
     def model(model_id):
         stage = stages[model_id.partition("@")[0]]
@@ -108,7 +108,7 @@ def models(**stages):
         override = object() if stage == "development" else None
         return SimpleNamespace(stage=stage, shadow=stage == "staging", override=override, trial=trial)
 
-    return SimpleNamespace(model=model)
+    return SimpleNamespace(model=model, restriction=held.get)
 
 
 async def test_a_pair_that_nobody_trades_is_refused_not_an_error():

@@ -36,6 +36,7 @@ CERTIFICATE = b'{"artifact_sha256": "%s", "model_type": "kraken:BTC-USD:1m", "pa
 TABLES = (
     "artifact", "artifact_signature", "model_type", "model_version", "metric", "stage_current", "stage_event",
     "sessions", "journal", "engine_lease", "log_entries", "alembic_version", "trial", "model_certificate",
+    "model_restriction",
 )  # fmt: skip
 DENIED = re.compile("permission denied|must be owner")
 _numbers = count(1)
@@ -174,6 +175,10 @@ NOT_THE_ENGINE_S = (
     """
     insert into experiment_event (experiment_id, action, state, actor, reason)
     values ('00000000-0000-4000-8000-000000000001', 'STARTED', 'RUNNING', 'me', 'because')
+    """,
+    """
+    insert into model_restriction (model_type, model_id, step, size_factor, reason, actor)
+    values ('x', 'x', 'release', 1, 'because', 'me')
     """,
     "update engine_lease set token = 1",
     "delete from journal",
