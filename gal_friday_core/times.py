@@ -11,6 +11,9 @@ MINUTE_NS = 60 * SECOND_NS
 HOUR_NS = 60 * MINUTE_NS
 DAY_NS = 24 * HOUR_NS
 
+MAX_NS = 2**63 - 1
+"""Columns, kernels and the database hold times in 64 bits."""
+
 INTERVAL_NS = {
     "1m": MINUTE_NS,
     "5m": 5 * MINUTE_NS,
@@ -56,6 +59,8 @@ def _to_the_second(seconds: int) -> str:
 def from_iso(text: str) -> int:
     """Nanoseconds UTC from an ISO 8601 date or time; without a zone it is read as UTC.
 
+    What it gives fits 64 bits. Raises DataError for other texts and times.
+
     >>> from_iso("2017-01-01") == from_iso("2017-01-01T01:00:00.000000000+01:00")
     True
     """
@@ -69,7 +74,10 @@ def from_iso(text: str) -> int:
     except ValueError as error:
         raise DataError(f"not an ISO 8601 time: {text!r} ({error})") from None
     whole = int(moment.timestamp())  # exact: the fraction is kept apart
-    return whole * SECOND_NS + int((fraction or "").ljust(9, "0") or 0)
+    found = whole * SECOND_NS + int((fraction or "").ljust(9, "0") or 0)
+    if not -MAX_NS <= found <= MAX_NS:
+        raise DataError(f"not a time that nanoseconds can tell, which is 1678 to 2261: {text!r}")
+    return found
 
 
 def month_of(ns: int) -> str:
