@@ -28,6 +28,7 @@ def judge(
     tables: TableLake,
     config: Config,
     incumbent: Predictor | None,
+    model_type: str | None = None,
 ) -> Certificate:
     """The certificate of a candidate for `series`: all of its own evidence, live parity, and the incumbent."""
     candles = lake.read(series)
@@ -39,7 +40,7 @@ def judge(
     )
     if incumbent is not None and not comparable:
         outside = dataclasses.replace(outside, challenge=_incomparable(incumbent))
-    return decide(files, config.gates, outside, model_type=series.key)
+    return decide(files, config.gates, outside, model_type=model_type or series.key)
 
 
 def _incomparable(incumbent: Predictor) -> Challenge:
@@ -48,14 +49,14 @@ def _incomparable(incumbent: Predictor) -> Challenge:
 
 
 def certify(
-    registry: Registry, model_id: str, series: Series, judge: Callable[..., Certificate]
+    registry: Registry, model_id: str, model_type: str, judge: Callable[..., Certificate]
 ) -> Certificate:
-    """The certificate that counts, signed and stored; `judge` makes it, given the `incumbent` of the series.
+    """The certificate that counts, signed and stored; `judge` makes it, given the `incumbent` of the type.
 
     A model that is in production keeps the one that it came there with: it is not compared with itself.
     The registry is not kept waiting while it judges.
     """
-    kept, incumbent = registry.call(lambda models: _before(models, model_id, series))
+    kept, incumbent = registry.call(lambda models: _before(models, model_id, model_type))
     if kept is not None:
         return kept
     made = judge(incumbent=incumbent)
@@ -64,10 +65,10 @@ def certify(
 
 
 async def _before(
-    models: ModelRegistry, model_id: str, series: Series
+    models: ModelRegistry, model_id: str, model_type: str
 ) -> tuple[Certificate | None, Predictor | None]:
     """The certificate that is kept, if any, and the model in production that another is compared with."""
-    incumbent = await models.production(series.key)
+    incumbent = await models.production(model_type)
     if incumbent is not None and incumbent.model_id == model_id:
         return await models.get_certificate(model_id), None
     return None, incumbent

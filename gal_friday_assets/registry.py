@@ -66,7 +66,7 @@ def certificate(
     files = artifacts.get(known["artifact"])
     progress("certificate", 0, 1)
     judge = partial(certification.judge, files, series, lake=lake, tables=tables, config=settings.config)
-    found = certification.certify(registry, known["model_id"], series, judge)
+    found = certification.certify(registry, known["model_id"], series.key, judge)
     page = write_page(settings, series.key, files, found)
     progress("certificate", 1, 1)
     metadata = known | certificate_metadata(found, page)

@@ -36,7 +36,7 @@ def run_pipeline(
     result: dict[str, Any] | None = None
     for message in _messages(child, check):
         if "error" in message:
-            raise _error(message)
+            raise told_error(message)
         if "result" in message:
             result = message["result"]
         else:
@@ -66,7 +66,8 @@ def _messages(child: Child, check: Callable[[], None]) -> Iterator[dict[str, Any
         yield from (json.loads(line) for line in lines if line.startswith(b"{"))
 
 
-def _error(message: Mapping[str, Any]) -> errors.GalFridayError:
+def told_error(message: Mapping[str, Any]) -> errors.GalFridayError:
+    """The error that a child told as `{"error": …, "type": …}`."""
     kind = getattr(errors, str(message.get("type")), errors.DataError)
     text = str(message["error"])
     return kind(text) if issubclass(kind, errors.GalFridayError) else errors.DataError(text)

@@ -15,7 +15,7 @@ from gal_friday_core import artifact
 from gal_friday_core.certificate import Certificate
 from gal_friday_core.errors import ArtifactError, RegistryError
 
-NO_CERTIFICATE = "it has no certificate; run the pipeline again, which certifies it"
+NO_CERTIFICATE = "it has no certificate: `gal-friday models certify` judges it"
 LOWER = {"production": "staging", "staging": "development", "development": "archived"}
 """Where a demotion leads that names no stage."""
 
@@ -52,7 +52,7 @@ def against(certificate: Certificate | None, production: ModelVersion | None) ->
     compared = certificate.incumbent or "no other model"
     outdated = (
         f"its certificate compares it with {compared}, and {production.model_id} is in production now; "
-        "run the pipeline again, which certifies it anew"
+        "`gal-friday models certify` judges it anew"
     )
     return (outdated,)
 

@@ -11,8 +11,10 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import artifacts_dir
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_assets.certify import certify
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import range_tags
+from gal_friday_assets.resources import Settings
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.certificate import Certificate
 from gal_friday_core.errors import DataError
@@ -84,6 +86,18 @@ def read_metadata(database_url: str, model_id: str) -> dict[str, Any]:
     return asyncio.run(read())
 
 
+def registered_again(database_url: str, model_id: str, model_type: str) -> str:
+    """The same files under a type of their own."""
+
+    async def register() -> str:
+        async with Database(database_url) as database:
+            registry = ModelRegistry(ConfigurationManager(), database)
+            found = await registry.get_model(model_id, stage=None)
+            return await registry.register_model(found.files, {"model_type": model_type})
+
+    return asyncio.run(register())
+
+
 def test_a_model_of_a_random_walk_is_registered_but_not_promoted(
     execute: Execute, stored: Candles, series: Series, database_url: str
 ):
@@ -106,6 +120,8 @@ def test_a_model_of_a_random_walk_is_registered_but_not_promoted(
     assert traded["under_override"] is True
     assert traded["model_id"] == outcome["model_id"]
     assert "<html" in Path(traded["backtest_page"]).read_text()
+    assert certify(outcome["model_id"], Settings())["reasons"] == outcome["reasons"]
+    assert read_metadata(database_url, outcome["model_id"])["certificate"] == certificate
 
 
 def test_a_passed_certificate_puts_the_model_into_production(
@@ -123,6 +139,11 @@ def test_a_passed_certificate_puts_the_model_into_production(
     assert outcome["promoted"] is True, outcome["reasons"]
     assert outcome["production"] == f"{series.key}@v1"
     assert stages(database_url) == {f"{series.key}@v1": "production"}
+    assert certify(f"{series.key}@v1", Settings())["certified"] is True
+    other = registered_again(database_url, f"{series.key}@v1", "other")
+    judged = certify(other, Settings())
+    assert (judged["certified"], judged["incumbent"]) == (True, None)
+    assert read_metadata(database_url, other)["certificate"]["model_type"] == "other"
     traded = said(result, "backtest_report")
     assert traded["under_override"] is False
     assert traded["trade_count"] > 0

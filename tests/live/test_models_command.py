@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gal_friday_adapters.postgres.connect import connect
-from gal_friday_core.errors import ArtifactError, ConfigError, RegistryError, StorageError
+from gal_friday_core.errors import ArtifactError, ConfigError, DataError, RegistryError, StorageError
+from gal_friday_live.commands import models_certify
 from gal_friday_live.commands.models import app
 from gal_friday_live.commands.storage import open_database
 from gal_friday_live.configuration import ConfigurationManager
@@ -85,6 +86,19 @@ def test_a_certificate_edited_by_hand_is_shown_as_that_and_its_model_refused(run
     assert isinstance(error, ArtifactError)
     assert "\n" not in str(error)
     assert json.loads(run("list", "--json").stdout)[1]["certified"] is False
+
+
+def test_certifying_asks_the_pipeline_s_side_and_tells_what_it_met(run):
+    error = run("certify", PASSED).exception
+    assert isinstance(error, DataError)
+    assert "0 candles" in str(error)
+
+
+def test_certifying_without_the_pipeline_says_what_to_install(run, monkeypatch):
+    monkeypatch.setattr(models_certify, "MODULE", "nowhere")
+    error = run("certify", PASSED).exception
+    assert isinstance(error, ConfigError)
+    assert "install gal-friday[pipeline]" in str(error)
 
 
 def test_the_difference_of_two_models_is_what_they_do_not_share(run):
