@@ -182,7 +182,8 @@ async def test_what_is_no_simulated_venue_is_refused_in_one_line(manager, databa
 
 
 async def test_real_money_without_keys_is_one_clear_line(tmp_path, database_url):
-    config = Config.model_validate({"mode": "live", "storage": {"data_dir": tmp_path}})
+    needed = {"risk": {"ramp_orders": 10}, "alerts": {"page_urls": ["ntfys://ntfy.example.org/gf"]}}
+    config = Config.model_validate({"mode": "live", "storage": {"data_dir": tmp_path}, **needed})
     request = LiveRequest(mode="live", real_money=True)
     request.check(config)
     with pytest.raises(ConfigError, match="needs exchange keys: set KRAKEN_API_KEY"):
