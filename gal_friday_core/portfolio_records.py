@@ -95,7 +95,7 @@ class PortfolioRestorer:
         if self._account is not None:
             portfolio.cash = Decimal(self._account["cash"])
             portfolio.deposits = Decimal(self._account["deposits"])
-        portfolio.positions |= {pair: _position(record) for pair, record in self._pairs.items()}
+        portfolio.positions |= {pair: position_of(record) for pair, record in self._pairs.items()}
         portfolio.marks |= {pair: Mark(Decimal(price), ts_ns) for pair, (ts_ns, price) in self._marks.items()}
         if newest is not None:
             portfolio.peaks = Peaks.from_record(newest["peaks"])
@@ -110,7 +110,8 @@ class PortfolioRestorer:
             self._marks[pair] = (ts_ns, price)
 
 
-def _position(record: Mapping[str, Any]) -> Position:
+def position_of(record: Mapping[str, Any]) -> Position:
+    """The position as it stood after a FILL or a CASH_FLOW of its pair."""
     return Position(
         quantity=Decimal(record["position_quantity"]),
         cost=Decimal(record["position_cost"]),
