@@ -28,7 +28,6 @@ from gal_friday_core.calibration import fit_platt
 from gal_friday_core.config import Config, TrainingConfig
 from gal_friday_core.features.drivers import compute, warm
 from gal_friday_core.learners.boosted_trees import parameters
-from gal_friday_core.learners.grown_trees import agrees
 from gal_friday_core.learning import lesson
 from gal_friday_core.splits import rolling
 from gal_friday_core.times import DAY_NS
@@ -166,7 +165,7 @@ def weekly(candles, rounds, workers, ways):
     splits = weeks(data, first_ns)
     few = Config(training=WEEKLY.model_copy(update={"bins": TrainingConfig().bins}))
     together = f"{workers} at a time"
-    fewer = f"with {few.training.bins} bins"
+    fewer = f"{together}, {few.training.bins} bins"
     times = {name: [] for name in ("bare fits", "one at a time", together, fewer, *ways)}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(workers) as pool:
         for _ in range(rounds):
@@ -175,7 +174,8 @@ def weekly(candles, rounds, workers, ways):
             (_, folds), spent = timed(lambda: ours(candles, config, first_ns, map))
             times["one at a time"].append(spent)
             times[together].append(timed(lambda: ours(candles, config, first_ns, pool.map))[1])
-            times[fewer].append(timed(lambda: ours(candles, few, first_ns, map))[1])
+            (_, by_few), spent = timed(lambda: ours(candles, few, first_ns, pool.map))
+            times[fewer].append(spent)
             for name, jobs in ways.items():
                 theirs, spent = freqai(Path(folder), data, candles, table=table, first_ns=first_ns, jobs=jobs)
                 times[name].append(spent)
@@ -194,17 +194,21 @@ def weekly(candles, rounds, workers, ways):
     paired = [
         one[1] / fits[1] - 1 for one, fits in zip(times["one at a time"], times["bare fits"], strict=True)
     ]
-    verdict("CPU against FreqAI's cheaper way", median["one at a time"][1] / cheapest, 0.6)
-    verdict("wall against FreqAI's quicker way", median[together][0] / quickest, 0.35)
+    for name in (together, fewer):
+        verdict(f"{name}: CPU against FreqAI's cheaper way", median[name][1] / cheapest, 0.6)
+        verdict(f"{name}: wall against FreqAI's quicker way", median[name][0] / quickest, 0.35)
     verdict("overhead over the library's bare fits, CPU", statistics.median(paired), 0.03)
     same = sum(
         fold.learnt.fitted.booster.save_raw("ubj") == model
         for fold, model in zip(folds, library, strict=True)
     )
     print(f"  models equal to the library's own, byte by byte: {same} of {len(library)}")
-    found, rows = scores(data, folds, theirs)
-    for name, (auc, loss) in found.items():
-        print(f"  {name:20} AUC {auc:.4f}   log loss {loss:.4f}   over {rows:,} bars out of sample")
+    for bins, kept in ((WEEKLY.bins, folds), (few.training.bins, by_few)):
+        found, rows = scores(data, kept, theirs)
+        for name, (auc, loss) in found.items():
+            print(
+                f"  {name:20} AUC {auc:.4f}   log loss {loss:.4f}   over {rows:,} bars out of sample, ours with {bins} bins"
+            )
 
 
 def verdict(name, value, promised):
@@ -225,7 +229,6 @@ def main():
     candles = five_minutes(123_000)
     year = candles[: 365 * 288]
     assemble(year[:30_000], compute(year[:30_000]), Config())
-    agrees()
     if arguments.only != "weekly":
         full_retrain(year)
     if arguments.only != "full":

@@ -11,7 +11,6 @@ from gal_friday_core import artifact
 from gal_friday_core.config import TrainingConfig
 from gal_friday_core.errors import ArtifactError
 from gal_friday_core.learners.base import Lesson
-from gal_friday_core.learners.grown_trees import grown
 from gal_friday_core.trees import PackedTrees, read
 
 PROBE_ROWS = 2_000
@@ -37,9 +36,7 @@ class BoostedTrees:
         patience = settings.early_stopping_rounds
         matrix = _matrix(lesson, settings)
         if later is None or not patience:
-            words, trees = parameters(settings), rounds or settings.trees
-            booster = grown(lesson, matrix, settings, words, trees)
-            return FittedTrees(booster or xgboost.train(words, matrix, trees))
+            return FittedTrees(xgboost.train(parameters(settings), matrix, rounds or settings.trees))
         booster = xgboost.train(
             parameters(settings) | {"eval_metric": "logloss"}, matrix, rounds or settings.trees,
             evals=[(_matrix(later, settings, matrix), "later")],
