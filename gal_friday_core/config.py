@@ -13,12 +13,13 @@ from pydantic import Field, SecretStr, model_validator
 from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
+from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
 
 __all__ = [
-    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RiskConfig", "Section",
+    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
     "StrategyConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -423,6 +424,7 @@ class Config(Section):
     alerts: AlertsConfig = AlertsConfig()
     reconciliation: ReconciliationConfig = ReconciliationConfig()
     drift: DriftConfig = DriftConfig()
+    retraining: RetrainingConfig = RetrainingConfig()
 
     @model_validator(mode="after")
     def _prices_what_is_traded(self) -> Self:

@@ -40,6 +40,14 @@ class DriftConfig(Section):
         ge=100,
         description="Labels between two false alarms of the test that finds what began late, on average",
     )
+    reference_bars: int = Field(
+        200_000,
+        ge=1_000,
+        description="Bars before its holdout that a model's features are compared with, at most",
+    )
+    window_bars: int = Field(
+        20_000, ge=100, description="Latest bars, and predictions, that are looked at for drift, at most"
+    )
     shrink_factor: Fraction = Field(
         Decimal("0.5"),
         description="Of the size that every other rule allows, while the step shrink is in force",
