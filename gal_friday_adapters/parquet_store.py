@@ -40,7 +40,13 @@ def write_table(
     The caller holds the lock of the folder's series. Minus zero is stored as zero, so that equal rows
     are equal bytes. Raises StorageError.
     """
-    frame = pl.DataFrame({name: _normal(column) for name, column in columns.items()})
+    return write_frame(
+        path, pl.DataFrame({name: _normal(column) for name, column in columns.items()}), metadata
+    )
+
+
+def write_frame(path: Path, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bool:
+    """The same of a frame as it is."""
     buffer = io.BytesIO()
     frame.write_parquet(
         buffer,

@@ -58,6 +58,11 @@ def reports_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "reports"
 
 
+def statements_dir(config: Config | None = None) -> Path:
+    """Each account's days as Parquet, a folder a table."""
+    return data_dir(config) / "statements"
+
+
 def flights_dir(config: Config | None = None) -> Path:
     """What live engines heard and said, where that was recorded."""
     return data_dir(config) / "flights"

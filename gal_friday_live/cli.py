@@ -23,6 +23,7 @@ from gal_friday_live.commands import (
     models,
     replay,
     simulate,
+    statement,
     up,
 )
 
@@ -57,6 +58,7 @@ app.command("resume")(control.resume)
 app.command("reload")(control.reload)
 app.command("stop")(control.stop)
 app.command("explain")(control.explain)
+app.command("statement")(statement.statement)
 app.command("simulate")(simulate.simulate)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(events.app, name="events")
