@@ -17,12 +17,13 @@ from gal_friday_core.features.drivers import warm
 from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, MarketDataOHLCV
-from gal_friday_core.ports import MarketSink
+from gal_friday_core.ports import Journal, MarketSink
 from gal_friday_core.times import to_iso
 from gal_friday_live.bar_features import BarStream, LineWatch
 from gal_friday_live.book_features import BookFeatures, middle
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.feature_record import KIND, feature_record, key_of
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.tasks import TaskSupervisor
 
@@ -39,7 +40,8 @@ class FeatureEngine:
 
     `history` holds the bars before the first live one; with `drivers.REACH` of them the first live row already
     equals the training table's; DataError where they are damaged. With `historical` and `tasks`, bars that were missed while the line was down
-    are fetched before the pair has features again. `sinks` are to hear the market beside the bus.
+    are fetched before the pair has features again. `sinks` are to hear the market beside the bus. The `journal` is noted each
+    bar with the rows that were made of it.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class FeatureEngine:
         history: Mapping[Series, Candles] | None = None,
         historical: HistoricalDataService | None = None,
         tasks: TaskSupervisor | None = None,
+        journal: Journal | None = None,
     ) -> None:
         market, features = config.config.market, config.config.features
         configured = (Series(market.exchange, pair, market.interval) for pair in market.pairs)
@@ -58,6 +61,7 @@ class FeatureEngine:
         self._series = tuple(series if series is not None else configured)
         self._historical = historical
         self._tasks = tasks
+        self._journal = journal
         self._every_ns = features.book_every_ms * MILLISECOND_NS
         self._sets = tuple(feature_set(name) for name in features.sets)
         self._streams = {
@@ -159,6 +163,9 @@ class FeatureEngine:
                 ),
                 source=SOURCE,
             )
+            if self._journal is not None:
+                record = feature_record(stream.series, schema, bar, row)
+                self._journal.note(KIND, key_of(stream.series, schema, close), close, record)
 
     def _row(
         self, schema: FeatureSchema, pair: str, values: NDArray[np.float64], close: int

@@ -174,10 +174,10 @@ class PredictionService:
                 continue
             value = self._inference.predict(predictor, values)
             if value is None:
-                told = partial(self._told_later, row, active, event.correlation_id, turn)
+                told = partial(self._told_later, row, active, event, turn)
                 self._inference.request(predictor, values, told)
             else:
-                self._predicted(row, active, event.correlation_id, turn, value)
+                self._predicted(row, active, event, turn, value)
 
     def _assigned(
         self, experiments: Traffic, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]
@@ -218,20 +218,20 @@ class PredictionService:
         self,
         row: FeaturesCalculated,
         active: ActiveModel,
-        correlation_id: str | None,
+        cause: Event,
         turn: Assigned | None,
         value: float,
     ) -> None:
         if self._is_stale(row):
             self.skipped["PREDICTION_STALE"] += 1
         else:
-            self._predicted(row, active, correlation_id, turn, value)
+            self._predicted(row, active, cause, turn, value)
 
     def _predicted(
         self,
         row: FeaturesCalculated,
         active: ActiveModel,
-        correlation_id: str | None,
+        cause: Event,
         turn: Assigned | None,
         value: float,
     ) -> None:
@@ -241,7 +241,7 @@ class PredictionService:
             return
         predictor = active.predictor
         heard = not active.shadow if turn is None else turn.lets(predictor.model_id, shadow=active.shadow)
-        self._note(row, active, value, heard=heard)
+        self._note(row, active, value, cause.timestamp, heard=heard)
         if not heard:
             self.scored += 1
             return
@@ -259,10 +259,12 @@ class PredictionService:
                 reference_price=row.reference_price,
             ),
             source=SOURCE,
-            correlation_id=correlation_id,
+            correlation_id=cause.correlation_id,
         )
 
-    def _note(self, row: FeaturesCalculated, active: ActiveModel, value: float, *, heard: bool) -> None:
+    def _note(
+        self, row: FeaturesCalculated, active: ActiveModel, value: float, received_ns: int, *, heard: bool
+    ) -> None:
         moment, model_id = row.timestamp_features_for, active.predictor.model_id
         record = {
             "model_id": model_id,
@@ -271,6 +273,10 @@ class PredictionService:
             "target": active.predictor.target,
             "value": value,
             "price": row.reference_price,
+            "series": active.predictor.metadata.series,
+            "threshold": active.entry_threshold,
+            "received_ns": received_ns,
+            "scored_ns": self._clock.now_ns(),
         }
         kind = "PREDICTION" if heard else "SHADOW_PREDICTION"
         self._journal.note(kind, f"{row.exchange}:{row.trading_pair}@{moment}#{model_id}", moment, record)

@@ -43,9 +43,8 @@ class SignalNotes:
         judged = self._judged.pop(told.signal_id, None)
         if judged is not None:
             signal, verdict = judged
-            self._journal.note(
-                "SIGNAL", signal.signal_id, signal.data_timestamp, signal_record(signal, verdict)
-            )
+            record = signal_record(signal, verdict) | {"judged_ns": event.timestamp}
+            self._journal.note("SIGNAL", signal.signal_id, signal.data_timestamp, record)
 
 
 def signal_record(signal: TradeSignalProposed, verdict: Approved | Rejected) -> dict[str, Any]:

@@ -175,8 +175,9 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         models=prediction, clock=clock, ids=ids,
     )  # fmt: skip
     features = FeatureEngine(
-        config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks
-    )
+        config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks,
+        journal=ports.journal,
+    )  # fmt: skip
     known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
     watching = (
         *((protection.watch,) if protection.active else ()),

@@ -53,20 +53,6 @@ select unit, variant, at_ns, value
 from experiment_outcome where experiment_id = %(experiment_id)s order by at_ns, unit, variant
 """
 
-# Through the sessions, so that the journal is read by its index on (session, kind, key).
-PREDICTIONS = """
-select distinct on (model_id, ts_ns) model_id, ts_ns, value
-from (
-    select j.record ->> 'model_id' as model_id, j.ts_ns, (j.record ->> 'value')::float8 as value, j.seq
-    from journal j
-    where j.session in (select session_id from sessions)
-        and j.kind in ('PREDICTION', 'SHADOW_PREDICTION')
-        and j.ts_ns >= %(start)s and j.ts_ns < %(end)s
-        and j.record ->> 'model_id' = any(%(models)s)
-) said
-order by model_id, ts_ns, seq
-"""
-
 TRADED = """
 select j.session::text, j.seq, j.ts_ns, j.kind, j.key, j.record
 from journal j

@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.postgres import experiment_sql as sql
 from gal_friday_adapters.postgres.database import Connection, Database
 from gal_friday_core.errors import ConfigError, RegistryError, StorageError
@@ -167,7 +168,12 @@ class ExperimentRepository:
 
     async def predictions(self, models: Sequence[str], start_ns: int, end_ns: int) -> list[dict[str, Any]]:
         """What models said in [start, end) in any session, traded or not: model_id, ts_ns, value; each moment once."""
-        return await self._rows(sql.PREDICTIONS, {"models": list(models), "start": start_ns, "end": end_ns})
+        said = await LiveRecords(self._database).said_by(models, start_ns, end_ns)
+        columns = (said.model_id.tolist(), said.t0_ns.tolist(), said.probability.tolist())
+        return [
+            {"model_id": model_id, "ts_ns": ts_ns, "value": value}
+            for model_id, ts_ns, value in zip(*columns, strict=True)
+        ]
 
     async def traded(self, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
         """Assignments, intents and fills of every session in [start, end), each session in the order written."""

@@ -26,7 +26,7 @@ from gal_friday_live.simulation.trace import Trace
 
 Mood = Literal["well", "slow", "down", "hung", "stuck", "full"]
 WRITES = frozenset({statements._BEGIN, statements._APPEND, statements._APPEND_MANY})  # noqa: SLF001
-UNTOLD = frozenset({"PREDICTION", "STORAGE_CHECK"})
+UNTOLD = frozenset({"FEATURES", "PREDICTION", "STORAGE_CHECK"})
 """Kinds that a trace leaves out."""
 
 
