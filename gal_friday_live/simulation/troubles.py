@@ -23,6 +23,8 @@ USUAL = Weather()
 CASH = "USD"
 HEARD_AFTER_S = 10.0
 """Money that is moved is told by the account's line, or the line is found dead; and an order may be on its way."""
+TOLD_S = 1.0
+"""What somebody does by hand is told by the account's line, in much less where nothing else is wrong."""
 ROOM_MB = 10_000.0
 """Free on a disk where nothing is wrong."""
 
@@ -67,7 +69,8 @@ class Troubles:
 
     def strike(self, fault: Fault) -> None:
         self._on.network.trace("fault", str(fault))
-        self.until = max(self.until, self._on.loop.time() + fault.lasts_s)
+        lasts_s = fault.lasts_s if fault.kind != "stranger" else TOLD_S
+        self.until = max(self.until, self._on.loop.time() + lasts_s)
         getattr(self, f"_fault_{fault.kind}")(fault)
 
     def end(self) -> None:

@@ -1,6 +1,7 @@
 """An account at an exchange that a test moves by hand, telling or not telling of it; and our side around it."""
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -214,6 +215,9 @@ async def _deaf(report):
     del report
 
 
+MANY = 100
+
+
 def settings(**reconciliation):
     return ConfigurationManager.from_config(Config.model_validate({"reconciliation": reconciliation}))
 
@@ -238,11 +242,15 @@ async def desk(account=None, *, journal=None, clock=None, start=True, pairs=(PAI
         is_halted=lambda: False, gate=gate,
     )  # fmt: skip
 
+    pauses = itertools.count()
+
     async def pause(seconds):
         if seconds > 60:  # the schedule itself: a test asks when it wants one
             await asyncio.Event().wait()
         if isinstance(clock, SimulatedClock):
             clock.advance_to(clock.now_ns() + int(seconds * SECOND_NS))
+            if next(pauses) > MANY:  # what retries for ever must leave a moment in which nothing works
+                await asyncio.sleep(0.005)
         else:
             await asyncio.sleep(seconds)
 
