@@ -126,14 +126,22 @@ class ExperimentManager:
         """Let only these variants be served from now on, in the proportions that the design or what was learnt gives.
 
         The traffic as it is then. A shadow experiment leaves all of it to its control. Raises ConfigError for a
-        variant that there is not, or where the control is left out, since everything is compared with it.
+        variant that there is not or that was stopped, or where the control is left out, since everything is compared
+        with it; RegistryError where the experiment does not run.
         """
         stored = await self._experiments.named(experiment_id)
+        if stored.state != "RUNNING":
+            raise RegistryError(f"experiment {stored.name} is {stored.state}: it has no traffic")
         wanted = sorted({stored.design.index(name) for name in model_variants})
         if not wanted or wanted[0] != 0 or len(wanted) < 2:
             raise ConfigError(
                 f"experiment {stored.name}: the control {stored.design.control.name} and a challenger are served; "
                 "to end it, stop it"
+            )
+        stopped = _stopped(await self._experiments.events(stored.experiment_id)) & set(model_variants)
+        if stopped:
+            raise ConfigError(
+                f"experiment {stored.name}: {', '.join(sorted(stopped))} was stopped: a new experiment may try it again"
             )
         if stored.mode == "split":
             await self._share(stored, wanted, actor)
@@ -329,8 +337,11 @@ class ExperimentManager:
             )
 
     async def _served_now(self, stored: Stored) -> list[int]:
+        """Places of those that were neither stopped nor left out by name."""
         events = await self._experiments.events(stored.experiment_id)
-        out = {event["variant"] for event in events if event["action"] == "VARIANT_STOPPED"}
+        out = _stopped(events)
+        if stored.mode == "split":
+            out |= {name for name, share in shares_of(stored, events).items() if not share}
         return [place for place, variant in enumerate(stored.design.variants) if variant.name not in out]
 
     async def _share(
@@ -356,6 +367,11 @@ class ExperimentManager:
         events = await self._experiments.events(stored.experiment_id)
         payload = msgspec.structs.replace(payload_of(stored, events, action), result=result)
         await self._bus.publish("EXPERIMENT", payload, source="ExperimentManager")
+
+
+def _stopped(events: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The variants that a guard rail took out."""
+    return {event["variant"] for event in events if event["action"] == "VARIANT_STOPPED"}
 
 
 def _expected(design: Design, pilot: record.Values, unit: int) -> Plan | None:

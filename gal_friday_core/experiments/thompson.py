@@ -54,9 +54,9 @@ class Arm(msgspec.Struct, frozen=True):
 
 
 def shares(arms: Sequence[Arm], floor: float = FLOOR) -> tuple[float, ...]:
-    """By chance of being best, none below `floor`; even until each has `WARM` outcomes."""
+    """By chance of being best, none below `floor`; even until each has `WARM` outcomes, and while one is forgotten."""
     even = 1 / len(arms)
-    if any(arm.outcomes < WARM for arm in arms):
+    if any(arm.outcomes < WARM or arm.count <= 1 for arm in arms):
         return tuple(even for _ in arms)
     return tuple(floor + (1 - len(arms) * floor) * chance for chance in chances(arms))
 
@@ -71,7 +71,7 @@ def chances(arms: Sequence[Arm]) -> list[float]:
     for own, arm in enumerate(arms):
         others = [other for index, other in enumerate(arms) if index != own]
         likely = [
-            weight * float(np.prod([_below(arm.mean + arm.error * node, other) for other in others]))
+            float(weight) * float(np.prod([_below(arm.mean + arm.error * node, other) for other in others]))
             for node, weight in zip(_NODES, _WEIGHTS, strict=True)
         ]
         found.append(sum(likely))

@@ -55,6 +55,7 @@ class _Fill(msgspec.Struct):
 
 class _Intent(msgspec.Struct):
     client_order_id: str
+    purpose: str
     model_id: str | None = None
 
 
@@ -78,7 +79,8 @@ def trades_of(lines: Iterable[tuple[str, int, Mapping[str, Any]]]) -> list[Trade
     for kind, ts_ns, record in lines:
         if kind == "ORDER_INTENT":
             intent = msgspec.convert(record, _Intent)
-            intents[intent.client_order_id] = intent.model_id, ts_ns
+            if intent.purpose == "ENTRY":  # a sale of what was held before opens nothing
+                intents[intent.client_order_id] = intent.model_id, ts_ns
         elif kind == "FILL":
             fill = msgspec.convert(record, _Fill, strict=False)
             if fill.pair not in under_way:

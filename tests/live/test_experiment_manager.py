@@ -255,6 +255,49 @@ async def test_traffic_is_assigned_stickily_and_can_be_narrowed(room):
     assert set(later) == {"champion", "third"}
 
 
+async def test_traffic_of_an_experiment_that_does_not_run_cannot_be_assigned_and_begins_nothing(room):
+    variants = [*SHADOW["variants"], {"name": "third", "model_id": V3}]
+    async with room(3) as here:
+        await here.manager.create_experiment({**SPLIT, "variants": variants})
+        with pytest.raises(RegistryError, match="is CREATED: it has no traffic"):
+            await here.manager.assign_traffic("split", ["champion", "third"])
+        await here.manager.start_experiment("split")
+        await here.manager.stop_experiment("split")
+        with pytest.raises(RegistryError, match="is STOPPED: it has no traffic"):
+            await here.manager.assign_traffic("split", ["champion", "third"])
+
+
+async def test_variant_that_a_guard_rail_stopped_is_never_served_again(room):
+    variants = [*SHADOW["variants"], {"name": "third", "model_id": V3}]
+    async with room(3) as here:
+        await here.manager.create_experiment({**SPLIT, "variants": variants})
+        await here.manager.start_experiment("split")
+        for unit, variant in enumerate(("champion", "challenger", "third") * 3):
+            await here.outcomes("split", variant, [-0.03 if variant == "challenger" else 0.0], first=unit)
+        await here.manager.review("split")
+        with pytest.raises(ConfigError, match="challenger was stopped"):
+            await here.manager.assign_traffic("split", ["champion", "challenger", "third"])
+        shown = await here.manager.get_experiment("split")
+    assert shown["traffic_split"] == {"champion": 0.5, "challenger": 0.0, "third": 0.5}
+
+
+async def test_variant_that_was_left_out_by_name_stays_out_when_traffic_moves_by_itself(room):
+    variants = [*SHADOW["variants"], {"name": "third", "model_id": V3}]
+    design = {**SPLIT, "variants": variants, "allocation": "thompson", "guards": {"max_loss": 9}}
+    async with room(3) as here:
+        await here.manager.create_experiment(design)
+        await here.manager.start_experiment("split")
+        await here.manager.assign_traffic("split", ["champion", "third"])
+        rng = np.random.default_rng(1)
+        for unit in range(120):
+            variant, mean = (("champion", 0.0), ("third", 0.004), ("challenger", 0.02))[unit % 3]
+            await here.outcomes("split", variant, [rng.normal(mean, 0.005)], first=unit)
+        await here.manager.review("split")
+        shown = await here.manager.get_experiment("split")
+    assert shown["traffic_split"]["challenger"] == 0.0
+    assert shown["traffic_split"]["third"] > 0.5
+
+
 async def test_thompson_moves_traffic_towards_what_pays(room):
     async with room() as here:
         await here.manager.create_experiment({**SPLIT, "allocation": "thompson", "guards": {"max_loss": 9}})

@@ -54,6 +54,16 @@ def test_trade_under_way_has_no_return_and_one_of_nobody_is_left_out():
     assert trades_of([fill("x", 1, "1", "100"), fill("y", 2, "0", "0")]) == []
 
 
+def test_sale_of_what_was_held_before_opens_no_trade_also_where_it_is_filled_in_parts():
+    sale = "ORDER_INTENT", 20, {"client_order_id": "b", "model_id": "m@v1", "purpose": "EXIT"}
+    lines = [
+        sale,
+        fill("b", 21, "0.5", "50", realized="5", total="5", fee="0.1", fees="0.2"),
+        fill("b", 22, "0", "0", realized="5", total="10", fee="0.1", fees="0.3"),
+    ]
+    assert trades_of(lines) == []
+
+
 def turns(count):
     return [Turn(unit=f"u{at}", pair=PAIR, model_id=f"m@v{at % 2 + 1}", at_ns=at * 10) for at in range(count)]
 
