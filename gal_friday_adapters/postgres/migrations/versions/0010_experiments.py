@@ -121,13 +121,18 @@ FUNCTIONS = (
     """,
 )
 
-APPEND_ONLY = (
-    "experiment",
-    "experiment_variant",
-    "experiment_event",
-    "experiment_assignment",
-    "experiment_outcome",
-)
+_APPEND_ONLY = """
+    do $$
+    declare each text;
+    begin
+        foreach each in array array[
+            'experiment', 'experiment_variant', 'experiment_event', 'experiment_assignment', 'experiment_outcome']
+        loop
+            execute format('create trigger append_only before update or delete or truncate on %I
+                            for each statement execute function refuse_change()', each);
+        end loop;
+    end $$
+"""
 
 TRIGGERS = (
     """
@@ -173,13 +178,6 @@ _GRANT = """
 
 
 def upgrade() -> None:
-    for statement in (*TABLES, *FUNCTIONS, *TRIGGERS):
+    for statement in (*TABLES, *FUNCTIONS, *TRIGGERS, _APPEND_ONLY, _OWN_TABLES_ONLY, _GRANT):
         op.execute(statement)
-    for table in APPEND_ONLY:
-        op.execute(
-            f"create trigger append_only before update or delete or truncate on {table} "
-            "for each statement execute function refuse_change()"
-        )
-    op.execute(_OWN_TABLES_ONLY)
-    op.execute(_GRANT)
     op.execute("select grant_roles()")
