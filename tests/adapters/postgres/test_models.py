@@ -273,7 +273,9 @@ def test_a_certificate_that_refuses_a_model_in_production_is_not_stored(database
         model_id = await register(repository, 1)
         await repository.promote(to(model_id))
         document = (CERTIFICATE % (1, "false")).encode()
-        with pytest.raises(RegistryError, match=r"v1 is in production, and this certificate refuses it: luck"):
+        with pytest.raises(
+            RegistryError, match=r"v1 is in production, and this certificate refuses it: luck"
+        ):
             await repository.add_certificate(model_id, document, SIGNATURE, ("luck",))
         await repository.promote(to(model_id, "staging"))
         await repository.add_certificate(model_id, document, SIGNATURE, ("luck",))
@@ -284,7 +286,9 @@ def test_a_certificate_that_refuses_a_model_in_production_is_not_stored(database
 def test_a_refusal_that_came_after_the_last_look_stops_a_promotion(database_url):
     async def body(repository):
         model_id = await register(repository, 1)
-        await repository.add_certificate(model_id, (CERTIFICATE % (1, "false")).encode(), SIGNATURE, ("luck",))
+        await repository.add_certificate(
+            model_id, (CERTIFICATE % (1, "false")).encode(), SIGNATURE, ("luck",)
+        )
         with pytest.raises(RegistryError, match=r"no certificate that passed.*`gal-friday models show`"):
             await repository.promote(to(model_id))
 
