@@ -60,6 +60,10 @@ def login(database_url, postgres):
 
     yield make
     with connect(postgres.url("postgres")) as connection:
+        # Who hung up may still be dropping temporary tables, which hold the role: wait for the last to be gone.
+        connection.execute(
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = any (%s)", (made,)
+        )
         for name in made:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
