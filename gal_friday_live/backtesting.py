@@ -18,6 +18,7 @@ from gal_friday_core.predictor import Predictor
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
+from gal_friday_live.feature_engine import Rows
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
 from gal_friday_live.memory_journal import MemoryJournal
@@ -65,11 +66,13 @@ class BacktestingEngine:
         played = stretch(self._lake, self._series, _ns(start_date), _ns(end_date))
         return asyncio.run(self.run(played, initial_capital))
 
-    async def run(self, played: Stretch, initial_capital: Decimal) -> dict[str, Any]:
-        """The same for bars that are at hand, inside a running event loop."""
+    async def run(
+        self, played: Stretch, initial_capital: Decimal, rows: Rows | None = None
+    ) -> dict[str, Any]:
+        """The same for bars that are at hand, and features that are not to be computed, inside a running event loop."""
         curve: list[tuple[int, Decimal]] = [(int(played.bars.ts[0]), initial_capital)]
         fills: list[ExecutionReport] = []
-        engine = self._engine(played, initial_capital, curve)
+        engine = self._engine(played, initial_capital, curve, rows)
 
         def keep(event: Event) -> None:
             assert isinstance(event.payload, ExecutionReport)
@@ -84,7 +87,9 @@ class BacktestingEngine:
             await engine.stop()
         return self._report(engine, curve, fills)
 
-    def _engine(self, played: Stretch, initial_capital: Decimal, curve: list[tuple[int, Decimal]]) -> Engine:
+    def _engine(
+        self, played: Stretch, initial_capital: Decimal, curve: list[tuple[int, Decimal]], rows: Rows | None
+    ) -> Engine:
         settings = self._config.config
         paper = settings.paper.model_copy(update={"initial_cash": initial_capital})
         config = ConfigurationManager.from_config(settings.model_copy(update={"paper": paper}))
@@ -95,6 +100,7 @@ class BacktestingEngine:
             self.journal,
             override=self._override,
             ids=SequentialIds(),
+            rows=rows,
             on_bar=lambda close_ns, equity: curve.append((close_ns, equity)),
         )
         return build(config, ports)

@@ -30,6 +30,8 @@ from gal_friday_live.tasks import TaskSupervisor
 SOURCE = "FeatureEngine"
 MILLISECOND_NS = 1_000_000
 
+Rows = Mapping[tuple[str, str, int], NDArray[np.float64]]
+
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class FeatureEngine:
     `history` holds the bars before the first live one; with `drivers.REACH` of them the first live row already
     equals the training table's; DataError where they are damaged. With `historical` and `tasks`, bars that were missed while the line was down
     are fetched before the pair has features again. `sinks` are to hear the market beside the bus. The `journal` is noted each
-    bar with the rows that were made of it.
+    bar with the rows that were made of it. `rows`, by pair, schema hash and time of the close, are told in place of those computed.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class FeatureEngine:
         historical: HistoricalDataService | None = None,
         tasks: TaskSupervisor | None = None,
         journal: Journal | None = None,
+        rows: Rows | None = None,
     ) -> None:
         market, features = config.config.market, config.config.features
         configured = (Series(market.exchange, pair, market.interval) for pair in market.pairs)
@@ -62,6 +65,7 @@ class FeatureEngine:
         self._historical = historical
         self._tasks = tasks
         self._journal = journal
+        self._rows = rows or {}
         self._every_ns = features.book_every_ms * MILLISECOND_NS
         self._sets = tuple(feature_set(name) for name in features.sets)
         self._streams = {
@@ -152,6 +156,8 @@ class FeatureEngine:
         self.calculated += 1
         for schema in self._sets:
             row = self._row(schema, bar.trading_pair, values, close)
+            if self._rows:
+                row = self._rows.get((bar.trading_pair, schema.hash, close), row)
             self._bus.emit(
                 "FEATURES_CALCULATED",
                 FeaturesCalculated(

@@ -22,7 +22,7 @@ from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine import Engine
 from gal_friday_live.execution_handler import ExecutionHandler
-from gal_friday_live.feature_engine import FeatureEngine
+from gal_friday_live.feature_engine import FeatureEngine, Rows
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.ids import random_ids
@@ -57,7 +57,8 @@ class Ports:
     `history` holds the bars before the feed's first, `historical` fetches what the feed misses; `instruments` one for each series' pair.
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
     With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist. `timer`
-    counts seconds for every pause and duration; it never jumps. Models that are slow predict in the `pool`.
+    counts seconds for every pause and duration; it never jumps. Models that are slow predict in the `pool`. `rows` of features are
+    taken as they are given, where another engine's are to be traded again.
     """
 
     series: Sequence[Series]
@@ -69,6 +70,7 @@ class Ports:
     ids: Ids = field(default_factory=random_ids)
     exchange: Exchange | None = None
     history: Mapping[Series, Candles] = field(default_factory=dict)
+    rows: Rows | None = None
     historical: HistoricalDataService | None = None
     override: ModelOverride | None = None
     simulated: bool = False
@@ -176,7 +178,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )  # fmt: skip
     features = FeatureEngine(
         config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks,
-        journal=ports.journal,
+        journal=ports.journal, rows=ports.rows,
     )  # fmt: skip
     known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
     watching = (
