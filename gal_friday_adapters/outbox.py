@@ -104,11 +104,15 @@ class Outbox(Generic[Item]):
             self._wake.set()
         return True
 
-    def close(self, deadline_s: float) -> bool:
-        """Write what waits, for at most so long; False where something could not be written, and was dropped."""
+    def hurry(self) -> None:
+        """Take nothing more, and write what waits without resting; `close` waits for it."""
         self.start()
         self._closing.set()
         self._wake.set()
+
+    def close(self, deadline_s: float) -> bool:
+        """Write what waits, for at most so long; False where something could not be written, and was dropped."""
+        self.hurry()
         assert self._thread is not None
         self._thread.join(deadline_s)
         lost = len(self._items)

@@ -16,6 +16,7 @@ from gal_friday_core.alerts import Alert, AlertSeverity
 from gal_friday_core.payloads import Reconciliation
 from gal_friday_core.ports import Alerts, Clock
 from gal_friday_live.engine import Engine
+from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import ALL
 
 LOOK_EVERY_S: Final = 1.0
@@ -137,7 +138,7 @@ class AlertDesk:
         self.dispatch = dispatch or AlertDispatch(settings)
         self._watch = AlertWatch(engine, self.dispatch, name=name, clock=clock)
         self._pairs = ", ".join(series.pair for series in engine.series)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = TaskSupervisor(self._blind)
 
     def counts(self) -> dict[str, Any]:
         """What became of every alert, for a screen."""
@@ -147,17 +148,15 @@ class AlertDesk:
     async def __aenter__(self) -> Self:
         self.dispatch.start()
         self._watch.tell("STARTED", "info", "Engine starts", f"It trades {self._pairs}.")
-        self._task = asyncio.create_task(self._watch.run(), name="alerts")
+        self._tasks.background(self._watch.run(), "alerts")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         del kind, trace
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-        self._watch.look()
+        self._tasks.start(self._look(), "last alerts")
+        await self._tasks.stop()
         if isinstance(error, Exception):
             said = " ".join(f"{type(error).__name__}: {error}".split())
             self._watch.tell(
@@ -166,6 +165,14 @@ class AlertDesk:
         else:
             self._watch.tell("ENDED", "info", "Engine ended", "It was asked to, or its market is over.")
         await asyncio.to_thread(self.dispatch.close, CLOSE_WITHIN_S)
+
+    async def _look(self) -> None:
+        self._watch.look()
+
+    async def _blind(self, name: str, error: Exception) -> None:
+        """Whoever relies on being told must hear that nobody tells any more."""
+        said = " ".join(f"{name}: {type(error).__name__}: {error}".split())
+        self._watch.tell("BLIND", "page", "Nobody watches the engine", f"{said}\nIt goes on; start it again.")
 
 
 def _count(number: int) -> str:

@@ -84,7 +84,7 @@ class PredictionService:
         self._roster = ModelRoster(models, series, computed, self._inference, self._drift)
         self._trading: dict[str, ActiveModel] = {}
         self._experiments = experiments
-        self._units: dict[str, str] = {}  # by pair: the unit whose assignment was noted last
+        self._turns: dict[str, Assigned] = {}  # by pair: the assignment that was noted last
         self._subscription: str | None = None
         self._swaps = 0
         self.predictions = 0
@@ -182,21 +182,25 @@ class PredictionService:
     def _assigned(
         self, experiments: Traffic, row: FeaturesCalculated, serving: tuple[ActiveModel, ...]
     ) -> Assigned | None:
-        """Who is heard on this row, noted once a unit. A variant that cannot serve leaves the row to production, and no
-        assignment: the experiment finds that it is dead.
+        """Who is heard on this row, noted once a unit, which stays with its variant also where shares move meanwhile. A
+        variant that cannot serve leaves the row to production, and no assignment: the experiment finds that it is dead.
         """
         pair = row.trading_pair
         turn = experiments.assigned(row.exchange, pair, row.timestamp_features_for)
         schema_hash = row.features.schema.hash
         if turn is None or self._override is not None:
             return None
+        noted = self._turns.get(pair)
+        again = noted is not None and turn.same_unit(noted)
+        if noted is not None and again and turn.propensity.get(noted.variant, 0) > 0:
+            turn = noted
         if (turn.model_id, schema_hash) not in {
             (a.predictor.model_id, a.predictor.schema.hash) for a in serving
         }:
             self.skipped["VARIANT_ABSENT"] += 1
             return None
-        if self._units.get(pair) != turn.unit:
-            self._units[pair] = turn.unit
+        if not again:
+            self._turns[pair] = turn
             record = turn.record(row.exchange, pair)
             self._journal.note(ASSIGNMENT, f"{turn.experiment_id}:{turn.unit}", turn.at_ns, record)
         return turn

@@ -58,6 +58,11 @@ class _Intent(msgspec.Struct):
     purpose: str
     model_id: str | None = None
 
+    @property
+    def opens(self) -> str | None:
+        """Whose trade begins with it; a sale of what was held before opens none."""
+        return self.model_id if self.purpose == "ENTRY" else None
+
 
 class _Open(msgspec.Struct):
     """A trade under way, and what pair's profit after fees was before it."""
@@ -79,8 +84,7 @@ def trades_of(lines: Iterable[tuple[str, int, Mapping[str, Any]]]) -> list[Trade
     for kind, ts_ns, record in lines:
         if kind == "ORDER_INTENT":
             intent = msgspec.convert(record, _Intent)
-            if intent.purpose == "ENTRY":  # a sale of what was held before opens nothing
-                intents[intent.client_order_id] = intent.model_id, ts_ns
+            intents[intent.client_order_id] = intent.opens, ts_ns
         elif kind == "FILL":
             fill = msgspec.convert(record, _Fill, strict=False)
             if fill.pair not in under_way:

@@ -32,6 +32,10 @@ class Assigned(msgspec.Struct, frozen=True, kw_only=True):
             "propensity": dict(self.propensity),
         }
 
+    def same_unit(self, other: "Assigned") -> bool:
+        """Of the same experiment."""
+        return (self.experiment_id, self.unit) == (other.experiment_id, other.unit)
+
     def lets(self, model_id: str, *, shadow: bool) -> bool:
         """Whether the model is heard now; those that take no part go on as they did."""
         return model_id == self.model_id if model_id in self.models else not shadow

@@ -32,11 +32,17 @@ class Posts:
     def __init__(self):
         self.told = Arrivals()
         self.failures = {}
+        self.hung = set()
+        self.ended = threading.Event()
         self.open = threading.Event()
         self.open.set()
 
     def post_for(self, name, _url):
         return _Post(self, name)
+
+    def hang(self, name):
+        """Hold up this destination alone."""
+        self.hung.add(name)
 
 
 class _Post:
@@ -48,6 +54,8 @@ class _Post:
 
     def __call__(self, severity, title, text):
         self.posts.open.wait(PATIENCE_S)
+        if self.name in self.posts.hung:
+            self.posts.ended.wait(PATIENCE_S)
         if waiting := self.posts.failures.get(self.name):
             raise waiting.pop(0)
         self.posts.told.add((self.name, severity, title, text))
@@ -58,6 +66,7 @@ def posts():
     found = Posts()
     yield found
     found.open.set()
+    found.ended.set()
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +178,21 @@ def test_a_destination_that_hangs_holds_nobody_up_and_what_it_loses_is_counted(p
     assert (counts.written, counts.dropped + counts.waiting) == (0, 100)
     sender.raise_alert(alert("too late"))
     assert sender.counts.lost == 1
+
+
+def test_last_words_reach_whoever_hears_though_another_destination_hangs(posts):
+    sender = dispatch(settings("json://a", "json://b", pause_s=PATIENCE_S), posts)
+    sender.raise_alert(alert("first"))
+    assert len(posts.told.wait(2)) == 2
+    posts.hang("alerts.page_urls[0]")
+    sender.raise_alert(alert("last", text="it ended"))
+    assert not sender.close(1.0)
+    assert (
+        "alerts.page_urls[1]",
+        "page",
+        "PAGE: Trading halted",
+        "it ended\n2024-03-01T00:00:00Z",
+    ) in posts.told.all
 
 
 def test_what_a_destination_never_takes_is_given_up_after_its_time(posts):

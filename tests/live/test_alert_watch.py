@@ -161,3 +161,16 @@ async def test_an_engine_that_starts_and_ends_is_told_and_an_error_that_ends_it_
     assert first["title"] == "Gal-Friday Info: [paper] Engine starts"
     assert last["title"] == "Gal-Friday PAGE: [paper] Engine ended by an error"
     assert "LeaseError: another engine has taken over the account" in last["message"]
+
+
+async def test_a_watch_that_fails_is_a_page_and_hides_no_end():
+    with Webhook() as hook:
+        config = manager(alerts={"info_urls": [hook.url], "pause_s": 0}).config
+        async with trading() as engine:
+            engine.ingestor.fault = lambda pair, now_ns: 1 / 0
+            async with AlertDesk(engine, config.alerts, name="paper", clock=engine.clock):
+                await asyncio.to_thread(hook.arrived.wait, 2)
+    told = [f"{one['title']} {one['message']}" for one in hook.arrived.all]
+    assert told[1].startswith("Gal-Friday PAGE: [paper] Nobody watches the engine")
+    assert "ZeroDivisionError" in told[1]
+    assert "Engine ended" in "".join(told[2:])

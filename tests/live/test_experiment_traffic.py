@@ -86,6 +86,35 @@ async def test_unit_of_an_hour_keeps_its_model_and_is_noted_once():
     assert len(noted) == 1
 
 
+async def test_unit_keeps_its_model_though_shares_move_unless_that_was_stopped():
+    traffic = FixedTraffic(60 * MINUTE_NS)
+    async with Room(staged(), experiments=traffic) as room:
+        room.tell(moment=START)
+        (first,) = room.models()
+        name = next(name for name, model_id in traffic.running.models.items() if model_id == first)
+        other = ({"champion", "challenger"} - {name}).pop()
+        for minute, share in ((1, 0.001), (2, 0.0)):
+            traffic.running = msgspec.structs.replace(traffic.running, shares={name: share, other: 1 - share})
+            room.clock.advance_to(START + minute * MINUTE_NS)
+            room.tell(moment=START + minute * MINUTE_NS)
+        await room.tasks.settle()
+        noted = await entries(room.journal, "EXPERIMENT_ASSIGNMENT")
+    assert room.models() == [first, first, traffic.running.models[other]]
+    assert [entry.record["propensity"][name] for entry in noted] == [0.5]
+
+
+async def test_unit_in_which_another_experiment_begins_is_noted_for_that_too():
+    traffic = FixedTraffic(60 * MINUTE_NS)
+    async with Room(staged(), experiments=traffic) as room:
+        for minute, experiment in enumerate(("one", "two")):
+            traffic.running = msgspec.structs.replace(traffic.running, experiment_id=experiment)
+            room.clock.advance_to(START + minute * MINUTE_NS)
+            room.tell(moment=START + minute * MINUTE_NS)
+        await room.tasks.settle()
+        noted = await entries(room.journal, "EXPERIMENT_ASSIGNMENT")
+    assert [entry.record["experiment_id"] for entry in noted] == ["one", "two"]
+
+
 async def test_models_that_take_no_part_go_on_as_they_did():
     async with Room(
         staged(typed("breakout")), experiments=FixedTraffic(champion=0.01, challenger=0.99)
