@@ -2,16 +2,26 @@
 
 import dagster as dg
 
-from gal_friday_assets import backtest, experiments, features, history, ingest, registry, training
+from gal_friday_assets import (
+    backtest,
+    experiments,
+    features,
+    history,
+    housekeeping,
+    ingest,
+    outside,
+    registry,
+    training,
+)
 from gal_friday_assets.resources import build_resources
 from jobs import jobs, schedules
 from sensors import sensors
 
-MODULES = (ingest, history, features, training, registry, backtest, experiments)
+MODULES = (outside, ingest, history, features, training, registry, backtest, experiments, housekeeping)
 
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules(MODULES),
+    assets=dg.load_assets_from_modules(MODULES, include_specs=True),
     asset_checks=dg.load_asset_checks_from_modules(MODULES),
     jobs=jobs,
     schedules=schedules,

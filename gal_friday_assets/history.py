@@ -28,6 +28,7 @@ from gal_friday_core.continuity import why_broken
     owners=["team:market-data"],
     partitions_def=pair_months,
     backfill_policy=all_months_at_once,
+    deps=["recent_bars", "history_files"],
     code_version="1",
     metadata={"dagster/column_schema": candle_columns()},
 )

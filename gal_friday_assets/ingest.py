@@ -15,6 +15,7 @@ from gal_friday_assets.describe import topped_up
 from gal_friday_assets.lineage import newest
 from gal_friday_assets.partitions import EXCHANGE_POOL
 from gal_friday_assets.resources import Settings
+from gal_friday_assets.retries import asking_again
 from gal_friday_core.continuity import why_stale
 from gal_friday_core.errors import ExchangeError
 
@@ -23,6 +24,7 @@ from gal_friday_core.errors import ExchangeError
     group_name="ingest",
     kinds={"parquet"},
     owners=["team:market-data"],
+    deps=["exchange"],
     code_version="1",
     pool=EXCHANGE_POOL,
     freshness_policy=dg.FreshnessPolicy.time_window(
@@ -30,13 +32,16 @@ from gal_friday_core.errors import ExchangeError
     ),
 )
 def recent_bars(
-    settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[CandleLake]
+    context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
 ) -> dg.MaterializeResult[None]:
-    """Bars that closed since the last time, and the latest ones again, of every traded series."""
-    found = top_up(settings.traded, lake, overlap_bars=settings.config.history.overlap_bars)
-    problems = [one.problem for one in found if one.problem]
-    if len(problems) == len(found):
-        raise ExchangeError(f"no series was topped up: {problems[0]}")
+    """Bars that closed since the last time, and the latest ones again, of every traded series, asked of its exchange."""
+    with asking_again(context):
+        found = top_up(settings.traded, lake, overlap_bars=settings.config.history.overlap_bars)
+        problems = [one.problem for one in found if one.problem]
+        if len(problems) == len(found):
+            raise ExchangeError(f"no series was topped up: {problems[0]}")
     return dg.MaterializeResult(metadata=topped_up(found))
 
 

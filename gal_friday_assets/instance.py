@@ -28,6 +28,10 @@ WEBSERVER = "dagster-webserver"
 """Becomes `gal_friday_assets.web`: the same with our reports."""
 
 MAX_RUN_S = 6 * 3600
+"""Of a run whose job says nothing else."""
+
+WORKED_ON = ("dagster/partition", "dagster/asset_partition_range_start")
+"""Tags that say what a run works on: two runs over the same do not write past each other."""
 
 
 def prepare_home(home: Path, database_url: str) -> dict[str, str]:
@@ -84,16 +88,29 @@ def instance_settings(home: Path, postgres_url: str | dict[str, str]) -> dict[st
         "compute_logs": _local(
             "storage.local_compute_log_manager", "LocalComputeLogManager", home / "compute_logs"
         ),
-        "run_retries": {"enabled": True, "max_retries": 1, "retry_on_asset_or_op_failure": False},
+        # No run is tried twice unless its job says that this does no harm (`jobs.limits`).
+        "run_retries": {"enabled": True, "max_retries": 0, "retry_on_asset_or_op_failure": False},
         "run_monitoring": {
             "enabled": True,
             "max_runtime_seconds": MAX_RUN_S,
             "free_slots_after_run_end_seconds": 60,
         },
-        "concurrency": {"pools": {"granularity": "op"}, "runs": {"max_concurrent_runs": 2}},
+        "concurrency": {
+            # One place in each pool: one question at a time to an exchange, one training at a time.
+            "pools": {"granularity": "op", "default_limit": 1},
+            "runs": {
+                "max_concurrent_runs": 2,
+                "tag_concurrency_limits": [_one_each(tag) for tag in WORKED_ON],
+            },
+        },
         "retention": {"schedule": _ticks(), "sensor": _ticks()},
         "python_logs": {"python_log_level": "INFO"},
     }
+
+
+def _one_each(tag: str) -> dict[str, Any]:
+    """Runs that have the same value of a tag come one after the other."""
+    return {"key": tag, "limit": 1, "value": {"applyLimitPerUniqueValue": True}}
 
 
 def _ticks() -> dict[str, Any]:

@@ -9,7 +9,9 @@ import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
+from gal_friday_assets.abandoned import PROCESS_TAG, end_abandoned, this_process
 from gal_friday_assets.definitions import defs
+from gal_friday_assets.origin import file_runs_under
 from gal_friday_assets.partitions import PAIR, range_tags
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Settings
@@ -42,6 +44,7 @@ class Runs:
     def __enter__(self) -> Self:
         self._instance = self._stack.enter_context(dg.DagsterInstance.get())
         keep_connections(self._instance)
+        end_abandoned(self._instance)
         return self
 
     def __exit__(
@@ -70,11 +73,12 @@ class Runs:
     def _run(self, job: str, partition: str | None, tags: dict[str, str]) -> dict[str, list[Result]]:
         """Execute one job; the metadata of every materialisation, by asset."""
         run_id = str(uuid.uuid4())
+        file_runs_under(self._instance, job)
         try:
             result = defs.resolve_job_def(job).execute_in_process(
                 instance=self._instance,
                 partition_key=partition,
-                tags=tags,
+                tags={**tags, PROCESS_TAG: this_process()},
                 resources=self._resources,
                 run_id=run_id,
             )

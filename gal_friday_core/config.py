@@ -275,6 +275,12 @@ class DagsterConfig(Section):
     port: int = Field(
         3000, ge=0, le=65_535, description="Loopback port of the web server; 0 takes a free one"
     )
+    keep_lines_days: int = Field(
+        14, ge=1, description="Days for which the lines of a finished run are kept: what each step did when"
+    )
+    keep_runs_days: int = Field(
+        90, ge=1, description="Days for which every run is kept; later only those that plots and assets need"
+    )
 
 
 class LoggingConfig(Section):

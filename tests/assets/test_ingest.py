@@ -12,6 +12,7 @@ import pytest
 
 from gal_friday_adapters.history.exchange import URL_VARIABLE
 from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets import retries
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.instance import prepare_home
 from gal_friday_assets.partitions import PAIR, range_tags
@@ -88,12 +89,18 @@ def test_a_series_that_does_not_come_is_named_and_stops_no_other(
     assert current[1] == "kraken:ABC-USD:1m: nothing is stored"
 
 
-def test_an_exchange_out_of_reach_is_a_failed_run(
+def test_an_exchange_out_of_reach_is_asked_again_before_the_run_fails(
     instance: dg.DagsterInstance, lake: CandleLake, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:1")
+    monkeypatch.setattr(retries, "FIRST_WAIT_S", 0)
     result = top_up(instance)
     assert not result.success
+    assert [event.event_type_value for event in result.all_events if event.is_step_event].count(
+        "STEP_RESTARTED"
+    ) == retries.RETRIES
+    (failure,) = [event.step_failure_data.error for event in result.all_node_events if event.is_step_failure]
+    assert "no series was topped up" in str(failure)
     assert result.asset_materializations_for_node("recent_bars") == []
     assert lake.series() == []
 

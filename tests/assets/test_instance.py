@@ -106,3 +106,20 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_pools_have_one_place_and_runs_over_the_same_come_one_after_the_other(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        queue = instance.get_concurrency_config()
+        assert queue.pool_config.default_pool_limit == 1
+        assert queue.run_queue_config is not None
+        limits = {limit["key"]: limit for limit in queue.run_queue_config.tag_concurrency_limits}
+        assert set(limits) == {"dagster/partition", "dagster/asset_partition_range_start"}
+        assert all(limit["value"] == {"applyLimitPerUniqueValue": True} for limit in limits.values())
+        assert instance.run_retries_enabled
+        assert instance.get_settings("run_retries")["max_retries"] == 0
+        assert instance.run_monitoring_max_runtime_seconds > 0

@@ -1,0 +1,26 @@
+"""What keeps Dagster itself in order, every night."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from jobs.limits import within
+
+tidy = dg.define_asset_job(
+    "tidy",
+    selection=dg.AssetSelection.assets("dagster_records"),
+    description="Lines of old runs, and runs that nothing needs any more, out of Dagster's database.",
+    tags=within(timedelta(hours=2)),
+)
+
+
+@dg.schedule(
+    job_name="tidy",
+    cron_schedule="40 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night, from the start: what grows by itself is cut by itself.",
+)
+def nightly_tidy(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Every night, from the start: what grows by itself is cut by itself."""
+    return dg.RunRequest(run_key=f"tidy {context.scheduled_execution_time:%Y-%m-%d}")
