@@ -387,6 +387,12 @@ class ReconciliationConfig(Section):
     order_margin_s: float = Field(
         15.0, ge=0, description="An order with news younger than this may be missing in the exchange's lists"
     )
+    audit_days: int = Field(
+        7, ge=1, le=90, description="An audit compares the fills and flows of so many days, one by one"
+    )
+    other_assets: tuple[str, ...] = Field(
+        (), description="Assets of the account that nobody trades here, and that an audit need not tell of"
+    )
     adjust_below: Decimal = Field(
         Decimal(1),
         ge=0,

@@ -89,7 +89,7 @@ class AccountReader:
         balances = funds.balances()
         prices = {asset: self._portfolio.valuation.price(asset) for asset in balances}
         return InternalView(
-            orders=tuple(_order(record) for record in self._orders.blotter.open()),
+            orders=tuple(our_order(record) for record in self._orders.blotter.open()),
             executions=frozenset(
                 fill.execution_id for fill in theirs.fills if positions.booked(fill.execution_id)
             ),
@@ -100,7 +100,8 @@ class AccountReader:
         )
 
 
-def _order(record: OrderRecord) -> OurOrder:
+def our_order(record: OrderRecord) -> OurOrder:
+    """One of our orders as comparisons take it."""
     return OurOrder(
         client_order_id=record.order.client_order_id,
         trading_pair=record.order.trading_pair,

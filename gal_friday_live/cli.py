@@ -9,6 +9,7 @@ from gal_friday_core import __version__
 from gal_friday_core.errors import GalFridayError
 from gal_friday_live.commands import (
     alerts,
+    audit,
     backtest,
     control,
     events,
@@ -58,6 +59,7 @@ app.command("resume")(control.resume)
 app.command("reload")(control.reload)
 app.command("stop")(control.stop)
 app.command("explain")(control.explain)
+app.command("audit")(audit.audit)
 app.command("statement")(statement.statement)
 app.command("simulate")(simulate.simulate)
 app.add_typer(alerts.app, name="alerts")

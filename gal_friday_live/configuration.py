@@ -165,10 +165,17 @@ class ConfigurationManager:
         From KRAKEN_API_KEY and KRAKEN_API_SECRET, or from the files that KRAKEN_API_KEY_FILE and
         KRAKEN_API_SECRET_FILE name; those must be readable by their owner only (0600).
         """
-        found = {name: self._secret(f"KRAKEN_API_{name.upper()}") for name in ("key", "secret")}
+        return self._keys("KRAKEN_API")
+
+    def get_audit_keys(self) -> dict[str, SecretStr]:
+        """The same of the key that only asks, for audits: KRAKEN_AUDIT_API_KEY and KRAKEN_AUDIT_API_SECRET."""
+        return self._keys("KRAKEN_AUDIT_API")
+
+    def _keys(self, prefix: str) -> dict[str, SecretStr]:
+        found = {name: self._secret(f"{prefix}_{name.upper()}") for name in ("key", "secret")}
         present = {name: secret for name, secret in found.items() if secret is not None}
         if len(present) == 1:
-            missing = "KRAKEN_API_SECRET" if "key" in present else "KRAKEN_API_KEY"
+            missing = f"{prefix}_SECRET" if "key" in present else f"{prefix}_KEY"
             raise ConfigError(f"{missing} is missing: set it or {missing}_FILE beside its other half")
         return present
 

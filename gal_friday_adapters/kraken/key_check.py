@@ -62,6 +62,17 @@ async def require_trading_key(rest: KrakenRest, pair: str) -> None:
         )
 
 
+async def require_query_key(rest: KrakenRest) -> None:
+    """Raises ExchangeError where a key that is only to ask may withdraw. Nothing is asked that could change anything, so
+    whether it could trade is not found out.
+    """
+    if not await _denied(rest, "WithdrawMethods"):
+        raise ExchangeError(
+            "the audit's Kraken API key may withdraw funds: it is not used. Make a key with the “Query” permissions alone",
+            "KEY_MAY_WITHDRAW",
+        )
+
+
 async def _denied(rest: KrakenRest, method: str, fields: dict[str, str] | None = None) -> bool:
     """Whether the key may not; any other refusal came after the question of rights, so it may.
 

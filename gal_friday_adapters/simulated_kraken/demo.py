@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.permissions import QUERIES
 from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
@@ -23,6 +24,8 @@ from gal_friday_core.venue.markets import SEEDS_APART, GeneratedMarket, OutsideM
 KEY = "demo"
 SECRET = base64.b64encode(b"demo-secret").decode()
 """Published on purpose: it opens nothing but this simulation."""
+AUDIT_KEY = "demo-audit"
+"""A second key of the same account and with the same secret, which may only query."""
 
 FUNDS = {
     "USD": Decimal(100_000),
@@ -78,4 +81,5 @@ def simulated_kraken(
         "venue_id": str(uuid.uuid4()),
         "time": msgspec.to_builtins(scaled.anchors) if scaled is not None else None,
     }
-    return SimulatedKraken(exchange, Keyring([ApiKey(KEY, SECRET, account=KEY)]), port=port, about=about)
+    keys = [ApiKey(KEY, SECRET, account=KEY), ApiKey(AUDIT_KEY, SECRET, account=KEY, permissions=QUERIES)]
+    return SimulatedKraken(exchange, Keyring(keys), port=port, about=about)

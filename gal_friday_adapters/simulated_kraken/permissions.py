@@ -10,6 +10,10 @@ DENIED = "EGeneral:Permission denied"
 EVERYTHING: frozenset[Permission] = frozenset(get_args(Permission))
 TRADING: frozenset[Permission] = EVERYTHING - {"withdraw"}
 """What a trading engine needs; never more."""
+QUERIES: frozenset[Permission] = frozenset(
+    {"query_funds", "query_open_orders", "query_closed_orders", "query_ledger"}
+)
+"""What an audit needs: it changes nothing."""
 
 _ORDERS: tuple[Permission, ...] = ("query_open_orders", "query_closed_orders")
 NEEDED: dict[str, tuple[Permission, ...]] = {
