@@ -79,7 +79,6 @@ class Engine:
         recovered = await recover_orders(
             self.journal, blotter=self.execution.blotter, brackets=self.protection.brackets
         )
-        take_up(recovered, self.execution, self.exchange)
         await self.portfolio.start()
         self.risk.adopt(self.execution.blotter.records())
         await self.risk.start()
@@ -87,6 +86,7 @@ class Engine:
         await self.execution.start()
         await self.notes.start()
         await self.protection.start()
+        take_up(recovered, self.execution, self.exchange)  # what is found out from now on, everybody hears
         self.exchange.on_line(self.account_line.on_line)
         await self.exchange.start()
         self.tasks.background(self._hear_out(), "account line")

@@ -17,7 +17,7 @@ from gal_friday_live.simulation.world import Plan, run
 
 FOUND = (
     7_046, 7_060, 31_715, 32_427, 32_566, 32_696, 32_905, 40_081, 40_574, 100_591, 100_701, 101_028, 101_934, 200_685, 203_000,
-    203_744, 204_367, 206_709,
+    203_744, 204_367, 206_709, 208_107,
 )  # fmt: skip
 """Worlds that broke a promise once."""
 SEEDS = (*range(2_000, 2_040), *FOUND)
