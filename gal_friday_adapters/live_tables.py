@@ -1,0 +1,122 @@
+"""What live engines left behind as Parquet, one file a month, series and table; floats keep every bit.
+
+    <root>/live/table=predictions/series=kraken_BTC-USD_1m/month=2024-01/data.parquet
+
+Amounts of money are text, in the digits that were written. Entry point: `LiveTables`.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gal_friday_adapters.parquet_store import locked, write_frame
+from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
+from gal_friday_core.errors import StorageError
+from gal_friday_core.features.registry import FEATURE_SETS
+from gal_friday_core.live_records import Predictions, Recorded
+
+BAR = ("open", "high", "low", "close", "volume")
+_TYPES: dict[Any, Any] = {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}
+_FEATURES = "features-"
+
+
+class LiveTables:
+    """Every method raises StorageError where a file cannot be written or read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "live"
+
+    def path(self, table: str, series: Series, month: str) -> Path:
+        name = series.key.replace(":", "_")
+        return self._root / f"table={table}" / f"series={name}" / f"month={month}" / "data.parquet"
+
+    def write(self, table: str, series: Series, month: str, frame: pl.DataFrame) -> bool:
+        """Replace a month; False, touching nothing, where it is the same already."""
+        with locked(self._root / "locks" / f"{table}_{series.key.replace(':', '_')}.lock"):
+            return write_frame(self.path(table, series, month), frame)
+
+    def read(self, table: str, series: Series, month: str) -> pl.DataFrame | None:
+        """None where nothing is stored."""
+        path = self.path(table, series, month)
+        if not path.exists():
+            return None
+        try:
+            return pl.read_parquet(path, hive_partitioning=False)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise StorageError(
+                f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, and materialise that month again"
+            ) from error
+
+    def write_features(self, series: Series, month: str, parts: Sequence[Recorded]) -> list[str]:
+        """One table a schema; their names."""
+        names = []
+        for schema_hash in sorted({part.schema_hash for part in parts}):
+            frame = pl.concat([_rows(part) for part in parts if part.schema_hash == schema_hash])
+            names.append(features_table(schema_hash))
+            self.write(names[-1], series, month, frame)
+        return names
+
+    def features(self, series: Series, month: str) -> list[Recorded]:
+        """As they were used, one part a session and schema."""
+        found = []
+        for schema in FEATURE_SETS:
+            frame = self.read(features_table(schema.hash), series, month)
+            if frame is not None:
+                parts = frame.partition_by("session", maintain_order=True)
+                found += [_recorded(part, series, schema.hash) for part in parts]
+        return found
+
+
+def features_table(schema_hash: str) -> str:
+    """Tables of different schemas never mix."""
+    names = {schema.hash: schema.name for schema in FEATURE_SETS}
+    return f"{_FEATURES}{names.get(schema_hash, 'unknown')}-{schema_hash[:12]}"
+
+
+def frame_of(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> pl.DataFrame:
+    """Rows of flat structs as columns, in the order of their fields."""
+    fields = msgspec.structs.fields(kind)
+    schema = {field.name: _TYPES[field.type] for field in fields}
+    held = list(rows)
+    return pl.DataFrame({name: [getattr(row, name) for row in held] for name in schema}, schema=schema)
+
+
+def predictions_frame(said: Predictions) -> pl.DataFrame:
+    """All columns by name."""
+    return pl.DataFrame(said.columns())
+
+
+def predictions_from(frame: pl.DataFrame) -> Predictions:
+    """What `predictions_frame` made."""
+    columns: list[NDArray[Any]] = []
+    for name in Predictions.__slots__:
+        values = frame[name].to_numpy()
+        columns.append(values.astype(np.str_) if frame[name].dtype == pl.String else values)
+    return Predictions(*columns)
+
+
+def _rows(part: Recorded) -> pl.DataFrame:
+    columns: dict[str, Any] = {
+        "session": [part.session] * len(part),
+        "mode": [part.mode] * len(part),
+        "ts": part.bars.ts,
+    }
+    bars = zip(BAR, part.bars.columns()[1:6], strict=True)
+    columns |= {f"bar_{name}": values for name, values in bars}
+    names = next((schema.names for schema in FEATURE_SETS if schema.hash == part.schema_hash), None)
+    names = names or tuple(f"feature_{place}" for place in range(part.values.shape[1]))
+    columns |= {name: np.ascontiguousarray(part.values[:, place]) for place, name in enumerate(names)}
+    return pl.DataFrame(columns)
+
+
+def _recorded(frame: pl.DataFrame, series: Series, schema_hash: str) -> Recorded:
+    ts = frame["ts"].to_numpy()
+    open_, high, low, close, volume = (frame[f"bar_{name}"].to_numpy() for name in BAR)
+    bars = Candles(series, ts, open_, high, low, close, volume, np.full(len(ts), UNKNOWN_TRADES, np.int64))
+    values = np.column_stack([column.to_numpy() for column in frame.iter_columns()][len(BAR) + 3 :])
+    return Recorded(frame["session"][0], frame["mode"][0], schema_hash, bars, values)
