@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gal_friday_assets import (
+    accounts,
     backtest,
     experiments,
     features,
@@ -17,7 +18,7 @@ from gal_friday_assets.resources import build_resources
 from jobs import jobs, schedules
 from sensors import sensors
 
-MODULES = (outside, ingest, history, features, training, registry, backtest, experiments, housekeeping)
+MODULES = (outside, accounts, ingest, history, features, training, registry, backtest, experiments, housekeeping)
 
 
 defs = dg.Definitions(

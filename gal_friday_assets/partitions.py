@@ -23,11 +23,17 @@ MONTH = "month"
 EXCHANGE_POOL = "exchange"
 """The pool of everything that asks an exchange: one slot, so that its limits are kept by one."""
 
+ACCOUNT_POOL = "account"
+"""The pool of what asks about the account: its key's nonces only grow, so there is one slot."""
+
 pairs = dg.DynamicPartitionsDefinition(name=PAIR)
 """One partition a series (`Series.key`), added when the lake first holds it."""
 
 months = dg.MonthlyPartitionsDefinition(start_date=FIRST_MONTH, fmt="%Y-%m", end_offset=1)
 """UTC calendar months, the open one included."""
+
+days = dg.DailyPartitionsDefinition(start_date="2024-01-01", fmt="%Y-%m-%d")
+"""UTC days that are over."""
 
 pair_months = dg.MultiPartitionsDefinition({PAIR: pairs, MONTH: months})
 

@@ -12,7 +12,7 @@ import yaml
 
 from gal_friday_assets.definitions import MODULES, defs
 from gal_friday_assets.instance import WORKSPACE
-from gal_friday_assets.partitions import EXCHANGE_POOL, pair_months, pairs
+from gal_friday_assets.partitions import EXCHANGE_POOL, days, pair_months, pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = {
@@ -28,11 +28,13 @@ CHAIN = {
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
     "experiment_analysis": set(),
     "dagster_records": set(),
+    "daily_statement": {"live_engine"},
+    "reconciliation": {"live_engine", "exchange"},
 }
 NOT_OURS = {"exchange": set(), "history_files": set(), "live_engine": {"production_model"}}
 """What the pipeline only meets: shown, and made elsewhere."""
 
-WHOLE = {"recent_bars", "experiment_analysis", "dagster_records", *NOT_OURS}
+WHOLE = {"recent_bars", "experiment_analysis", "dagster_records", "reconciliation", *NOT_OURS}
 """Cut by nothing."""
 
 GROUPS = {
@@ -42,6 +44,8 @@ GROUPS = {
     "backtest_report": "trading",
     "experiment_analysis": "experiments",
     "dagster_records": "operations",
+    "daily_statement": "operations",
+    "reconciliation": "operations",
     "exchange": "outside",
     "history_files": "outside",
     "live_engine": "trading",
@@ -90,6 +94,7 @@ def test_every_asset_has_group_kind_owner_code_version_and_a_description():
 def test_assets_are_cut_by_month_up_to_the_features_and_by_series_after():
     for key, spec in nodes().items():
         by_month = pair_months if key in {"candles", "feature_table"} else pairs
+        by_month = days if key == "daily_statement" else by_month
         assert spec.partitions_def == (None if key in WHOLE else by_month)
 
 
@@ -118,7 +123,7 @@ def test_every_promise_is_a_blocking_check():
 def test_jobs_together_cover_every_asset_once():
     covered = [
         key.to_user_string()
-        for job in ("top_up", "refresh", "retrain", "experiments", "tidy")
+        for job in ("top_up", "refresh", "retrain", "experiments", "tidy", "statements", "reconcile")
         for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys
     ]
     assert sorted(covered) == sorted(CHAIN)
