@@ -10,6 +10,7 @@ from gal_friday_assets import (
     history,
     housekeeping,
     ingest,
+    live_records,
     outside,
     registry,
     training,
@@ -18,7 +19,19 @@ from gal_friday_assets.resources import build_resources
 from jobs import jobs, schedules
 from sensors import sensors
 
-MODULES = (outside, accounts, ingest, history, features, training, registry, backtest, experiments, housekeeping)
+MODULES = (
+    outside,
+    accounts,
+    ingest,
+    history,
+    features,
+    training,
+    registry,
+    backtest,
+    live_records,
+    experiments,
+    housekeeping,
+)
 
 
 defs = dg.Definitions(

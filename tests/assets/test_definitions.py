@@ -27,6 +27,13 @@ CHAIN = {
     "production_model": {"certificate"},
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
     "experiment_analysis": set(),
+    "live_predictions": {"live_engine"},
+    "live_features": {"live_engine"},
+    "live_orders": {"live_engine"},
+    "live_fills": {"live_engine"},
+    "live_latencies": {"live_predictions", "live_orders"},
+    "live_labels": {"live_predictions", "candles"},
+    "live_divergence": {"candles", "live_predictions", "live_features", "live_orders", "live_fills"},
     "dagster_records": set(),
     "daily_statement": {"live_engine"},
     "reconciliation": {"live_engine", "exchange"},
@@ -37,7 +44,9 @@ NOT_OURS = {"exchange": set(), "history_files": set(), "live_engine": {"producti
 WHOLE = {"recent_bars", "experiment_analysis", "dagster_records", "reconciliation", *NOT_OURS}
 """Cut by nothing."""
 
-GROUPS = {
+LIVE = {key for key in CHAIN if key.startswith("live_")}
+MONTHLY = {"candles", "feature_table", *LIVE}
+GROUPS = dict.fromkeys(LIVE, "monitoring") | {
     "recent_bars": "ingest",
     "candles": "market",
     "feature_table": "features",
@@ -65,6 +74,7 @@ TOLD_ONLY = {
     "recent_bars:every_series_answered",
     "recent_bars:newest_bars",
     "experiment_analysis:nothing_is_wrong",
+    "live_features:parity",
 }
 """What somebody should know, and what stops nothing: the bars that are there are still right."""
 
@@ -93,13 +103,13 @@ def test_every_asset_has_group_kind_owner_code_version_and_a_description():
 
 def test_assets_are_cut_by_month_up_to_the_features_and_by_series_after():
     for key, spec in nodes().items():
-        by_month = pair_months if key in {"candles", "feature_table"} else pairs
+        by_month = pair_months if key in MONTHLY else pairs
         by_month = days if key == "daily_statement" else by_month
         assert spec.partitions_def == (None if key in WHOLE else by_month)
 
 
 def test_months_are_always_one_run():
-    for key in ("candles", "feature_table"):
+    for key in MONTHLY:
         definition = defs.resolve_assets_def(key)
         assert definition.backfill_policy == dg.BackfillPolicy.single_run()
 
@@ -123,7 +133,16 @@ def test_every_promise_is_a_blocking_check():
 def test_jobs_together_cover_every_asset_once():
     covered = [
         key.to_user_string()
-        for job in ("top_up", "refresh", "retrain", "experiments", "tidy", "statements", "reconcile")
+        for job in (
+            "top_up",
+            "refresh",
+            "retrain",
+            "experiments",
+            "live_records",
+            "tidy",
+            "statements",
+            "reconcile",
+        )
         for key in defs.resolve_job_def(job).asset_layer.executable_asset_keys
     ]
     assert sorted(covered) == sorted(CHAIN)
