@@ -112,13 +112,17 @@ class SessionWriter:
     ) -> None:
         """Queue one record, or drop and count it where the queue is full. From the feeding thread only."""
         if self._offered - self._taken > self._queue_bytes:
-            self._refused += 1
-            self._unnoted += 1
+            self.lose()
             return
         if self._unnoted:
             self._put(Record(GAP, ts_ns, dropped=self._unnoted))
             self._unnoted = 0
         self._put(Record(kind, ts_ns, message, url, connection, reason))
+
+    def lose(self) -> None:
+        """Count a record that its feeder could not give; a `gap` stands in its place. From the feeding thread only."""
+        self._refused += 1
+        self._unnoted += 1
 
     def flush(self) -> None:
         """Return when all that was queued so far is on disk, or given up. Blocks: not for the feed's loop."""

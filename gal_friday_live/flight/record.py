@@ -6,6 +6,7 @@ in files of their own, named by their sha256.
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,8 @@ class Attached:
                 self._folder.mkdir(exist_ok=True)
                 path.write_bytes(text)
             except OSError as error:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)  # a part of it must not be taken for the whole
                 raise StorageError(f"cannot record into {path}: {error.strerror}") from error
         return msgspec.json.encode({ATTACHED: name})
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from gal_friday_adapters.sessions.writer import SessionWriter
-from gal_friday_core.errors import GalFridayError
+from gal_friday_core.errors import GalFridayError, StorageError
 from gal_friday_core.ports import Listener
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.flight import record
@@ -22,8 +22,13 @@ from gal_friday_live.flight.values import THREAD, Form, write_error
 T = TypeVar("T")
 CAN_BE_TOLD = (GalFridayError, OSError, TimeoutError)
 """What goes wrong outside and is the engine's to handle."""
-MOST_SECRETS = 16
+ESCAPED_SLASH = r"\\/"
+"""As a text stands in the record which the exchange wrote with its slashes escaped."""
+MOST_SECRETS = 32
 """Tokens of lines; the eldest are long out of use."""
+
+LOST = b"null"
+"""In the place of what could not be kept; a hole in the record says so."""
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +69,7 @@ class Recorder:
         self._secrets: dict[bytes, bytes] = {}
         self._hidden = 0
         self._closed = False
-        writer.record(record.HEAD, self._epoch_ns, self._attached.keep(msgspec.json.encode(head)))
+        writer.record(record.HEAD, self._epoch_ns, self._keep(msgspec.json.encode(head)))
 
     # What the engine has of the world
 
@@ -125,8 +130,9 @@ class Recorder:
 
     def hide(self, secret: str) -> None:
         self._hidden += 1
-        self._secrets[secret.encode()] = f"hidden-{self._hidden}".encode()
-        if len(self._secrets) > MOST_SECRETS:
+        for form in {secret, secret.replace("/", ESCAPED_SLASH)}:
+            self._secrets[form.encode()] = f"hidden-{self._hidden}".encode()
+        while len(self._secrets) > MOST_SECRETS:
             del self._secrets[next(iter(self._secrets))]
 
     async def call(self, name: str, *args: Any) -> Any:
@@ -143,7 +149,7 @@ class Recorder:
     def now(self, name: str, *args: Any) -> Any:
         """The same at once, of what takes no time."""
         found: list[Any] = []
-        asked = self._attached.keep(msgspec.json.encode({"name": name, "args": args}))
+        asked = self._keep(msgspec.json.encode({"name": name, "args": args}))
         program = self.program
         assert program is not None
         self._let_in(record.NOW, asked, 0, "", lambda: found.append(program.do(name, *args)))
@@ -165,7 +171,7 @@ class Recorder:
             task.add_done_callback(partial(_hand_back, done))
             tasks.append(task)
 
-        self._let_in(record.CALL, self._attached.keep(asked), number, "", begin)
+        self._let_in(record.CALL, self._keep(asked), number, "", begin)
 
     async def close(self) -> None:
         """Nothing more is let in; what still runs, on the island and for it, ends."""
@@ -215,7 +221,7 @@ class Recorder:
             write(kind, now_ns, message, connection=number, reason=reason)
             if self._read:
                 read, self._read = self._read, {}
-                write(record.READ, now_ns, self._attached.keep(msgspec.json.encode(read)))
+                write(record.READ, now_ns, self._keep(msgspec.json.encode(read)))
             spoken, self._spoken = self._spoken, []
             for said, text, of, what in spoken:
                 write(said, now_ns, text, connection=of, reason=what)
@@ -253,12 +259,22 @@ class Recorder:
             else:
                 answer.set_result(task.result())
 
-        text = self._attached.keep(self._clean(msgspec.json.encode(told)))
+        text = self._keep(self._clean(msgspec.json.encode(told)))
         self._let_in(record.ANSWER, text, number, "", give)
 
     def _speak(self, kind: str, told: Any, number: int, what: str) -> None:
-        text = self._attached.keep(self._clean(msgspec.json.encode(told)))
+        text = self._keep(self._clean(msgspec.json.encode(told)))
         self._spoken.append((kind, text, number, what))
+
+    def _keep(self, text: bytes) -> bytes:
+        """What stands for the text in the record; what the disk does not take is a hole, and none of the engine's troubles."""
+        try:
+            return self._attached.keep(text)
+        except StorageError as error:
+            if not self._writer.dropped:
+                log.warning("%s; no replay goes beyond this", error)
+            self._writer.lose()
+            return LOST
 
     def _clean(self, text: bytes) -> bytes:
         for secret, name in self._secrets.items():

@@ -1,12 +1,14 @@
 """An event loop inside another: nothing happens on it but what is let in."""
 
 import asyncio
+import errno
 import time
+from pathlib import Path
 
 import pytest
 
 from gal_friday_adapters.sessions.writer import SessionWriter
-from gal_friday_core.errors import ExchangeError, StorageError
+from gal_friday_core.errors import DataError, ExchangeError, StorageError
 from gal_friday_live.flight.flight import own_folder
 from gal_friday_live.flight.island import Island
 from gal_friday_live.flight.player import Player
@@ -111,6 +113,9 @@ class Program:
             self.outside.tell("cancelled", True)
             raise
 
+    async def much(self):
+        return await self.outside.ask("much", None, _much, PLAIN)
+
     async def close(self):
         """Nothing is open."""
 
@@ -122,6 +127,10 @@ async def _doubled(number):
 
 async def _failing():
     raise ExchangeError("no such pair", "UNKNOWN_PAIR")
+
+
+async def _much():
+    return "x" * (2 << 20)
 
 
 def _broken():
@@ -192,6 +201,61 @@ def test_long_values_stand_beside_the_record_and_are_checked(tmp_path):
     file.write_bytes(text.replace(b"xx", b"xy", 1))
     with pytest.raises(Exception, match="altered"):
         attached.read(kept)
+
+
+async def test_what_the_disk_does_not_take_is_a_hole_in_the_record_and_no_harm_to_the_engine(tmp_path):
+    folder = tmp_path / "flight"
+    writer = SessionWriter(folder)
+    writer.start()
+    (folder / "attached").write_text("a file in the place of the folder")
+    recorder = Recorder(writer, Head(code_version="test", request={}, config={}))
+    recorder.program = Program(recorder)
+    async with asyncio.timeout(10):
+        assert len(await recorder.call("much")) == 2 << 20
+        assert await recorder.call("count", 3) == 10
+    await recorder.close()
+    await asyncio.to_thread(writer.close)
+    assert writer.dropped == 1
+    with pytest.raises(DataError, match="1 records were lost here"):
+        played(folder)
+
+
+async def test_a_secret_is_hidden_however_the_exchange_wrote_its_slashes(tmp_path):
+    folder = tmp_path / "flight"
+    writer = SessionWriter(folder, compress=False)
+    writer.start()
+    recorder = Recorder(writer, Head(code_version="test", request={}, config={}))
+    program = recorder.program = Program(recorder)
+
+    async def token(_):
+        recorder.hide("ab/cd+EF/12")
+        return {"result": r'{"token":"ab\/cd+EF\/12"}'}
+
+    async def asks():
+        return await recorder.ask("REST", None, lambda: token(None), PLAIN)
+
+    program.count = asks
+    assert "token" in (await recorder.call("count"))["result"]
+    await recorder.close()
+    await asyncio.to_thread(writer.close)
+    (part,) = folder.glob("part-*")
+    assert "cd+EF" not in part.read_text()
+    assert "hidden-1" in part.read_text()
+
+
+def test_a_value_that_was_written_in_part_is_not_taken_for_the_whole(tmp_path, monkeypatch):
+    attached, text = Attached(tmp_path), b'"' + b"x" * (1 << 20) + b'"'
+
+    def full(path, content):
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(StorageError, match="No space left"):
+            attached.keep(text)
+    assert attached.read(attached.keep(text)) == text[1:-1].decode()
 
 
 def test_a_run_never_continues_the_record_of_another(tmp_path):
