@@ -1,5 +1,7 @@
 """What drift restricts, as the engine knows it: read from the registry, obeyed by the risk check, told on the bus."""
 
+import logging
+
 import msgspec
 
 from gal_friday_core.drift.ladder import HALT_REASON, Restriction, in_force
@@ -7,6 +9,8 @@ from gal_friday_core.payloads import DriftDetection, ModelLifecycle, PotentialHa
 from gal_friday_core.ports import Clock, Models
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.journal_writer import JournalWriter
+
+log = logging.getLogger(__name__)
 
 SOURCE = "PredictionService"
 KIND = "MODEL_RESTRICTION"
@@ -49,20 +53,30 @@ class DriftWatch:
         self._held[model_id], self._rows[model_id] = held, len(rows)
 
     async def tell(self) -> None:
-        """Journal and publish each new row: the drift that was detected, what follows, and a halt where it asks for one."""
+        """Journal and publish each new row: a halt where it asks for one, what follows, and the drift that was detected."""
         news, self._news = self._news, []
         for number, row in news:
             self._writer.append(
                 KIND, f"{row.model_id}#{number}@{row.at_ns}", self._clock.now_ns(), msgspec.to_builtins(row)
             )
-            if row.evidence:
-                finding = msgspec.convert(row.evidence, DriftDetection)
-                await self._bus.publish("DRIFT_DETECTION", finding, source="RetrainingPipeline")
-            if row.step != "note":
-                await self._bus.publish("MODEL_LIFECYCLE", _change(row), source=SOURCE)
             if row.step == "halt":
                 trigger = PotentialHaltTrigger(reason=f"{HALT_REASON}: {row.reason}", source=SOURCE)
                 await self._bus.publish("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
+            if row.step != "note":
+                await self._bus.publish("MODEL_LIFECYCLE", _change(row), source=SOURCE)
+            if (finding := _finding(row)) is not None:
+                await self._bus.publish("DRIFT_DETECTION", finding, source="RetrainingPipeline")
+
+
+def _finding(row: Restriction) -> DriftDetection | None:
+    """What was detected; None without evidence, and for that of a version of this program which says it otherwise."""
+    if not row.evidence:
+        return None
+    try:
+        return msgspec.convert(row.evidence, DriftDetection)
+    except msgspec.ValidationError as error:
+        log.warning("%s: the evidence for %s cannot be read: %s", row.model_id, row.step, error)
+        return None
 
 
 def _change(row: Restriction) -> ModelLifecycle:

@@ -20,7 +20,6 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.paths import artifacts_dir, keys_dir
 from gal_friday_adapters.postgres.database import DatabaseManager
 from gal_friday_adapters.postgres.models import (
-    STAGES,
     ModelMetadataRepository,
     ModelVersion,
     StageChange,
@@ -139,7 +138,7 @@ class ModelRegistry:
         changed since `get_model_metadata` returned that lock version.
         Raises RegistryError with the reasons of a refusal, ArtifactError for damaged files or certificates.
         """
-        _check_stage(stage)
+        promotion.check_stage(stage)
         model = await self._models.version(model_id)
         change = StageChange(
             model_id=model_id,
@@ -151,7 +150,7 @@ class ModelRegistry:
         )
         action = "ARCHIVED" if stage == "archived" else "PROMOTED"
         if stage != "production":
-            change = _overridden(change, override)
+            change = promotion.overridden(change, override)
         elif model.stage != "production":
             change = await self._admitted(model, change, override)
         return await self._move(model, change, action)
@@ -222,12 +221,25 @@ class ModelRegistry:
         make = partial(restriction, config=self._drift, model_type=model.model_type, model_id=model_id)
         await self._restrictions.add([make(one, actor=actor) for one in decisions])
         asking = next((one.reason for one in decisions if one.step == "roll_back"), None)
-        if asking is not None and model.stage == "production":
-            try:
-                await self.rollback_model(model.model_type, actor=actor, reason=asking, instead_of=model_id)
-            except (RegistryError, ArtifactError) as error:
-                log.warning("%s is not rolled back, and trades nothing: %s", model_id, error)
+        if asking is not None:
+            await self._step_back(model, actor=actor, reason=asking)
         return in_force(await self.restrictions(model_id), model_id)
+
+    async def _step_back(self, model: ModelVersion, *, actor: str, reason: str) -> None:
+        """Roll back a version that is in production, again where another change of its type came first."""
+        while model.stage == "production":
+            try:
+                await self.rollback_model(
+                    model.model_type, actor=actor, reason=reason, instead_of=model.model_id
+                )
+            except (RegistryError, ArtifactError) as error:
+                now = await self._models.version(model.model_id)
+                if now.lock_version == model.lock_version:
+                    log.warning("%s is not rolled back, and trades nothing: %s", model.model_id, error)
+                    return
+                model = now
+            else:
+                return
 
     async def release_model(self, model_id: str, *, actor: str, reason: str) -> bool:
         """Lift what drift restricts a version to, audited; False where nothing does."""
@@ -266,7 +278,7 @@ class ModelRegistry:
         whether it is `certified`: its latest certificate verifies and passed; and the `restriction` by drift that holds.
         """
         if stage is not None:
-            _check_stage(stage)
+            promotion.check_stage(stage)
         models = await self._models.versions(model_type=model_type, stage=stage)
         stored = await self._models.certificates()
         steps = await self._restrictions.of_model()
@@ -367,7 +379,7 @@ class ModelRegistry:
             signed = await asyncio.to_thread(promotion.sign_override, self._keys, model, override)
             evidence |= {"override": signed, "refusal": list(refusal)}
         replaced = msgspec.structs.replace(change, refusal=refusal, evidence=evidence)
-        return _overridden(replaced, override)
+        return promotion.overridden(replaced, override)
 
     async def _move(self, model: ModelVersion, change: StageChange, action: str) -> bool:
         """Do it and tell the bus."""
@@ -427,16 +439,3 @@ class ModelRegistry:
             previous_stage=previous_stage,
         )
         await self._bus.publish("MODEL_LIFECYCLE", payload, source="ModelRegistry")
-
-
-def _overridden(change: StageChange, override: tuple[str, str] | None) -> StageChange:
-    """By name, where an override was given."""
-    if override is None:
-        return change
-    actor, reason = override
-    return msgspec.structs.replace(change, actor=actor, reason=reason, override=True)
-
-
-def _check_stage(stage: str) -> None:
-    if stage not in STAGES:
-        raise RegistryError(f"unknown stage {stage!r}: use one of {', '.join(STAGES)}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gal_friday_adapters.postgres.models import ModelVersion, StoredCertificate, Tenure
+from gal_friday_adapters.postgres.models import STAGES, ModelVersion, StageChange, StoredCertificate, Tenure
 from gal_friday_adapters.signing import CERTIFICATE, OVERRIDE, Signature, SigningKeys
 from gal_friday_core import artifact
 from gal_friday_core.certificate import Certificate
@@ -137,3 +137,17 @@ def shown(keys: SigningKeys, model: ModelVersion, stored: StoredCertificate | No
     except ArtifactError as error:
         found |= {"verified": False, "problem": str(error), "passed": False, "gates": []}
     return found
+
+
+def overridden(change: StageChange, override: tuple[str, str] | None) -> StageChange:
+    """By name, where an override was given."""
+    if override is None:
+        return change
+    actor, reason = override
+    return msgspec.structs.replace(change, actor=actor, reason=reason, override=True)
+
+
+def check_stage(stage: str) -> None:
+    """Raises RegistryError for one that there is not."""
+    if stage not in STAGES:
+        raise RegistryError(f"unknown stage {stage!r}: use one of {', '.join(STAGES)}")

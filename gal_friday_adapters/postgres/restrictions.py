@@ -7,6 +7,7 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.model_sql import LOCK_TYPE
 from gal_friday_core.drift.ladder import Restriction
 
 _ADD: Final = """
@@ -30,8 +31,14 @@ class RestrictionRepository:
         self._database = database
 
     async def add(self, rows: Sequence[Restriction]) -> None:
-        """Append them in one transaction. Raises StorageError; then none was."""
+        """Append them in one transaction. Raises StorageError; then none was.
+
+        One writer at a time for a type: numbers are drawn before they can be seen, so that otherwise a row might
+        appear in front of one that a reader has seen already.
+        """
         async with self._database.transaction() as connection:
+            for model_type in sorted({row.model_type for row in rows}):
+                await connection.execute(LOCK_TYPE, {"model_type": model_type})
             for row in rows:
                 values = msgspec.structs.asdict(row) | {
                     "evidence": Jsonb(row.evidence, dumps=msgspec.json.encode)

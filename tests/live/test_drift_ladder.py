@@ -25,6 +25,7 @@ from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files
 from tests.core.trading import signal
 from tests.live.certified import promote
+from tests.live.test_prediction_service import until
 from tests.live.test_risk_manager import Desk, models, predicted
 from tests.live.trading import collect, entries, trading
 from tests.live.world import CALM, manager, predictor
@@ -124,6 +125,46 @@ def test_rows_are_never_changed(talk, database_url):
     for statement in ("delete from model_restriction", "update model_restriction set step = 'note'"):
         with connect(database_url) as connection, pytest.raises(errors.Error, match="append-only"):
             connection.execute(statement)
+
+
+def test_rows_of_two_writers_are_read_in_the_order_in_which_they_count(talk, database_url):
+    """A reader that has seen a row must never find another in front of it: it takes what is behind for news."""
+
+    async def body(registry):
+        with connect(database_url) as other, other.transaction():
+            other.execute("select lock_version from model_type where name = %s for update", [TYPE])
+            waiting = asyncio.create_task(
+                registry.restrict_model(SECOND, [decision("shrink", SECOND)], actor="drift")
+            )
+            done, _ = await asyncio.wait({waiting}, timeout=0.5)
+            other.execute(
+                "insert into model_restriction (model_type, model_id, step, size_factor, reason, actor)"
+                " values (%s, %s, 'halt', 0, 'it loses', 'ada')",
+                [TYPE, SECOND],
+            )
+        await waiting
+        return [row.step for row in await registry.restrictions(SECOND)], done
+
+    steps, done = talk(body)
+    assert (steps, done) == (["halt", "shrink"], set())
+
+
+def test_a_step_back_is_taken_though_the_registry_changed_meanwhile(talk, monkeypatch):
+    async def body(registry):
+        third = await registry.register_model(model_files(seed=9), {})
+        read = registry._models.tenures
+
+        async def changed_meanwhile(model_type):
+            monkeypatch.setattr(registry._models, "tenures", read)
+            await registry.promote_model(third, "staging", actor="ada")
+            return await read(model_type)
+
+        monkeypatch.setattr(registry._models, "tenures", changed_meanwhile)
+        await registry.restrict_model(SECOND, [decision("roll_back", SECOND)], actor="drift")
+        (production,) = await registry.list_models("production")
+        return production["model_id"]
+
+    assert talk(body) == FIRST
 
 
 def test_listeners_of_the_registry_are_told_of_each_step_within_a_second(talk):
@@ -241,6 +282,17 @@ async def test_the_step_halt_halts_and_a_start_while_it_holds_halts_anew():
     async with trading(manager(risk=CALM), models=fixed) as again:
         await again.tasks.settle()
         assert again.halt.reason == "MODEL_DRIFT: it loses"
+
+
+async def test_a_halt_whose_evidence_cannot_be_read_halts_all_the_same_and_the_engine_goes_on_listening():
+    first = predictor()
+    fixed = FixedModels(first)
+    async with trading(manager(risk=CALM), models=fixed) as engine:
+        fixed.restrict(row("halt", first.model_id, evidence={"drift_type": "OF_A_LATER_VERSION"}))
+        await until(lambda: engine.halt.halted)
+        fixed.restrict(row("release", first.model_id))
+        await until(lambda: not engine.snapshot()["restrictions"])
+        assert engine.tasks.failed == 0
 
 
 async def test_a_newly_promoted_version_is_not_restricted():
