@@ -5,6 +5,7 @@ import dagster as dg
 from gal_friday_assets import (
     accounts,
     backtest,
+    drift,
     experiments,
     features,
     history,
@@ -30,6 +31,7 @@ MODULES = (
     backtest,
     live_records,
     experiments,
+    drift,
     housekeeping,
 )
 

@@ -13,6 +13,7 @@ from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Registry, Settings
+from gal_friday_assets.retraining_runs import TAG, to_shadow
 from gal_friday_assets.validation_pages import certificate_metadata, write_page
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import RegistryError
@@ -83,11 +84,21 @@ def certificate(
     code_version="1",
 )
 def production_model(
-    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry]
+    context: dg.AssetExecutionContext,
+    *,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
+    registry: dg.ResourceParam[Registry],
 ) -> dg.MaterializeResult[None]:
-    """The model that the engine trades: the new version if its certificate passed, else the one before, with the reasons."""
+    """The model that the engine trades: the new version if its certificate passed, else the one before, with the reasons.
+
+    The candidate of a retraining goes into the shadow first.
+    """
     model_id = latest(context, "certificate")["model_id"]
-    outcome = registry.call(lambda models: promote_if_passed(models, model_id))
+    if TAG in context.run.tags:
+        outcome = to_shadow(settings, lake, model_id, context.run.tags, context.run.run_id)
+    else:
+        outcome = registry.call(lambda models: promote_if_passed(models, model_id))
     return dg.MaterializeResult(
         metadata=outcome, data_version=dg.DataVersion(outcome["production"] or "none")
     )

@@ -162,15 +162,24 @@ class RetrainingPipeline:
         reasons = list(await self._uncertified(model_id, incumbent))
         if model.stage == "production":
             reasons.append("the same bytes are in production already")
+        if not reasons:
+            reasons += await self._into_shadow(model_id)
         details = {"successor": model_id, "cpu_s": cpu_s}
         if reasons:
             await self._runs.step(run_id, "REFUSED", "; ".join(reasons), details)
         else:
+            await self._runs.step(run_id, "SHADOW", "its certificate passed", details)
+        return {"shadow": not reasons, "reasons": reasons, "production": incumbent or ""}
+
+    async def _into_shadow(self, model_id: str) -> tuple[str, ...]:
+        """Why it may not be watched: staging asks for the verdict of the walk-forward, beside the certificate."""
+        try:
             await self._registry.promote_model(
                 model_id, "staging", actor=ACTOR, reason="a retraining: its shadow period begins"
             )
-            await self._runs.step(run_id, "SHADOW", "its certificate passed", details)
-        return {"shadow": not reasons, "reasons": reasons, "production": incumbent or ""}
+        except RegistryError as error:
+            return (str(error),)
+        return ()
 
     async def review(self, run: Retraining) -> dict[str, Any] | None:
         """How the shadow of a retraining stands; None where it has none. What is decided is done.

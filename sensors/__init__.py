@@ -2,8 +2,9 @@
 
 from sensors.corrections import corrected_history
 from sensors.failures import failing_checks, run_failure
+from sensors.retraining import retraining
 from sensors.universe import pair_universe
 
 __all__ = ["sensors"]
 
-sensors = [pair_universe, corrected_history, run_failure, failing_checks]
+sensors = [pair_universe, corrected_history, run_failure, failing_checks, retraining]

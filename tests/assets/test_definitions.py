@@ -27,6 +27,9 @@ CHAIN = {
     "production_model": {"certificate"},
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
     "experiment_analysis": set(),
+    "drift_report": {"production_model"},
+    "shadow_result": {"drift_report"},
+    "evidently_report": {"production_model"},
     "live_predictions": {"live_engine"},
     "live_features": {"live_engine"},
     "live_orders": {"live_engine"},
@@ -47,6 +50,9 @@ WHOLE = {"recent_bars", "experiment_analysis", "dagster_records", "reconciliatio
 LIVE = {key for key in CHAIN if key.startswith("live_")}
 MONTHLY = {"candles", "feature_table", *LIVE}
 GROUPS = dict.fromkeys(LIVE, "monitoring") | {
+    "drift_report": "monitoring",
+    "shadow_result": "monitoring",
+    "evidently_report": "monitoring",
     "recent_bars": "ingest",
     "candles": "market",
     "feature_table": "features",
@@ -74,6 +80,7 @@ TOLD_ONLY = {
     "recent_bars:every_series_answered",
     "recent_bars:newest_bars",
     "experiment_analysis:nothing_is_wrong",
+    "drift_report:no_drift",
     "live_features:parity",
 }
 """What somebody should know, and what stops nothing: the bars that are there are still right."""
@@ -139,6 +146,8 @@ def test_jobs_together_cover_every_asset_once():
             "retrain",
             "experiments",
             "live_records",
+            "monitor",
+            "evidently",
             "tidy",
             "statements",
             "reconcile",
