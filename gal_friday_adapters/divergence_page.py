@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from gal_friday_adapters.report_chart import WIDTH, Frame, svg, ticks
+from gal_friday_adapters.report_chart import TOP, WIDTH, Frame, svg, ticks
 from gal_friday_adapters.report_parts import document, figures, note, signed, soft, table
 from gal_friday_core.divergence.split import PARTS, Lived, Split
 from gal_friday_core.divergence.trades import Trade
 from gal_friday_core.times import to_iso
 
 HEIGHT = 320
+ROOM = 14
 MOST_TRADES = 500
 ABOUT = {
     "data": "bars that live heard otherwise than the lake has them, or not at all",
@@ -74,7 +75,7 @@ def waterfall(whole: Split) -> str:
 
 
 def _step(frame: Frame, place: int, span: tuple[float, float], *, is_part: bool) -> list[str]:
-    """One bar with its amount above."""
+    """One bar with its amount above, or below where there is no room."""
     begin, end = span
     kind = (" gain" if end >= begin else " lost") if is_part else ""
     left, right = frame.x(place + 0.15), frame.x(place + 0.85)
@@ -83,8 +84,9 @@ def _step(frame: Frame, place: int, span: tuple[float, float], *, is_part: bool)
         f'<rect class="bar{kind}" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
         f'height="{max(bottom - top, 1.0):.1f}"/>'
     )
+    level = top - 4 if top > TOP + ROOM else bottom + ROOM
     amount = (
-        f'<text class="name" x="{(left + right) / 2:.1f}" y="{top - 4:.1f}" text-anchor="middle">'
+        f'<text class="name" x="{(left + right) / 2:.1f}" y="{level:.1f}" text-anchor="middle">'
         f"{signed(end - begin)}</text>"
     )
     return [bar, amount]

@@ -25,7 +25,12 @@ live_records = dg.define_asset_job(
 )
 
 
-@dg.schedule(job_name="live_records", cron_schedule="45 0 * * *", execution_timezone="UTC")
+@dg.schedule(
+    job_name="live_records",
+    cron_schedule="45 0 * * *",
+    execution_timezone="UTC",
+    description="Each series' month of yesterday and of today, once their candles are there.",
+)
 def daily_live_records(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Each series' month of yesterday and of today, once their candles are there."""
     today = context.scheduled_execution_time
