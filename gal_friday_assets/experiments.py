@@ -10,7 +10,7 @@ from gal_friday_assets.resources import Settings
 
 
 @dg.asset(
-    group_name="experiments", kinds={"postgres"}, owners=["team:research"], code_version="1",
+    group_name="experiments", kinds={"postgres"}, owners=["team:research"], deps=["live_engine"], code_version="1",
 )  # fmt: skip
 def experiment_analysis(
     settings: dg.ResourceParam[Settings], lake: dg.ResourceParam[CandleLake]

@@ -18,7 +18,7 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.alerting import PipelineAlerts
-from gal_friday_assets.progress import silent
+from gal_friday_assets.progress import Progress, told
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
@@ -108,6 +108,12 @@ def registry(context: dg.InitResourceContext) -> Registry:
     return Registry(context.resources.settings)
 
 
+@dg.resource
+def progress(context: dg.InitResourceContext) -> Progress:
+    """How far a long asset is, in the log of its run."""
+    return told(context.log.info) if context.log is not None else told(lambda _: None)
+
+
 def build_resources() -> dict[str, Any]:
     """The resources of the code location, by the names that assets ask for."""
     return {
@@ -117,5 +123,5 @@ def build_resources() -> dict[str, Any]:
         "artifacts": artifacts,
         "registry": registry,
         "alerts": dg.ResourceDefinition.hardcoded_resource(PipelineAlerts(Settings())),
-        "progress": dg.ResourceDefinition.hardcoded_resource(silent),
+        "progress": progress,
     }

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from gal_friday_assets.automation import schedule
 from gal_friday_assets.partitions import ACCOUNT_POOL
 from jobs.limits import within
 
@@ -23,7 +24,7 @@ reconcile = dg.define_asset_job(
 )
 
 
-@dg.schedule(job_name="statements", cron_schedule="20 0 * * *", execution_timezone="UTC")
+@schedule(job_name="statements", cron_schedule="20 0 * * *")
 def daily_statements(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Yesterday, and the day before once more: a fill of its last minutes may have been found only since."""
     today = context.scheduled_execution_time
@@ -32,7 +33,7 @@ def daily_statements(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRe
         yield dg.RunRequest(run_key=f"{day} {before}", partition_key=day)
 
 
-@dg.schedule(job_name="reconcile", cron_schedule="10 * * * *", execution_timezone="UTC")
+@schedule(job_name="reconcile", cron_schedule="10 * * * *")
 def hourly_reconciliation(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """One at a time, since the key's nonces only grow."""
     context.instance.event_log_storage.set_concurrency_slots(ACCOUNT_POOL, 1)

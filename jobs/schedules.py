@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from gal_friday_assets.automation import schedule
 from gal_friday_assets.partitions import EXCHANGE_POOL, pairs, range_tags
 from gal_friday_core.candles import Series
 
@@ -16,7 +17,7 @@ UNDER_WAY = (
 )
 
 
-@dg.schedule(job_name="top_up", cron_schedule="*/5 * * * *", execution_timezone="UTC")
+@schedule(job_name="top_up", cron_schedule="*/5 * * * *")
 def frequent_top_up(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Every five minutes, unless the last top-up is still under way: it catches up with more than was missed."""
     # Limits of pools are kept by the instance, not by definitions.
@@ -27,7 +28,7 @@ def frequent_top_up(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg
     return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%d %H:%M}")
 
 
-@dg.schedule(job_name="refresh", cron_schedule="15 0 * * *", execution_timezone="UTC")
+@schedule(job_name="refresh", cron_schedule="15 0 * * *")
 def daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Each series' month of yesterday and of today: on the first of a month that closes the old one."""
     today = context.scheduled_execution_time
@@ -37,14 +38,14 @@ def daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReque
         yield dg.RunRequest(run_key=f"{key} {today:%Y-%m-%d}", tags=tags)
 
 
-@dg.schedule(job_name="retrain", cron_schedule="0 2 * * 0", execution_timezone="UTC")
+@schedule(job_name="retrain", cron_schedule="0 2 * * 0")
 def weekly_retrain(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """A new candidate of every series; it replaces the production model only when its gates pass."""
     for key in context.instance.get_dynamic_partitions(str(pairs.name)):
         yield dg.RunRequest(run_key=f"{key} {context.scheduled_execution_time:%Y-%m-%d}", partition_key=key)
 
 
-@dg.schedule(job_name="experiments", cron_schedule="30 * * * *", execution_timezone="UTC")
+@schedule(job_name="experiments", cron_schedule="30 * * * *")
 def hourly_experiments(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Looking often does no harm, and stops what loses sooner."""
     return dg.RunRequest(run_key=f"experiments {context.scheduled_execution_time:%Y-%m-%d %H:%M}")

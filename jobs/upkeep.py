@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from gal_friday_assets.automation import schedule
 from jobs.limits import within
 
 tidy = dg.define_asset_job(
@@ -14,13 +15,7 @@ tidy = dg.define_asset_job(
 )
 
 
-@dg.schedule(
-    job_name="tidy",
-    cron_schedule="40 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every night, from the start: what grows by itself is cut by itself.",
-)
+@schedule(job_name="tidy", cron_schedule="40 3 * * *", default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_tidy(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Every night, from the start: what grows by itself is cut by itself."""
     return dg.RunRequest(run_key=f"tidy {context.scheduled_execution_time:%Y-%m-%d}")

@@ -4,7 +4,8 @@ from sensors.corrections import corrected_history
 from sensors.failures import failing_checks, run_failure
 from sensors.retraining import retraining
 from sensors.universe import pair_universe
+from sensors.upkeep import abandoned_runs
 
 __all__ = ["sensors"]
 
-sensors = [pair_universe, corrected_history, run_failure, failing_checks, retraining]
+sensors = [pair_universe, corrected_history, run_failure, failing_checks, retraining, abandoned_runs]

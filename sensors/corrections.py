@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets.automation import sensor
 from gal_friday_assets.feature_store import outdated_months
 from gal_friday_assets.lineage import said
 from gal_friday_assets.partitions import month_bounds, pairs
@@ -26,7 +27,7 @@ class Dealt(TypedDict):
 Seen = dict[str, Dealt]
 
 
-@dg.sensor(job_name="retrain", minimum_interval_seconds=300)
+@sensor(job_name="retrain", minimum_interval_seconds=300)
 def corrected_history(
     context: dg.SensorEvaluationContext,
     lake: dg.ResourceParam[CandleLake],

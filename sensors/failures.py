@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from gal_friday_assets.alerting import changed_checks, failed_run, seen
+from gal_friday_assets.automation import sensor
 from gal_friday_core.ports import Alerts
 
 
@@ -13,6 +14,7 @@ from gal_friday_core.ports import Alerts
     monitor_all_code_locations=True,
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
+    description="Tell of every failed run with its partition and first error.",
 )
 def run_failure(context: dg.RunFailureSensorContext, alerts: dg.ResourceParam[Alerts]) -> None:
     """Tell of every failed run with its partition and first error."""
@@ -20,8 +22,7 @@ def run_failure(context: dg.RunFailureSensorContext, alerts: dg.ResourceParam[Al
     alerts.raise_alert(failed_run(run, partitions_of(run.tags), context.failure_event.message or "failed"))
 
 
-@dg.sensor(
-    name="failing_checks",
+@sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=60,
 )

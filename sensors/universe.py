@@ -6,6 +6,7 @@ import json
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_assets.automation import sensor
 from gal_friday_assets.feature_store import months_reached
 from gal_friday_assets.partitions import pairs, range_tags
 from gal_friday_core.candles import Series
@@ -17,7 +18,7 @@ Seen = dict[str, dict[str, list[str]]]
 """The same with the stamp of the file that the hash was read from: a file with the same stamp is not read again."""
 
 
-@dg.sensor(job_name="refresh", minimum_interval_seconds=60)
+@sensor(job_name="refresh", minimum_interval_seconds=60)
 def pair_universe(context: dg.SensorEvaluationContext, lake: dg.ResourceParam[CandleLake]) -> dg.SensorResult:
     """Add a partition for each new series, and ask for a run over the months that changed since the last tick.
 

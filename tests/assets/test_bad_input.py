@@ -20,6 +20,7 @@ from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.parquet_store import read_table, write_table
 from gal_friday_adapters.paths import artifacts_dir
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_assets.abandoned import end_abandoned
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.instance import prepare_home
 from gal_friday_assets.partitions import PAIR, range_tags
@@ -238,6 +239,9 @@ def test_a_training_that_is_killed_leaves_the_incumbent_and_can_be_run_again(
                 break
     assert child.returncode == -signal.SIGKILL
     assert factory.intact()
+    assert (
+        len(end_abandoned(factory.instance)) == 1
+    )  # as the next pipeline does, and a sensor within a minute
     assert factory.run("retrain").success
     assert factory.registered() == {
         factory.incumbent: "production", f"{stored.series.key}@v2": "development",

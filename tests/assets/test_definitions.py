@@ -26,7 +26,7 @@ CHAIN = {
     "certificate": {"registered_model"},
     "production_model": {"certificate"},
     "backtest_report": {"candidate_model", "registered_model", "production_model"},
-    "experiment_analysis": set(),
+    "experiment_analysis": {"live_engine"},
     "drift_report": {"production_model"},
     "shadow_result": {"drift_report"},
     "evidently_report": {"production_model"},
@@ -214,3 +214,16 @@ def test_the_code_location_loads_without_training_libraries_and_without_a_word()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     assert done.stderr == ""
+
+
+def test_every_schedule_sensor_and_job_says_what_it_does():
+    named = [*(defs.schedules or []), *(defs.sensors or []), *(defs.jobs or [])]
+    assert [one.name for one in named if not one.description] == []
+
+
+def test_every_job_has_a_longest_time_and_none_that_writes_to_the_registry_is_done_again():
+    for job in (defs.resolve_job_def(one.name) for one in defs.jobs or []):
+        assert int(job.tags.get("dagster/max_runtime", 0)) > 0, job.name
+        made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+        if made & {"registered_model", "certificate", "production_model", "experiment_analysis"}:
+            assert job.tags["dagster/max_retries"] == "0", job.name
