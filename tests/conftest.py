@@ -28,8 +28,8 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A running server of its own, gone after the session."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres")) as server:
+    """A running server of its own, gone after the session: nothing in it need survive a power cut."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield server
 
 

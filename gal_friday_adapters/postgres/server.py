@@ -36,7 +36,6 @@ _SETTINGS = {
     "port": "5432",
     "max_connections": "100",
     "shared_buffers": "64MB",
-    "fsync": "on",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
@@ -47,11 +46,13 @@ _SETTINGS = {
 class EmbeddedPostgres:
     """PostgreSQL 18 in `data_dir`, started when needed. Also a context manager.
 
+    Where not `durable`, a power cut may destroy it: for data that is thrown away anyway, and written faster so.
     Raises StorageError from `start` when the server cannot run here, with the end of its log.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         self.data_dir = data_dir.absolute()
+        self._fsync = "on" if durable else "off"
         self._cluster = self.data_dir / "cluster"
         self._lock: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -162,7 +163,7 @@ class EmbeddedPostgres:
         for left in socket_directory.glob(".s.PGSQL.*"):
             left.unlink()
         quoted = '"' + str(socket_directory).replace('"', '""') + '"'
-        settings = {**_SETTINGS, "unix_socket_directories": quoted}
+        settings = {**_SETTINGS, "fsync": self._fsync, "unix_socket_directories": quoted}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._trim_log()
         self._child = account.spawn([binaries() / "postgres", "-D", self._cluster, *options], self._log)
