@@ -29,12 +29,15 @@ class PipelineAlerts:
         self._settings = settings
         self._configured: AlertsConfig | None = None
         self._dispatch: AlertDispatch | None = None
+        self._told = True
 
     def raise_alert(self, alert: Alert) -> None:
-        """Log it and send it; waits for the destinations for a moment. Raises ConfigError as the configuration does."""
+        """Log it and send it; waits for the destinations for a moment, and not again before all was told: a sensor's tick
+        that raises many would never end. Raises ConfigError as the configuration does.
+        """
         dispatch = self._present()
         dispatch.raise_alert(alert)
-        dispatch.drain(DELIVER_WITHIN_S)
+        self._told = dispatch.drain(DELIVER_WITHIN_S if self._told else 0)
 
     def _present(self) -> AlertDispatch:
         wanted = self._settings.config.alerts

@@ -7,7 +7,9 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from gal_friday_adapters.alerts import AlertDispatch
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_assets import alerting
 from gal_friday_assets.alerting import AT_ONCE, PipelineAlerts, Seen, changed_checks, seen
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.partitions import range_tags
@@ -48,6 +50,30 @@ def tick(instance: dg.DagsterInstance, told: Told, cursor: str | None) -> str:
     result = failing_checks(context)
     assert isinstance(result, dg.SensorResult)
     return str(result.cursor)
+
+
+def test_a_destination_that_does_not_answer_is_waited_for_once_and_not_for_every_alert(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    waits: list[float] = []
+    drain = AlertDispatch.drain
+
+    def counted(dispatch: AlertDispatch, within_s: float) -> bool:
+        waits.append(within_s)
+        return drain(dispatch, within_s)
+
+    monkeypatch.setattr(AlertDispatch, "drain", counted)
+    monkeypatch.setattr(alerting, "DELIVER_WITHIN_S", 0.2)
+    with Webhook() as hook:
+        hook.open.clear()
+        monkeypatch.setenv("GAL_FRIDAY__ALERTS__WARNING_URLS", json.dumps([hook.url]))
+        alerts = PipelineAlerts(Settings())
+        for number in range(20):
+            text = f"alert {number}"
+            alerts.raise_alert(Alert(code="CHECK", severity="warning", title=text, text=text, key=text))
+        hook.open.set()
+        hook.arrived.wait(1)
+    assert waits == [0.2] + 19 * [0]
 
 
 def test_a_failed_run_and_its_failed_checks_are_told_and_its_log_is_one_line(
