@@ -14,17 +14,9 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets.pipeline import REFUSED, Reporter, main
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.features.candle_set import CANDLES_V1
+from tests.assets.small import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = {
-    "GAL_FRIDAY__BARRIERS__HORIZON_BARS": "12",
-    "GAL_FRIDAY__TRAINING__TREES": "8",
-    "GAL_FRIDAY__TRAINING__DEPTH": "2",
-    "GAL_FRIDAY__TRAINING__FOLDS": "2",
-    "GAL_FRIDAY__TRAINING__MIN_EVENTS": "200",
-    "GAL_FRIDAY__TRAINING__EMBARGO_BARS": "12",
-    "GAL_FRIDAY__TRAINING__THREADS": "1",
-}
 
 
 Messages = list[dict[str, Any]]

@@ -10,21 +10,17 @@ import pytest
 from psycopg import errors
 from typer.testing import CliRunner
 
-from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.postgres.connect import connect
-from gal_friday_adapters.postgres.database import Database
-from gal_friday_core.config import Config
 from gal_friday_core.drift.finding import found
 from gal_friday_core.drift.ladder import Decision, Restriction, in_force, news, release
 from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_live.commands.models import app
-from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.memory_journal import MemoryJournal
-from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files
 from tests.core.trading import signal
 from tests.live.certified import promote
+from tests.live.registry_talk import talks
 from tests.live.test_prediction_service import until
 from tests.live.test_risk_manager import Desk, models, predicted
 from tests.live.trading import collect, entries, trading
@@ -53,18 +49,11 @@ def row(step, model_id, factor="0", **changes):
 
 @pytest.fixture
 def talk(database_url, tmp_path):
-    def run(body):
-        async def conversation():
-            async with Database(database_url) as database:
-                config = ConfigurationManager.from_config(Config())
-                registry = ModelRegistry(config, database, artifacts=ArtifactStore(tmp_path / "artifacts"))
-                for seed in (3, 8):
-                    await promote(registry, await registry.register_model(model_files(seed=seed), {}))
-                return await body(registry)
+    async def promote_both(registry):
+        for seed in (3, 8):
+            await promote(registry, await registry.register_model(model_files(seed=seed), {}))
 
-        return asyncio.run(conversation())
-
-    return run
+    return talks(database_url, tmp_path, promote_both)
 
 
 def test_steps_are_kept_and_the_strictest_holds_until_an_operator_releases(talk):

@@ -5,21 +5,17 @@ from contextlib import aclosing
 import numpy as np
 import pytest
 
-from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.postgres.connect import connect
-from gal_friday_adapters.postgres.database import Database
 from gal_friday_core import artifact
-from gal_friday_core.config import Config
 from gal_friday_core.errors import ArtifactError, RegistryError
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.bus import PubSubManager
-from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.ids import SequentialIds
-from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files, rows
 from tests.live.certified import certify
 from tests.live.certified import promote as promote_certified
 from tests.live.refused_model import refused_files
+from tests.live.registry_talk import talks
 
 TYPE = "kraken:BTC-USD:1m"
 
@@ -32,17 +28,7 @@ class FixedClock:
 @pytest.fixture
 def talk(database_url, tmp_path):
     """Run one conversation with a registry on a fresh database."""
-
-    def run(body, **ports):
-        async def conversation():
-            async with Database(database_url) as database:
-                config = ConfigurationManager.from_config(Config())
-                store = ArtifactStore(tmp_path / "artifacts")
-                return await body(ModelRegistry(config, database, artifacts=store, **ports))
-
-        return asyncio.run(conversation())
-
-    return run
+    return talks(database_url, tmp_path)
 
 
 def damage(tmp_path):

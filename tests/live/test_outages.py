@@ -20,6 +20,7 @@ from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from tests.adapters.influx_server import TOKEN, InfluxServer
+from tests.adapters.postgres.standing_still import processes_of, standing_still
 from tests.live.processes_nursery import NAMESPACE, RESTING, Nursery
 from tests.live.processes_proxy import Namespace, Proxy
 from tests.live.processes_world import Engines, serve, wait_for
@@ -128,24 +129,6 @@ def goes_on(engine, since, what):
     assert worst < MOST_LAG_S
 
 
-def processes_of(server):
-    pid = int((server.data_dir / "cluster" / "postmaster.pid").read_text().split()[0])
-    postmaster = psutil.Process(pid)
-    return [postmaster, *postmaster.children(recursive=True)]
-
-
-@contextmanager
-def hung(server):
-    processes = processes_of(server)
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 @contextmanager
 def stopped(server):
     server.stop()
@@ -167,7 +150,7 @@ def killed(server):
         server.start()
 
 
-@pytest.mark.parametrize("outage", [stopped, hung, killed])
+@pytest.mark.parametrize("outage", [stopped, standing_still, killed])
 def test_without_its_database_it_takes_no_risk_and_its_cancels_get_through(
     outage, tmp_path, nursery, server, market
 ):
@@ -189,7 +172,7 @@ def test_without_its_database_it_takes_no_risk_and_its_cancels_get_through(
 
 def test_a_halt_taken_without_a_database_outlives_the_engine(tmp_path, nursery, server, market):
     with trading(tmp_path, server, market, nursery.spawn) as (engine, engines):
-        with hung(server):
+        with standing_still(server):
             blocked_by(engines, "STORAGE_DOWN")
             halted(engines)
             engine.kill()

@@ -4,17 +4,13 @@ import asyncio
 
 import pytest
 
-from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.postgres.connect import connect
-from gal_friday_adapters.postgres.database import Database
-from gal_friday_core.config import Config
 from gal_friday_core.errors import ArtifactError, RegistryError
 from gal_friday_live.bus import PubSubManager
-from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.ids import SequentialIds
-from gal_friday_live.model_registry import ModelRegistry
 from tests.core.model_files import model_files
 from tests.live.certified import certificate_of, certify, promote
+from tests.live.registry_talk import talks
 
 TYPE = "kraken:BTC-USD:1m"
 FIRST, SECOND, THIRD = (f"{TYPE}@v{number}" for number in (1, 2, 3))
@@ -29,19 +25,11 @@ class FixedClock:
 def talk(database_url, tmp_path):
     """One conversation with a registry of three models, none of them promoted."""
 
-    def run(body, **ports):
-        async def conversation():
-            async with Database(database_url) as database:
-                config = ConfigurationManager.from_config(Config())
-                store = ArtifactStore(tmp_path / "artifacts")
-                registry = ModelRegistry(config, database, artifacts=store, **ports)
-                for seed in (7, 8, 9):
-                    await registry.register_model(model_files(seed=seed), {})
-                return await body(registry)
+    async def register(registry):
+        for seed in (7, 8, 9):
+            await registry.register_model(model_files(seed=seed), {})
 
-        return asyncio.run(conversation())
-
-    return run
+    return talks(database_url, tmp_path, register)
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ import os
 import shutil
 import subprocess
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
-import psutil
 import pytest
 
 from gal_friday_adapters.postgres.connect import connect
@@ -22,6 +21,7 @@ from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.probes import Answers, FreeDisk, LoopLag
+from tests.adapters.postgres.standing_still import standing_still
 from tests.live.trading import CASH, collect, trading
 from tests.live.world import CALM, START, manager, market, played
 
@@ -78,20 +78,6 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
-@contextmanager
-def stopped(server):
-    """The whole server stands still: it accepts connections and answers nothing."""
-    postmaster = psutil.Process(int((server.data_dir / "cluster" / "postmaster.pid").read_text().split()[0]))
-    processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 def states(url):
     with connect(url) as connection:
         rows = connection.execute("select record from journal where kind = 'SYSTEM_STATE' order by seq")
@@ -116,7 +102,7 @@ async def test_while_the_database_hangs_nothing_is_entered_and_entries_can_be_ca
             told = collect(engine, "SYSTEM_STATE_CHANGE")
             await engine.bus.publish("TRADE_SIGNAL_APPROVED", approved("resting"))
             await until(lambda: exchange.heard == [("submit", "resting")])
-            with stopped(postgres):
+            with standing_still(postgres):
                 lag.read()
                 await until(lambda: silence.read() > 0.4)
                 await engine.monitoring.check_health()

@@ -1,15 +1,5 @@
-"""Tests of this room may be coroutines: each runs in an event loop of its own."""
+"""Tests of this room may be coroutines, as those of the live room are."""
 
-import asyncio
-import inspect
+from tests.live.conftest import pytest_pyfunc_call
 
-import pytest
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(pyfuncitem.obj(**wanted))
-    return True
+__all__ = ["pytest_pyfunc_call"]

@@ -42,6 +42,7 @@ from gal_friday_core.predictor import Predictor
 from gal_friday_live.configuration import DEFAULT_FILE, ConfigurationManager
 from gal_friday_live.control_socket import ControlSocket
 from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange
+from tests.adapters.simulated_kraken.sockets import Listener
 from tests.core.kraken import test_private_wire as private_examples
 from tests.core.model_files import model_files
 from tests.live.test_cli_service import service
@@ -238,25 +239,6 @@ def _capture(raw: bytes) -> None:
 def _control(raw: bytes) -> None:
     line = raw.replace(b"\n", b" ") + b"\n"
     asyncio.run(ControlSocket(Path("nowhere"), service().answer)._reply(line))
-
-
-class Listener:
-    """Where a connection would be; keeps what is sent to it."""
-
-    def __init__(self) -> None:
-        self.number = 1
-        self.sent: list[bytes] = []
-        self.subscriptions: dict[object, object] = {}
-        self.accounts: dict[str, str] = {}
-
-    def send(self, message: bytes) -> None:
-        self.sent.append(message)
-
-    def strikes(self, kind: str) -> bool:
-        return False
-
-    def lose(self) -> None:
-        raise AssertionError("nothing here may cost a client its line")
 
 
 @cache

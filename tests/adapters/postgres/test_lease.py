@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 
-import psutil
 import pytest
 
 from gal_friday_adapters.postgres.connect import connect
@@ -16,6 +15,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED, AccountLease
 from gal_friday_core.errors import LeaseError, StorageError
+from tests.adapters.postgres.standing_still import standing_still
 
 ACCOUNT = str(uuid.UUID(int=0xA11CE << 80))
 OTHER = str(uuid.UUID(int=0xB0B << 80))
@@ -241,7 +241,7 @@ def test_a_journal_that_hangs_is_an_error_within_its_patience_and_nothing_is_wri
     async def run():
         async with lease(database_url) as held, journal(database_url, held, patience_s=0.3) as written:
             await written.append("ORDER_INTENT", "o-1", 1, {})
-            with stopped(postgres):
+            with standing_still(postgres):
                 with pytest.raises(StorageError, match=r"did not make ORDER_INTENT o-2 durable in 0\.3 s"):
                     await written.append("ORDER_INTENT", "o-2", 2, {})
                 written.note("PREDICTION", "p-1", 3, {})
@@ -255,20 +255,6 @@ def test_a_journal_that_hangs_is_an_error_within_its_patience_and_nothing_is_wri
     assert len(found) == len(set(found))
     assert found[0] == "o-1"
     assert set(found) >= {"o-1", "o-3", "p-1"}
-
-
-@contextmanager
-def stopped(server):
-    """The whole server stands still: it accepts connections and answers nothing."""
-    postmaster = psutil.Process(int((server.data_dir / "cluster" / "postmaster.pid").read_text().split()[0]))
-    processes = [postmaster, *postmaster.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def test_nobody_answers_is_one_line(tmp_path):

@@ -13,6 +13,25 @@ from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 Message = dict[str, Any]
 
 
+class Listener:
+    """Stands where a connection would, and keeps what is sent to it."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.sent: list[bytes] = []
+        self.subscriptions: dict[object, object] = {}
+        self.accounts: dict[str, str] = {}
+
+    def send(self, message: bytes) -> None:
+        self.sent.append(message)
+
+    def strikes(self, kind: str) -> bool:
+        return False
+
+    def lose(self) -> None:
+        raise AssertionError("nothing here may cost a client its line")
+
+
 class Socket:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.raw = socket

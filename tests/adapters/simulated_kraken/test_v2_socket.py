@@ -14,7 +14,7 @@ from gal_friday_adapters.simulated_kraken.tokens import LIFETIME_NS
 from gal_friday_adapters.simulated_kraken.v2_methods import V2Methods
 from gal_friday_adapters.simulated_kraken.v2_orders import METHODS
 from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange, running
-from tests.adapters.simulated_kraken.sockets import Socket, connected
+from tests.adapters.simulated_kraken.sockets import Listener, Socket, connected
 
 PAIR = "BTC/USD"
 
@@ -248,19 +248,6 @@ def test_unknown_fields_and_methods_are_refused_in_words(kraken: SimulatedKraken
     talk(kraken, conversation)
 
 
-class Recorder:
-    """Stands where a connection would, and keeps what is sent to it."""
-
-    def __init__(self) -> None:
-        self.number = 1
-        self.sent: list[bytes] = []
-        self.subscriptions: dict[object, object] = {}
-        self.accounts: dict[str, str] = {}
-
-    def send(self, message: bytes) -> None:
-        self.sent.append(message)
-
-
 SERVED = exchange()
 SESSION_TOKEN = SERVED.tokens.issue(KEY, SERVED.now_ns())
 json_values = st.recursive(
@@ -297,7 +284,7 @@ FIELDS = [
     cut=st.integers(0, 200),
 )
 def test_no_message_whatever_it_holds_goes_unanswered_or_breaks_the_server(method, changes, cut: int):
-    session = Recorder()
+    session = Listener()
     raw = json.dumps({"method": method, "params": ORDER | changes, "req_id": 1})
     V2Methods(SERVED).answer(session, raw if cut > 100 else raw[:cut])
     answers = [json.loads(message) for message in session.sent]
@@ -306,6 +293,6 @@ def test_no_message_whatever_it_holds_goes_unanswered_or_breaks_the_server(metho
 
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_json_are_answered_as_malformed(raw: bytes):
-    session = Recorder()
+    session = Listener()
     V2Methods(SERVED).answer(session, raw)
     assert session.sent
