@@ -20,6 +20,7 @@ from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.reconciliation_service import ReconciliationService
+from gal_friday_live.retraining_pipeline import RetrainingPipeline
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
@@ -40,12 +41,13 @@ BUILT = {
     "PortfolioManager": PortfolioManager,
     "PredictionService": PredictionService,
     "ReconciliationService": ReconciliationService,
+    "RetrainingPipeline": RetrainingPipeline,
     "RiskManager": RiskManager,
     "StrategyArbitrator": StrategyArbitrator,
     "WebSocketConnectionManager": WebSocketConnectionManager,
 }
-LATER = {"DashboardService", "PerformanceOptimizer", "RetrainingPipeline"}
-"""Not of the trading path: learning while it runs, and the dashboard, are built on it."""
+LATER = {"DashboardService", "PerformanceOptimizer"}
+"""Not of the trading path: the dashboard is built on it."""
 
 POSITIONAL = {
     "BacktestingEngine": ["config"],
@@ -61,6 +63,7 @@ POSITIONAL = {
     "PortfolioManager": ["config", "event_bus"],
     "PredictionService": ["config", "event_bus", "process_pool_executor"],
     "ReconciliationService": ["config", "portfolio_manager"],
+    "RetrainingPipeline": ["config", "model_registry"],
     "RiskManager": ["config", "event_bus", "portfolio_manager"],
     "StrategyArbitrator": ["config", "event_bus"],
     "WebSocketConnectionManager": ["config"],
