@@ -10,6 +10,7 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.experiments import Outcome
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.errors import ConfigError, DataError, RegistryError
 from gal_friday_core.times import MINUTE_NS, to_iso
@@ -65,11 +66,23 @@ class Room:
             told = {"unit": str(unit), "value": float(value), "timestamp": START + unit * MINUTE_NS}
             await self.manager.record_outcome(experiment, variant, told)
 
+    async def stored(self, experiment, outcomes):
+        """Unit, variant and value of each, in one statement, as the observer brings them."""
+        found = await self.manager._experiments.named(experiment)
+        await self.manager._experiments.record(
+            found.experiment_id,
+            [
+                Outcome(unit=str(unit), variant=variant, at_ns=START + unit * MINUTE_NS, value=float(value))
+                for unit, variant, value in outcomes
+            ],
+        )
+
     async def pairs(self, experiment, gain, units=400, seed=0):
         rng = np.random.default_rng(seed)
         market_moves = rng.standard_normal(units)
         for name, mean in (("champion", 0.0), ("challenger", gain)):
-            await self.outcomes(experiment, name, market_moves + rng.standard_normal(units) * 0.5 + mean)
+            values = market_moves + rng.standard_normal(units) * 0.5 + mean
+            await self.stored(experiment, [(unit, name, value) for unit, value in enumerate(values)])
 
 
 @pytest.fixture
@@ -210,7 +223,7 @@ async def test_dead_variant_is_stopped(room):
     async with room() as here:
         await here.manager.create_experiment({**SHADOW, "guards": {"silent_units": 50}})
         await here.manager.start_experiment("night")
-        await here.outcomes("night", "champion", [0.1] * 60)
+        await here.stored("night", [(unit, "champion", 0.1) for unit in range(60)])
         found = await here.manager.review("night")
     assert [alarm["code"] for alarm in found["alarms"]] == ["DEAD_VARIANT"]
     assert found["state"] == "STOPPED"
@@ -289,9 +302,9 @@ async def test_variant_that_was_left_out_by_name_stays_out_when_traffic_moves_by
         await here.manager.start_experiment("split")
         await here.manager.assign_traffic("split", ["champion", "third"])
         rng = np.random.default_rng(1)
-        for unit in range(120):
-            variant, mean = (("champion", 0.0), ("third", 0.004), ("challenger", 0.02))[unit % 3]
-            await here.outcomes("split", variant, [rng.normal(mean, 0.005)], first=unit)
+        means = (("champion", 0.0), ("third", 0.004), ("challenger", 0.02)) * 40
+        outcomes = [(unit, name, rng.normal(mean, 0.005)) for unit, (name, mean) in enumerate(means)]
+        await here.stored("split", outcomes)
         await here.manager.review("split")
         shown = await here.manager.get_experiment("split")
     assert shown["traffic_split"]["challenger"] == 0.0
@@ -303,9 +316,9 @@ async def test_thompson_moves_traffic_towards_what_pays(room):
         await here.manager.create_experiment({**SPLIT, "allocation": "thompson", "guards": {"max_loss": 9}})
         await here.manager.start_experiment("split")
         rng = np.random.default_rng(1)
-        for unit in range(80):
-            variant, mean = (("champion", 0.0), ("challenger", 0.004))[unit % 2]
-            await here.outcomes("split", variant, [rng.normal(mean, 0.005)], first=unit)
+        means = (("champion", 0.0), ("challenger", 0.004)) * 40
+        outcomes = [(unit, name, rng.normal(mean, 0.005)) for unit, (name, mean) in enumerate(means)]
+        await here.stored("split", outcomes)
         await here.manager.review("split")
         shown = await here.manager.get_experiment("split")
     assert shown["traffic_split"]["challenger"] > 0.9
