@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from gal_friday_core.times import SECOND_NS, from_iso
 
 ROOT = Path(__file__).parents[2]
 BARS = 40_000
+PATIENCE_S = 600  # before something that never ends fails the test; on a busy machine a start takes minutes
 
 
 def write_kraken_csv(path: Path) -> int:
@@ -28,7 +31,9 @@ def write_kraken_csv(path: Path) -> int:
     return len(candles)
 
 
-def start(arguments: list[str], home: Path, **environment: str) -> "subprocess.Popen[str]":
+@contextmanager
+def started(arguments: list[str], home: Path, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """A process of ours, which outlives no test that fails; its guards end what it started."""
     env = {
         **os.environ,
         "HOME": str(home),
@@ -36,14 +41,18 @@ def start(arguments: list[str], home: Path, **environment: str) -> "subprocess.P
         "PYTHONPATH": str(ROOT),
     }
     env.pop("GAL_FRIDAY_DATABASE_URL", None)
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "gal_friday_live.cli", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=home,
         env={**env, "GAL_FRIDAY__DAGSTER__PORT": "0", **environment},
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def processes_using(folder: Path) -> list[str]:
@@ -66,8 +75,8 @@ def processes_using(folder: Path) -> list[str]:
 def bounded_run(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     rows = write_kraken_csv(home / "XBTUSD_1.csv")
-    process = start(["up", "--once", "--json", "--history", "XBTUSD_1.csv"], home)
-    out, err = process.communicate(timeout=600)
+    with started(["up", "--once", "--json", "--history", "XBTUSD_1.csv"], home) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
     return {"home": home, "rows": rows, "out": out, "err": err, "summary": json.loads(out)}
 
@@ -118,14 +127,14 @@ def test_bounded_run_leaves_no_process_behind(bounded_run):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_interrupt_stops_everything_that_was_started(tmp_path):
     write_kraken_csv(tmp_path / "XBTUSD_1.csv")
-    process = start(["up", "--history", "XBTUSD_1.csv"], tmp_path)
-    deadline = time.monotonic() + 60
-    while len(processes_using(tmp_path / "data")) < 4:  # up, its guards and servers
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with started(["up", "--history", "XBTUSD_1.csv"], tmp_path) as process:
+        deadline = time.monotonic() + PATIENCE_S
+        while len(processes_using(tmp_path / "data")) < 4:  # up, its guards and servers
+            assert time.monotonic() < deadline
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in err
     assert "Stopped" in err
     assert process.returncode == 0
@@ -134,8 +143,8 @@ def test_interrupt_stops_everything_that_was_started(tmp_path):
 
 def test_damaged_history_ends_with_one_line_and_exit_code_2(tmp_path):
     (tmp_path / "XBTUSD_1.csv").write_text("1709251200,1,2,0.5,1.5,10,3\n1709251260,1,2,0.5\n")
-    process = start(["up", "--once", "--json", "--history", "XBTUSD_1.csv"], tmp_path)
-    out, err = process.communicate(timeout=120)
+    with started(["up", "--once", "--json", "--history", "XBTUSD_1.csv"], tmp_path) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert out == ""
     last = err.strip().splitlines()[-1]
@@ -146,8 +155,8 @@ def test_damaged_history_ends_with_one_line_and_exit_code_2(tmp_path):
 
 def test_wrong_database_url_ends_with_one_line_and_exit_code_2_and_no_password(tmp_path):
     url = "postgresql://trader:hunter2@127.0.0.1:1/gal_friday"
-    process = start(["up", "--once", "--json"], tmp_path, GAL_FRIDAY_DATABASE_URL=url)
-    out, err = process.communicate(timeout=120)
+    with started(["up", "--once", "--json"], tmp_path, GAL_FRIDAY_DATABASE_URL=url) as process:
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 2
     assert out == ""
     assert "127.0.0.1" in err.strip().splitlines()[-1]
