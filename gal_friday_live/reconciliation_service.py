@@ -9,7 +9,6 @@ halt. Until a comparison ends clean the gate stays blocked with RECONCILING.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -260,10 +259,9 @@ class ReconciliationService:
         try:
             await asyncio.wait({timer, asked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for waiting in (timer, asked):
-                waiting.cancel()
-                with suppress(asyncio.CancelledError):
-                    await waiting
+            timer.cancel()
+            asked.cancel()
+            await asyncio.wait({timer, asked})  # awaiting each would take a stop of ours for theirs
         self._wanted.clear()
         cause, self._cause = self._cause or ("schedule" if self.clean else "retry"), ""
         return cause

@@ -404,3 +404,16 @@ async def test_an_exchange_that_fails_halfway_leaves_the_gate_shut():
         told = await our.reconcile()
         assert (told.status, our.service.clean) == ("FAILED", False)
         assert our.gate.why(PAIR) == ("RECONCILING", "ExchangeError: cut off")
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_stop_between_two_comparisons_is_taken_whenever_it_comes(turns):
+    async with desk() as our:
+        our.account.fault = "cut off"
+        await our.reconcile()
+        waiting = asyncio.ensure_future(our.service._next_cause())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_waiting = waiting.cancel()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled() == was_waiting
