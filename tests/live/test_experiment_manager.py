@@ -1,100 +1,22 @@
 """Experiments from their design to their end, on a real database."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 
-from gal_friday_adapters.artifact_store import ArtifactStore
-from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.connect import connect
-from gal_friday_adapters.postgres.database import Database
-from gal_friday_adapters.postgres.experiments import Outcome
-from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.errors import ConfigError, DataError, RegistryError
 from gal_friday_core.times import MINUTE_NS, to_iso
-from gal_friday_live.bus import PubSubManager
-from gal_friday_live.clock import SimulatedClock
-from gal_friday_live.experiment_manager import ExperimentManager
 from gal_friday_live.experiment_traffic import ExperimentTraffic
-from gal_friday_live.fixed_models import FixedModels
-from gal_friday_live.ids import SequentialIds
-from gal_friday_live.memory_journal import MemoryJournal
-from gal_friday_live.model_registry import ModelRegistry
-from tests.live.certified import certify, promote
-from tests.live.trading import trading
-from tests.live.world import CALM, SERIES, START, files, manager, market, predictor
-
-V1, V2, V3 = (f"{SERIES.key}@v{number}" for number in (1, 2, 3))
-SHADOW = {
-    "name": "night",
-    "series": SERIES.key,
-    "variants": [{"name": "champion", "model_id": V1}, {"name": "challenger", "model_id": V2}],
-    "block": 10,
-    "most_units": 5_000,
-}
-SPLIT = {**SHADOW, "name": "split", "mode": "split"}
-
-
-class Room:
-    """A manager with everything around it. Its clock is that of the machine where nobody sets it."""
-
-    def __init__(self, database, folder):
-        config = manager()
-        self.database = database
-        self.clock = SimulatedClock(START + 6_000 * MINUTE_NS)
-        self.registry = ModelRegistry(config, database, artifacts=ArtifactStore(folder / "artifacts"))
-        self.lake = CandleLake(folder / "lake")
-        self.traffic = ExperimentTraffic(database, self.registry, real_money=False)
-        self.bus = PubSubManager(self.clock, SequentialIds())
-        self.told = []
-        self.bus.subscribe("EXPERIMENT", lambda event: self.told.append(event.payload))
-        self.manager = ExperimentManager(
-            config, database, registry=self.registry, lake=self.lake, bus=self.bus, traffic=self.traffic,
-        )  # fmt: skip
-
-    async def models(self, count=2):
-        for seed in (3, 11, 12)[:count]:
-            await self.registry.register_model(files(seed), {})
-        await promote(self.registry, V1)
-        for model_id in (V2, V3)[: count - 1]:
-            await self.registry.promote_model(model_id, "staging")
-
-    async def outcomes(self, experiment, variant, values, first=0):
-        for unit, value in enumerate(values, start=first):
-            told = {"unit": str(unit), "value": float(value), "timestamp": START + unit * MINUTE_NS}
-            await self.manager.record_outcome(experiment, variant, told)
-
-    async def stored(self, experiment, outcomes):
-        """Unit, variant and value of each, in one statement, as the observer brings them."""
-        found = await self.manager._experiments.named(experiment)
-        await self.manager._experiments.record(
-            found.experiment_id,
-            [
-                Outcome(unit=str(unit), variant=variant, at_ns=START + unit * MINUTE_NS, value=float(value))
-                for unit, variant, value in outcomes
-            ],
-        )
-
-    async def pairs(self, experiment, gain, units=400, seed=0):
-        rng = np.random.default_rng(seed)
-        market_moves = rng.standard_normal(units)
-        for name, mean in (("champion", 0.0), ("challenger", gain)):
-            values = market_moves + rng.standard_normal(units) * 0.5 + mean
-            await self.stored(experiment, [(unit, name, value) for unit, value in enumerate(values)])
+from tests.live.certified import certify
+from tests.live.experiment_room import SHADOW, SPLIT, V1, V2, V3, rooms
+from tests.live.world import SERIES, START
 
 
 @pytest.fixture
 def room(database_url, tmp_path):
-    @asynccontextmanager
-    async def opened(count=2):
-        async with Database(database_url) as database:
-            found = Room(database, tmp_path)
-            await found.models(count)
-            yield found
-
-    return opened
+    return rooms(database_url, tmp_path)
 
 
 async def test_life_of_an_experiment_is_told_and_audited(room):
@@ -386,40 +308,6 @@ async def test_a_running_engine_is_told_of_the_stop(room):
         following.cancel()
 
 
-async def test_shadow_outcomes_come_from_recorded_predictions_and_candles(room):
-    candles = market()
-    async with room() as here:
-        here.lake.write(candles)
-        models = [await here.registry.by_id(model_id) for model_id in (V1, V2)]
-        journal = PostgresJournal(here.database, "00000000-0000-4000-8000-000000000001", here.clock)
-        await journal.begin("paper", config_hash="x", code_version="x")
-        rng = np.random.default_rng(4)
-        closes = (candles.ts + MINUTE_NS)[3_000:4_000]
-        for model, kind in zip(models, ("PREDICTION", "SHADOW_PREDICTION"), strict=True):
-            for at, value in zip(closes, rng.random(1_000).tolist(), strict=True):
-                note = {"model_id": model.model_id, "value": value, "pair": SERIES.pair}
-                journal.note(kind, f"{at}#{model.model_id}", int(at), note)
-        await journal.close()
-        config = {**SHADOW, "block": None, "most_units": 100_000}
-        stored = await _begun(here, config, int(closes[0]))
-        seen = await here.manager._observer.observe(stored, int(closes[0]), int(candles.ts[-1]))
-        again = await here.manager._observer.observe(stored, int(closes[0]), int(candles.ts[-1]))
-        new = await here.manager._experiments.record(stored.experiment_id, seen[1])
-        twice = await here.manager._experiments.record(stored.experiment_id, again[1])
-        found = await here.manager.analyze_experiment("night")
-    assert (new, twice) == (2_000, 0)
-    assert [figure["units"] for figure in found["figures"]] == [1_000, 1_000]
-    assert all(figure["wins"] + figure["losses"] > 3 for figure in found["figures"])
-    assert found["block"] >= 5 * 60  # five trades of an hour
-    assert found["comparisons"][0]["units"] == 1_000
-
-
-async def _begun(here, config, start_ns):
-    await here.manager.create_experiment(config)
-    await here.manager.start_experiment("night")
-    return await here.manager._experiments.named("night")
-
-
 async def test_experiment_without_traffic_says_so(room):
     async with room() as here:
         config = {**SHADOW, "guards": {"silent_hours": 1e-9}}
@@ -428,36 +316,3 @@ async def test_experiment_without_traffic_says_so(room):
         found = await here.manager.review("night")
     assert [alarm["code"] for alarm in found["alarms"]] == ["NO_TRAFFIC"]
     assert found["state"] == "RUNNING"
-
-
-async def test_split_outcomes_come_from_the_fills_of_a_running_engine(room):
-    async with room() as here:
-        config = {**SPLIT, "unit": "hour", "guards": {"max_loss": 9, "silent_units": 900}}
-        await here.manager.create_experiment(config)
-        await here.manager.start_experiment("split")
-        models, journal = FixedModels(predictor()), MemoryJournal()
-        models.stage(predictor(version=2, seed=11))
-        async with trading(
-            manager(risk=CALM), models=models, journal=journal, experiments=here.traffic
-        ) as engine:
-            await engine.run()
-        written = PostgresJournal(here.database, "00000000-0000-4000-8000-000000000002", here.clock)
-        await written.begin("paper", config_hash="x", code_version="x")
-        for entry in journal.entries:
-            if entry.kind in {"ORDER_INTENT", "FILL", "EXPERIMENT_ASSIGNMENT"}:
-                written.note(entry.kind, entry.key, entry.ts_ns, entry.record)
-        await written.close()
-        stored = await here.manager._experiments.named("split")
-        seen = await here.manager._observer.observe(stored, START, engine.clock.now_ns())
-        assignments, outcomes = seen
-        await here.manager._experiments.assign(stored.experiment_id, assignments)
-        await here.manager._experiments.record(stored.experiment_id, outcomes)
-        found = await here.manager.analyze_experiment("split")
-    assert len(outcomes) == len(assignments) > 50
-    assert {one.variant for one in outcomes} == {"champion", "challenger"}
-    assert all(one.propensity == {"champion": 0.5, "challenger": 0.5} for one in assignments)
-    earned = sum(one.value for one in outcomes)
-    assert earned != 0
-    assert sum(figure["total"] for figure in found["figures"]) == pytest.approx(earned)
-    assert not found["alarms"]
-    assert found["units"] == len(outcomes)
