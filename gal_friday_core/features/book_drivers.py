@@ -4,7 +4,7 @@ Both run the same machine code on the same integers, so a row of a batch equals 
 moment bit for bit. A row depends on the last `REACH_S` seconds at most.
 
 The row of a moment knows what was received before it, nothing of that moment or later; the row of a bar is
-that of its close.
+that of its close. Only a loss that is told before the next book, trade or bar takes what was lost from it.
 """
 
 from collections import OrderedDict
