@@ -34,7 +34,8 @@ stream that was begun a window ago equals one begun long before. Why:
 
 A book that is lost (a wrong checksum, a broken line, no spread) has no features from then on, and a feature of
 a window is NaN until the book was observed anew for the whole window. The same holds for trades after a gap, as
-which a trade that is told more than {LATE_NS // SLICE_NS} seconds late counts as well.
+which a trade that is told more than {LATE_NS // SLICE_NS} seconds late counts as well. A loss carries no time of the market: told before
+the first book, trade or bar that settles a moment, it takes what was lost from that moment's row too.
 """
 
 _INPUTS = {
