@@ -98,9 +98,9 @@ class Exchange:
 
     # Requests
 
-    def admit(self, account: str, method: str) -> None:
-        """Count a private REST call. Raises ExchangeError where it is one too many."""
-        error = self._venue.admit_rest(account, method, self._now())
+    def admit(self, account: str, method: str, key: str) -> None:
+        """Count a private REST call by a key of the account. Raises ExchangeError where it is one too many."""
+        error = self._venue.admit_rest(account, method, self._now(), key)
         if self.faults.strikes("rate_limit"):
             error = REST_RATE_LIMIT
         if error is not None:

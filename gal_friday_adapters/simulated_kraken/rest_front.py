@@ -44,7 +44,7 @@ class RestFront:
         now_ns = self._exchange.now_ns()
         try:
             account, values = self._authenticated(method, body, content_type, headers, now_ns)
-            self._exchange.admit(account, method)
+            self._exchange.admit(account, method, headers[0])
             result = self._private.answer(method, PrivateCall(account, Fields(values), now_ns))
         except ExchangeError as refusal:
             return _refused(refusal)

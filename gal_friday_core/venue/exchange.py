@@ -11,8 +11,8 @@
 - `advance(now_ns)` lets time pass (outside market, triggers, expiries, dead man's switch) and hands out all
   `Update`s since the last call, those of `call` included: `venue.updates`. One BookUpdate and the TradeUpdates
   before it stand for one instant; a private event of a fill follows its TradeUpdate and comes before the BookUpdate.
-- `admit_rest(account, method, now_ns)` counts a private REST call (`"Balance"`, `"TradesHistory"` …); None, or
-  the error. Order methods cost nothing here: they have the engine's own counter.
+- `admit_rest(account, method, now_ns, key)` counts a private REST call (`"Balance"`, `"TradesHistory"` …) by a
+  key of the account; None, or the error. Order methods cost nothing here: they have the engine's own counter.
 - Reading, none of which changes anything: `book`, `last`, `listing`, `listings`, `pair_status`, `status`,
   `account` (balances, held, ledger, executions, orders), `open_orders`, `order`, `describe`, `snapshot`,
   `rate_counter`, `max_rate_counter`, `totals`, `history`.
@@ -79,7 +79,7 @@ class Venue:
             listing.symbol: Floor(listing, self._clearing, self._alarm) for listing in self.listings
         }
         self._desk = Desk(self._floors, self._clearing)
-        self._rest: dict[str, RestLimiter] = {}
+        self._rest: dict[tuple[str, str], RestLimiter] = {}
         self._alarms: list[tuple[int, int, str, str]] = []
         self._alarms_set = 0
         self._switches: dict[str, int] = {}
@@ -98,7 +98,6 @@ class Venue:
     ) -> None:
         """A client with its deposits. Raises ContractError for a name that exists or a negative amount."""
         self._clearing.open(name, tier, funds, self.now_ns if now_ns is None else now_ns)
-        self._rest[name] = RestLimiter(tier)
 
     def move(self, account: str, asset: str, amount: Decimal, now_ns: int) -> Decimal:
         """A client's deposit, or withdrawal where negative, of no more than is available; what was moved."""
@@ -152,9 +151,12 @@ class Venue:
         due = self._next()
         return None if due is None else due[0]
 
-    def admit_rest(self, account: str, method: str, now_ns: int) -> str | None:
-        """Count a private REST call (§4); the error where it is one too many."""
-        return None if self._rest[account].admit(method, now_ns) else error_texts.REST_RATE_LIMIT
+    def admit_rest(self, account: str, method: str, now_ns: int, key: str = "") -> str | None:
+        """Count a private REST call on the counter of a key of the account (§4); the error of one too many."""
+        limiter = self._rest.get((account, key))
+        if limiter is None:
+            limiter = self._rest[account, key] = RestLimiter(self.account(account).tier)
+        return None if limiter.admit(method, now_ns) else error_texts.REST_RATE_LIMIT
 
     def set_status(self, status: EngineStatus, now_ns: int) -> None:
         """Put the whole engine into a mode (§5.2)."""

@@ -24,8 +24,8 @@ class WatchedVenue(Venue):
             self.accepted(request)
         return response
 
-    def admit_rest(self, account: str, method: str, now_ns: int) -> str | None:
-        error = super().admit_rest(account, method, now_ns)
+    def admit_rest(self, account: str, method: str, now_ns: int, key: str = "") -> str | None:
+        error = super().admit_rest(account, method, now_ns, key)
         if error is not None:
             self.refused(method, error)
         return error

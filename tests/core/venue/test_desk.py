@@ -282,11 +282,12 @@ def test_open_orders_are_capped_in_each_pair() -> None:
     assert desk.place("buy", "0.001", "20000.0").error == "EOrder:Orders limit exceeded"
 
 
-def test_rest_counter_drains(desk: Desk) -> None:
+def test_rest_counter_drains_and_is_each_keys_own(desk: Desk) -> None:
     limited = Desk(tier="starter")
     answers = [limited.venue.admit_rest("ann", "Balance", limited.now) for _ in range(16)]
     assert answers == [None] * 15 + ["EAPI:Rate limit exceeded"]
     assert limited.venue.admit_rest("ann", "AddOrder", limited.now) is None
+    assert limited.venue.admit_rest("ann", "Balance", limited.now, "another key") is None
     assert limited.venue.admit_rest("ann", "Balance", limited.now + 10 * SECOND) is None
 
 
