@@ -30,6 +30,35 @@ Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Curve:
+    """Equity over time: `ts` (points,) ascending nanoseconds, `equity` (points,) float64, the first entry being the
+    start; its first and its last value exactly as they were booked.
+    """
+
+    ts: Times
+    equity: Floats
+    initial: Decimal
+    final: Decimal
+
+    @classmethod
+    def of(cls, points: Sequence[tuple[int, Decimal]]) -> "Curve":
+        """From (time, equity) as an engine tells them. Raises DataError where there are fewer than two."""
+        if len(points) < 2:
+            raise DataError(f"an equity curve of {len(points)} points says nothing: run over more bars")
+        ts = np.array([moment for moment, _ in points], np.int64)
+        return cls(ts, np.array([float(value) for _, value in points]), points[0][1], points[-1][1])
+
+    def require(self) -> None:
+        """Raises DataError where no statistics are defined on it."""
+        if len(self.ts) < 2:
+            raise DataError(f"an equity curve of {len(self.ts)} points says nothing: run over more bars")
+        if (np.diff(self.ts) < 0).any() or self.ts[0] == self.ts[-1]:
+            raise DataError("an equity curve must ascend in time")
+        if not (self.equity > 0).all():
+            raise DataError(f"equity fell to {self.equity.min()}: returns are not defined on it")
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A value with its confidence interval; `low` and `high` are None where too few returns exist."""
@@ -50,7 +79,7 @@ class Drawdown:
 
 
 def performance(
-    curve: Sequence[tuple[int, Decimal]],
+    curve: Curve | Sequence[tuple[int, Decimal]],
     reports: Iterable[ExecutionReport],
     *,
     confidence: float = 0.95,
@@ -61,7 +90,9 @@ def performance(
     fill among `reports` counts once, in the order given. Raises DataError where the curve has fewer than
     two points, does not ascend, or touches zero.
     """
-    ts, equity = _columns(curve)
+    known = curve if isinstance(curve, Curve) else Curve.of(curve)
+    known.require()
+    ts, equity = known.ts, known.equity
     fills = fills_of(reports)
     trips = round_trips(fills)
     returns = daily_returns(ts, equity)
@@ -71,9 +102,9 @@ def performance(
         "start": to_iso(int(ts[0])),
         "end": to_iso(int(ts[-1])),
         "days": days,
-        "initial_equity": str(curve[0][1]),
-        "final_equity": str(curve[-1][1]),
-        "net_profit": str(curve[-1][1] - curve[0][1]),
+        "initial_equity": str(known.initial),
+        "final_equity": str(known.final),
+        "net_profit": str(known.final - known.initial),
         "total_return": total,
         "annualized_return": annualized_return(total, days),
         "annualized_volatility": annualized_volatility(returns),
@@ -222,18 +253,6 @@ def _activity(fills: Sequence[ExecutionReport], equity: Floats) -> dict[str, Any
         "turnover": float(traded) / float(equity.mean()),
         "fees": str(sum((fill.commission or ZERO for fill in fills), ZERO)),
     }
-
-
-def _columns(curve: Sequence[tuple[int, Decimal]]) -> tuple[Times, Floats]:
-    if len(curve) < 2:
-        raise DataError(f"an equity curve of {len(curve)} points says nothing: run over more bars")
-    ts = np.fromiter((point[0] for point in curve), np.int64, len(curve))
-    equity = np.fromiter((float(point[1]) for point in curve), np.float64, len(curve))
-    if (np.diff(ts) < 0).any() or ts[0] == ts[-1]:
-        raise DataError("an equity curve must ascend in time")
-    if not (equity > 0).all():
-        raise DataError(f"equity fell to {equity.min()}: returns are not defined on it")
-    return ts, equity
 
 
 def _sharpe_report(returns: Floats, confidence: float) -> dict[str, Any]:
