@@ -3,6 +3,7 @@
 Entry point: `LiveRecords`. Times are those of the records: a prediction's is the close it is for, an order's when it was meant.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from gal_friday_core.live_records import (
     features_of,
     predictions_of,
 )
+
+MODEL_SWAP = "MODEL_SWAP"
+NEVER_NS = 2**63 - 1
 
 # Through the sessions, so that the journal is read by its index on (session, kind, key).
 _LINES = """
@@ -61,6 +65,14 @@ class LiveRecords:
         sessions tell them apart.
         """
         return await self._lines(TOLD, start_ns, end_ns, pair=series.pair, session=session)
+
+    async def swaps(self, models: Sequence[str]) -> list[dict[str, Any]]:
+        """When engines took these models, or left them: at_ns by the database's clock, mode, session and what was noted."""
+        lines = await self._lines((MODEL_SWAP,), 0, NEVER_NS, models=list(models))
+        return [
+            {**json.loads(line.record), "at_ns": line.recorded_ns, "mode": line.mode, "session": line.session}
+            for line in lines
+        ]
 
     async def _lines(self, kinds: Sequence[str], start_ns: int, end_ns: int, **only: Any) -> list[Line]:
         nothing = dict.fromkeys(("pair", "series", "models", "session"))

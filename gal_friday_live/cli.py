@@ -23,6 +23,7 @@ from gal_friday_live.commands import (
     live,
     models,
     replay,
+    retraining,
     simulate,
     statement,
     up,
@@ -71,6 +72,7 @@ feed.app.command("rebuild")(feed_rebuild.rebuild)
 feed.app.command("features")(feed_features.features)
 app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
+app.add_typer(retraining.app, name="retraining")
 
 
 def _print_version(wanted: bool) -> None:

@@ -42,8 +42,11 @@ order by r.at, r.run_id
 """
 
 _EVENTS: Final = """
-select state, said, details, at from retraining_event where run_id = %(run_id)s order by seq
+select state, said, details, (extract(epoch from at) * 1000000)::bigint * 1000 as at_ns
+from retraining_event where run_id = %(run_id)s order by seq
 """
+
+_INFO: Final = "select info from retraining_run where run_id = %(run_id)s"
 
 
 class RetrainingRepository:
@@ -93,9 +96,16 @@ class RetrainingRepository:
             return await _runs(connection, model_type)
 
     async def events(self, run_id: str) -> list[dict[str, Any]]:
-        """What became of one, step by step."""
+        """What became of one, step by step: state, said, details, at_ns."""
         async with self._database.connection() as connection:
             return await (await connection.execute(_EVENTS, {"run_id": run_id})).fetchall()
+
+    async def info(self, run_id: str) -> dict[str, Any]:
+        """What the request came with: the findings of the look that asked, where one did."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_INFO, {"run_id": run_id})
+            row = await cursor.fetchone()
+        return {} if row is None else dict(row["info"])
 
 
 async def _runs(connection: Connection, model_type: str | None = None) -> list[Retraining]:
