@@ -17,10 +17,11 @@ from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
+from gal_friday_core.training_settings import TrainingConfig
 
 __all__ = [
     "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
-    "StrategyConfig",
+    "StrategyConfig", "TrainingConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
 
@@ -129,82 +130,6 @@ class BarriersConfig(Section):
     max_width: float = Field(
         0.10, gt=0, lt=1, description="Widest target or stop, as a fraction of the price"
     )
-
-
-class TrainingConfig(Section):
-    learner: Literal["xgboost", "logistic"] = Field(
-        "xgboost", description="Boosted trees, or logistic regression as the baseline that they have to beat"
-    )
-    trees: int = Field(150, ge=1, le=5_000, description="Boosted trees, at most where fits stop early")
-    early_stopping_rounds: int = Field(
-        0,
-        ge=0,
-        le=1_000,
-        description="A fold's fit stops after so many trees without a better log loss on its later, purged "
-        "slice, and the final model takes the median of the folds' numbers; 0 never stops",
-    )
-    depth: int = Field(3, ge=1, le=12, description="Levels of each tree")
-    learning_rate: float = Field(0.05, gt=0, le=1, description="Shrinkage of each tree")
-    bins: int = Field(
-        64,
-        ge=8,
-        le=1_024,
-        description="Values at which a feature may be split; XGBoost's own 256 take twice as long",
-    )
-    min_child_weight: float = Field(
-        100.0, ge=0, description="Least sum of second derivatives in a leaf: larger is smoother"
-    )
-    subsample: float = Field(0.5, gt=0, le=1, description="Share of events each tree sees")
-    column_sample: float = Field(0.5, gt=0, le=1, description="Share of features each tree sees")
-    penalty: float = Field(
-        1.0, gt=0, description="logistic: strength of its L2 regularisation, on standardised features"
-    )
-    weights: Literal["uniqueness", "none"] = Field(
-        "uniqueness",
-        description="Each event counts as much as its trade shares no time with others, or all count alike",
-    )
-    calibration: Literal["platt", "isotonic"] = Field(
-        "platt", description="How log odds become probabilities; isotonic asks for more events"
-    )
-    search_trials: int = Field(
-        0,
-        ge=0,
-        le=1_000,
-        description="Settings that are tried before the best is trained; 0 trains those above. Every trial is "
-        "remembered, and makes the deflated Sharpe ratio ask for more",
-    )
-    search_objective: Literal["log_loss_gain", "ratio"] = Field(
-        "log_loss_gain",
-        description="What the search makes large out of sample: gain of log loss, or the daily Sharpe ratio",
-    )
-    workers: int = Field(
-        1, ge=1, le=64, description="Fits that run at the same time; the model does not depend on it"
-    )
-    threads: int = Field(
-        1,
-        ge=1,
-        description="Part of the reproducibility contract: the same value gives the same bytes. "
-        "On a busy machine more threads than free cores wait for each other and take ten times as long",
-    )
-    seed: int = Field(
-        20_170_101,
-        ge=0,
-        description="Of every random choice: the same data and configuration give the same model bytes",
-    )
-    stride_bars: int = Field(
-        5, ge=1, description="One training event every so many bars; closer where history is short"
-    )
-    folds: int = Field(5, ge=2, le=20, description="Walk-forward folds")
-    embargo_bars: int = Field(
-        60, ge=0, description="Bars left out between train and test, beyond label purging"
-    )
-    calibration_fraction: float = Field(
-        0.2, gt=0, lt=0.5, description="Latest share of each train window, kept for calibration"
-    )
-    holdout_fraction: float = Field(
-        0.10, gt=0, lt=0.5, description="Latest share of history that no model is trained on"
-    )
-    min_events: int = Field(500, ge=100, description="Fewer labelled events than this refuse to train")
 
 
 class GatesConfig(Section):
