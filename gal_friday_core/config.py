@@ -16,11 +16,16 @@ from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
-from gal_friday_core.strategies.settings import CostAndVolatilityConfig, StrategyConfig
+from gal_friday_core.strategies.settings import (
+    CostAndVolatilityConfig,
+    EmaCrossConfig,
+    StrategyConfig,
+    contradiction,
+)
 from gal_friday_core.training_settings import TrainingConfig
 
 __all__ = [
-    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
+    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "EmaCrossConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
     "StrategyConfig", "TrainingConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -352,6 +357,7 @@ class Config(Section):
     gates: GatesConfig = GatesConfig()
     strategy: StrategyConfig = StrategyConfig()
     cost_and_volatility: CostAndVolatilityConfig = CostAndVolatilityConfig()
+    ema_cross: EmaCrossConfig = EmaCrossConfig()
     risk: RiskConfig = RiskConfig()
     paper: PaperConfig = PaperConfig()
     dagster: DagsterConfig = DagsterConfig()
@@ -364,11 +370,8 @@ class Config(Section):
     retraining: RetrainingConfig = RetrainingConfig()
 
     @model_validator(mode="after")
-    def _prices_what_is_traded(self) -> Self:
-        """`cost_and_volatility` prices a trade by where its barriers stand: far out of reach they say nothing."""
-        if self.labels.set == "fixed-horizon-v1" and self.strategy.id == "cost_and_volatility":
-            raise ValueError(
-                "labels.set fixed-horizon-v1 goes with strategy.id threshold: "
-                "cost_and_volatility prices trades by barriers that they are meant to reach"
-            )
+    def _trades_what_it_can(self) -> Self:
+        reason = contradiction(self.strategy.id, label_set=self.labels.set, sizing=self.risk.sizing)
+        if reason:
+            raise ValueError(reason)
         return self

@@ -9,6 +9,9 @@ not hold where it stands, and nothing is entered.
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gal_friday_core.config import BarriersConfig, CostAndVolatilityConfig, CostsConfig
 from gal_friday_core.strategies.protection import protective_prices, reach, time_exit
 from gal_friday_core.strategies.protocol import Proposal, Situation
@@ -16,6 +19,8 @@ from gal_friday_core.strategies.protocol import Proposal, Situation
 
 class CostAndVolatilityStrategy:
     """Leaves by stop, target or time, as the label does."""
+
+    rule = None
 
     def __init__(
         self, parameters: CostAndVolatilityConfig, barriers: BarriersConfig, costs: CostsConfig
@@ -30,6 +35,10 @@ class CostAndVolatilityStrategy:
         """The rest depends on the volatility, which costs more to look up. NaN is never enough."""
         del entry_threshold
         return probability >= self._parameters.min_probability
+
+    def candidates(self, probabilities: NDArray[np.float64], entry_threshold: float) -> NDArray[np.bool_]:
+        del entry_threshold
+        return probabilities >= self._parameters.min_probability
 
     def decide(self, situation: Situation) -> Proposal | None:
         if situation.quantity > 0:

@@ -56,6 +56,12 @@ def protective_prices(
     price = float(reference)
     if not (up > 0 and 0 < down < 1 and price > 0):
         return None
-    stop = instrument.price_up(from_float(price * (1 - down)))
-    target = instrument.price_up(from_float(price * (1 + up)))
+    return on_ticks(reference, from_float(price * (1 - down)), from_float(price * (1 + up)), instrument)
+
+
+def on_ticks(
+    reference: Decimal, stop: Decimal, target: Decimal, instrument: Instrument
+) -> tuple[Decimal, Decimal] | None:
+    """Both rounded up to a tick, or None where the price does not lie between them any more."""
+    stop, target = instrument.price_up(stop), instrument.price_up(target)
     return (stop, target) if stop < reference < target else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from gal_friday_core.config import BarriersConfig, Config
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
+from gal_friday_core.strategies.ema_cross import EmaCrossStrategy
 from gal_friday_core.strategies.protocol import Strategy
 from gal_friday_core.strategies.threshold import ThresholdStrategy
 
@@ -19,9 +20,15 @@ def _cost_and_volatility(config: Config, barriers: BarriersConfig) -> Strategy:
     return CostAndVolatilityStrategy(config.cost_and_volatility, barriers, config.costs)
 
 
+def _ema_cross(config: Config, barriers: BarriersConfig) -> Strategy:
+    del barriers  # its stop and target are its own
+    return EmaCrossStrategy(config.ema_cross)
+
+
 STRATEGIES: Mapping[str, Factory] = {
     "threshold": _threshold,
     "cost_and_volatility": _cost_and_volatility,
+    "ema_cross": _ema_cross,
 }
 
 

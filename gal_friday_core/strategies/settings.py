@@ -1,18 +1,21 @@
 """The parameters of each strategy, as configuration: one section an id beyond what all of them share."""
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gal_friday_core.section import LOOSER_UP, Section
 
-StrategyId = Literal["threshold", "cost_and_volatility"]
+Distance = Annotated[Decimal, Field(gt=0, lt=1)]
+
+StrategyId = Literal["threshold", "cost_and_volatility", "ema_cross"]
 
 
 class StrategyConfig(Section):
     """What every strategy reads, and the one parameter of `threshold`."""
 
-    id: StrategyId = Field("threshold", description="Which strategy turns predictions into signals")
+    id: StrategyId = Field("threshold", description="Which strategy turns predictions, or bars, into signals")
     margin: float = Field(
         0.0,
         ge=0,
@@ -47,3 +50,40 @@ class CostAndVolatilityConfig(Section):
     min_probability: float = Field(
         0.0, ge=0, le=1, description="Probability below which nothing is entered, whatever it promises"
     )
+
+
+class EmaCrossConfig(Section):
+    """Parameters of the strategy `ema_cross`: a fast average of closes crosses above a slow one; it needs no model."""
+
+    fast: int = Field(12, ge=1, le=199, description="Bars in the fast average")
+    slow: int = Field(26, ge=2, le=200, description="Bars in the slow average, more than in the fast one")
+    stop: Distance = Field(
+        Decimal("0.01"), description="Stop below the price decided on, as a fraction of it"
+    )
+    target: Distance = Field(
+        Decimal("0.02"), description="Target above the price decided on, as a fraction of it"
+    )
+
+    @model_validator(mode="after")
+    def _fast_is_faster(self) -> Self:
+        if self.fast >= self.slow:
+            raise ValueError("ema_cross.fast must be less than ema_cross.slow")
+        return self
+
+
+def contradiction(strategy_id: StrategyId, *, label_set: str, sizing: str) -> str:
+    """Why a strategy cannot trade with other settings as they are; empty where it can.
+
+    `cost_and_volatility` prices a trade by where its barriers stand: far out of reach they say nothing.
+    """
+    if strategy_id == "cost_and_volatility" and label_set == "fixed-horizon-v1":
+        return (
+            "labels.set fixed-horizon-v1 goes with strategy.id threshold: "
+            "cost_and_volatility prices trades by barriers that they are meant to reach"
+        )
+    if strategy_id == "ema_cross" and sizing == "volatility_scaled":
+        return (
+            "risk.sizing fixed_fractional goes with strategy.id ema_cross: "
+            "volatility_scaled sizes by the features of a prediction, and a rule of bars has none"
+        )
+    return ""

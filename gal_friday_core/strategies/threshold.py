@@ -1,5 +1,8 @@
 """Buy when the model is more certain than break-even plus a margin; leave by stop, target or time."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gal_friday_core.config import BarriersConfig, StrategyConfig
 from gal_friday_core.strategies.protection import protective_prices, time_exit
 from gal_friday_core.strategies.protocol import Proposal, Situation
@@ -7,6 +10,8 @@ from gal_friday_core.strategies.protocol import Proposal, Situation
 
 class ThresholdStrategy:
     """The very trade that the label describes, whenever the model's own break-even is passed."""
+
+    rule = None
 
     def __init__(self, strategy: StrategyConfig, barriers: BarriersConfig) -> None:
         self._margin = strategy.margin
@@ -16,6 +21,9 @@ class ThresholdStrategy:
     def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
         """Whether an entry pays. NaN compares false on either side: what is not known is not traded."""
         return probability >= entry_threshold + self._margin
+
+    def candidates(self, probabilities: NDArray[np.float64], entry_threshold: float) -> NDArray[np.bool_]:
+        return probabilities >= entry_threshold + self._margin
 
     def decide(self, situation: Situation) -> Proposal | None:
         if situation.quantity > 0:
