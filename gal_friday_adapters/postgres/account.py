@@ -12,6 +12,8 @@ from gal_friday_core.errors import StorageError
 
 WAYS = ("drop", "drop+reach", "namespace")
 """Of `run_as.py`, the one with the least power first."""
+ENDS_WITHIN_S = 120.0
+"""Creating a cluster takes a second; a disk that answers nothing must not hold its caller for ever."""
 _LAUNCHER = Path(__file__).with_name("run_as.py")
 # $1 bin folder, $2 data. With --show, initdb looks for every program and file that it needs, and stops.
 _PROBE = '"$1/initdb" --show -U postgres -D "$2" && test -w "$2" && test -x "$2"'
@@ -35,17 +37,28 @@ class Account:
                 os.chown(Path(folder) / name, self.uid, self.gid, follow_symlinks=False)
 
     def run(self, command: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
-        """Run to the end under this account; what it said, errors included, is in `stdout`."""
-        return subprocess.run(  # noqa: S603 - our own launcher and the wheel's binaries
-            [*self.prefix, *map(str, command)],
-            cwd="/",
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        """Run to the end under this account; what it said, errors included, is in `stdout`.
+
+        Raises StorageError where it does not come to an end.
+        """
+        words = [*self.prefix, *map(str, command)]
+        try:
+            return subprocess.run(  # noqa: S603 - our own launcher and the wheel's binaries
+                words,
+                cwd="/",
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+                timeout=ENDS_WITHIN_S,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise StorageError(
+                f"{Path(command[0]).name} did not end in {ENDS_WITHIN_S:g} s and was stopped: "
+                "is the disk of the data directory answering?"
+            ) from error
 
     def spawn(self, command: Sequence[str | Path], log: Path) -> "subprocess.Popen[bytes]":
         """Start under this account, in a session of its own: Ctrl-C in our terminal does not reach it."""

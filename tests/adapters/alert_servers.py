@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.bounded import joined
+
 PATIENCE_S = 30
 
 
@@ -47,7 +49,7 @@ class _Server:
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
-        self._thread.join()
+        joined(self._thread)
         self._server.server_close()
 
 

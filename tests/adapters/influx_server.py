@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.bounded import joined
+
 TOKEN = "token-of-the-test"
 
 
@@ -75,4 +77,4 @@ class InfluxServer:
         if self._thread.is_alive():
             self._http.shutdown()
             self._http.server_close()
-            self._thread.join()
+            joined(self._thread)

@@ -15,6 +15,7 @@ from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError, ExchangeError
 from gal_friday_core.times import MINUTE_NS, SECOND_NS, from_iso
 from gal_friday_core.trade_bars import bars_of_trades
+from tests.bounded import joined
 
 SERIES = Series("kraken", "BTC/USD", "1m")
 NOW = from_iso("2024-03-01T12:00:30Z")
@@ -47,6 +48,7 @@ class RecordedKraken:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True  # a caller who never asks holds up nobody's end
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -54,7 +56,7 @@ class RecordedKraken:
     def close(self):
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        joined(self._thread)
 
     def answer(self, path, query):
         broken = self.broken(path, query)

@@ -161,7 +161,7 @@ def test_concurrent_writers_of_one_series_lose_nothing(tmp_path):
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join()
+        writer.join(60)
     assert same(CandleLake(tmp_path).read(SERIES), candles)
 
 
@@ -184,7 +184,7 @@ def test_an_ingest_killed_at_any_moment_and_run_again_ends_in_the_same_lake(tmp_
     lines = zip(*(column.tolist() for column in (candles.ts // 10**9, *candles.columns()[1:])), strict=True)
     source.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
     whole = tmp_path / "whole"
-    assert start_ingest(source, whole).wait() == 0
+    assert start_ingest(source, whole).wait(120) == 0
     expected = tree(whole)
     assert len(expected) == 5  # four months, and what they cover
     for months in (0, 1, 3):  # killed as soon as so many are there, wherever the writer is then
@@ -194,10 +194,10 @@ def test_an_ingest_killed_at_any_moment_and_run_again_ends_in_the_same_lake(tmp_
             if process.poll() is not None:
                 break
         process.kill()
-        process.wait()
+        process.wait(60)
         left = tree(broken)
         assert all(expected[name] == content for name, content in left.items() if not name.endswith(".tmp"))
-        assert start_ingest(source, broken).wait() == 0
+        assert start_ingest(source, broken).wait(120) == 0
         assert tree(broken) == expected
 
 

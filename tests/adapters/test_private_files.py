@@ -94,7 +94,7 @@ def test_of_many_makers_one_wins_and_its_file_is_whole(tmp_path):
     for maker in makers:
         maker.start()
     for maker in makers:
-        maker.join()
+        maker.join(60)
     (winner,) = [n for won, n in made if won]
     assert file.read_bytes() == bytes([winner]) * 4096
 

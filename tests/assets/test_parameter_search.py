@@ -13,6 +13,7 @@ from gal_friday_assets.parameter_search import search, studies
 from gal_friday_core.errors import DataError
 from gal_friday_core.training_set import assemble
 from tests.assets.search_worker import quadratic
+from tests.bounded import line_of
 from tests.core.informed_market import CONFIG, market
 
 WORKER = Path(__file__).with_name("search_worker.py")
@@ -53,10 +54,10 @@ def test_a_search_whose_process_was_killed_ends_as_one_that_was_not(database_url
     worker = subprocess.Popen(
         [sys.executable, WORKER, database_url, killed, "12", "5"], stdout=subprocess.PIPE, text=True
     )
-    begun = [worker.stdout.readline().strip() for _ in range(6)]
+    begun = [line_of(worker.stdout).strip() for _ in range(6)]
     assert begun == ["0", "1", "2", "3", "4", "5"]
     worker.kill()
-    worker.wait()
+    worker.wait(60)
     worker.stdout.close()
     found = search(database_url, killed, quadratic, trials=12, seed=7)
     assert found == search(database_url, whole, quadratic, trials=12, seed=7)

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from msgspec.structs import replace
 
+from tests.bounded import line_of
 from tests.live.processes_proxy import enter
 from tests.live.processes_world import GIVE_UP_S, ROOT, environment, wait_for
 
@@ -37,7 +38,7 @@ class Nursery:
             [sys.executable, "-m", __name__], cwd=ROOT, env=environment(folder) | {"OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert self._popen.stdout.readline() == "ready\n"
+        assert line_of(self._popen.stdout) == "ready\n"
 
     def spawn(self, module, arguments, log, env):
         assert module == ["gal_friday_live.cli"]
@@ -46,7 +47,7 @@ class Nursery:
         wanted = {"arguments": [str(argument) for argument in arguments], "log": str(log), "env": env}
         self._popen.stdin.write(json.dumps(wanted) + "\n")
         self._popen.stdin.flush()
-        return Forked(int(self._popen.stdout.readline()), log)
+        return Forked(int(line_of(self._popen.stdout)), log)
 
     def end(self):
         """After every engine: those that have ended are buried only now, so that no number is used twice."""

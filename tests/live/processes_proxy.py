@@ -9,6 +9,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from tests.bounded import joined
+
 CLONE_NEWNET = 0x40000000
 CHUNK = 1 << 16
 
@@ -60,9 +62,7 @@ class Proxy:
 
     def end(self):
         self._ended.set()
-        self._thread.join()
-        for carrier in self._pairs:
-            carrier.join()
+        joined(self._thread, *self._pairs)
         self._listener.close()
 
 
@@ -88,7 +88,7 @@ def listening(namespace):
 
     thread = threading.Thread(target=make)
     thread.start()
-    thread.join()
+    joined(thread)
     return made[0]
 
 
@@ -120,4 +120,4 @@ class Namespace:
 
     @staticmethod
     def _ip(*words):
-        subprocess.run(["ip", *words], check=True, capture_output=True)
+        subprocess.run(["ip", *words], check=True, capture_output=True, timeout=60)

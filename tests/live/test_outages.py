@@ -21,6 +21,7 @@ from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from tests.adapters.influx_server import TOKEN, InfluxServer
 from tests.adapters.postgres.standing_still import processes_of, standing_still
+from tests.bounded import line_of
 from tests.live.processes_nursery import NAMESPACE, RESTING, Nursery
 from tests.live.processes_proxy import Namespace, Proxy
 from tests.live.processes_world import Engines, serve, wait_for
@@ -327,10 +328,12 @@ def screens_that_stand_still(path):
         [sys.executable, "-c", SCREENS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with process:
-        assert process.stdout.readline() == "asked\n"
-        process.send_signal(signal.SIGSTOP)
-        yield
-        process.kill()
+        try:
+            assert line_of(process.stdout) == "asked\n"
+            process.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            process.kill()  # what stands still never ends by itself
 
 
 def test_screens_that_stand_still_hold_up_nothing_and_keep_no_operator_out(tmp_path, nursery, server, market):

@@ -82,7 +82,7 @@ def test_kill_of_the_owner_leaves_no_process_behind(tmp_path):
     )
     first, second = wait_until(lambda: len(found := pids(tmp_path / "tree.log")) == 2 and found)
     owner.send_signal(signal.SIGKILL)
-    owner.wait()
+    owner.wait(60)
     wait_until(lambda: not alive(first) and not alive(second))
 
 

@@ -20,6 +20,7 @@ from gal_friday_live import promotion
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 from tests.adapters.postgres.test_models import replayed, stages
+from tests.bounded import line_of
 from tests.core.model_files import model_files
 from tests.live.certified import certify
 
@@ -65,7 +66,7 @@ def race(database_url, artifacts, ids):
         for seed in range(OPERATORS)
     ]
     try:
-        assert [operator.stdout.readline() for operator in operators] == ["ready\n"] * OPERATORS
+        assert [line_of(operator.stdout) for operator in operators] == ["ready\n"] * OPERATORS
         for operator in operators:
             operator.stdin.write("go\n")
             operator.stdin.flush()

@@ -22,14 +22,14 @@ def test_threads_never_share_a_nonce():
     nonces, taken, gate = Nonces(lambda: 5), [], threading.Barrier(8)
 
     def take() -> None:
-        gate.wait()
+        gate.wait(60)
         taken.append([nonces.next() for _ in range(500)])
 
     threads = [threading.Thread(target=take) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(60)
     everything = [nonce for each in taken for nonce in each]
     assert len(set(everything)) == 4000
     assert all(each == sorted(each) for each in taken)

@@ -1,7 +1,7 @@
 """A database server that accepts connections and answers nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -19,10 +19,12 @@ def processes_of(server: EmbeddedPostgres) -> list[psutil.Process]:
 def standing_still(server: EmbeddedPostgres) -> Iterator[None]:
     """Every process of the server, as they are at the beginning."""
     processes = processes_of(server)
-    for process in processes:
-        process.suspend()
     try:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # a connection that was closed just now
+                process.suspend()
         yield
     finally:
-        for process in processes:
-            process.resume()
+        for process in processes:  # one left standing would hold up its client for ever
+            with suppress(psutil.NoSuchProcess):
+                process.resume()

@@ -16,6 +16,7 @@ from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import RETAKEN, SUPERSEDED, AccountLease
 from gal_friday_core.errors import LeaseError, StorageError
 from tests.adapters.postgres.standing_still import standing_still
+from tests.bounded import line_of
 
 ACCOUNT = str(uuid.UUID(int=0xA11CE << 80))
 OTHER = str(uuid.UUID(int=0xB0B << 80))
@@ -108,12 +109,12 @@ def test_a_killed_engine_frees_the_account_at_once(database_url):
     )
     holder = subprocess.Popen([sys.executable, "-c", script, database_url, ACCOUNT], stdout=subprocess.PIPE)
     try:
-        assert holder.stdout.readline() == b"held\n"
+        assert line_of(holder.stdout) == b"held\n"
         with pytest.raises(LeaseError, match=f"process {holder.pid} on "):
             asyncio.run(AccountLease(database_url, ACCOUNT).take())
     finally:
         os.kill(holder.pid, signal.SIGKILL)
-        holder.wait()
+        holder.wait(60)
         holder.stdout.close()
 
     async def take_soon():

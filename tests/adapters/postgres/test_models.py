@@ -12,6 +12,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.models import ModelMetadataRepository, NewModel, StageChange
 from gal_friday_adapters.signing import Signature
 from gal_friday_core.errors import RegistryError, StorageError
+from tests.bounded import line_of
 
 ROOT = Path(__file__).resolve().parents[3]
 RACERS = 4
@@ -335,7 +336,7 @@ def test_processes_that_promote_at_once_leave_one_production_model_and_an_exact_
         for seed in range(RACERS)
     ]
     try:
-        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * RACERS
+        assert [line_of(racer.stdout) for racer in racers] == ["ready\n"] * RACERS
         for racer in racers:
             racer.stdin.write("go\n")
             racer.stdin.flush()

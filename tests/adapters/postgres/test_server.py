@@ -15,9 +15,13 @@ from gal_friday_adapters.postgres import server as server_module
 from gal_friday_adapters.postgres.connect import connect, url_parts
 from gal_friday_adapters.postgres.server import EmbeddedPostgres, binaries
 from gal_friday_core.errors import StorageError
+from tests.adapters.postgres import standing_still as standing_still_module
+from tests.adapters.postgres.standing_still import processes_of, standing_still
+from tests.bounded import line_of
 
 ROOT = Path(__file__).resolve().parents[3]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
+ENDS_WITHIN_S = 90
 OWNER = """
 import sys
 from pathlib import Path
@@ -59,11 +63,13 @@ def owner(used: Path) -> Iterator["subprocess.Popen[str]"]:
     )
     assert process.stdout is not None
     assert process.stdin is not None
-    process.stdout.readline()
-    yield process
-    process.stdin.close()
-    process.wait()
-    process.stdout.close()
+    try:
+        assert line_of(process.stdout)
+        yield process
+    finally:
+        process.stdin.close()
+        process.wait(ENDS_WITHIN_S)
+        process.stdout.close()
 
 
 def postmaster(data_dir: Path) -> psutil.Process:
@@ -120,7 +126,7 @@ def test_a_server_whose_owner_was_killed_is_adopted_and_then_stopped(
 ) -> None:
     left_running = postmaster(used)
     owner.kill()
-    owner.wait()
+    owner.wait(ENDS_WITHIN_S)
     assert left_running.is_running()
     with EmbeddedPostgres(used) as heir:
         assert heir.owns
@@ -132,7 +138,7 @@ def test_a_server_whose_owner_was_killed_is_adopted_and_then_stopped(
 def test_a_killed_server_recovers_at_the_next_start(used: Path, owner: "subprocess.Popen[str]") -> None:
     left_running = postmaster(used)
     owner.kill()
-    owner.wait()
+    owner.wait(ENDS_WITHIN_S)
     left_running.kill()
     with EmbeddedPostgres(used) as server:
         assert kept_value(server.url()) == 7
@@ -146,9 +152,9 @@ def test_a_start_waits_for_what_still_lives_of_a_killed_server(
     part = left_running.children()[0]
     part.suspend()  # it cannot notice that its parent died
     owner.kill()
-    owner.wait()
+    owner.wait(ENDS_WITHIN_S)
     left_running.kill()
-    left_running.wait()
+    left_running.wait(ENDS_WITHIN_S)
     server = EmbeddedPostgres(used)
     with ThreadPoolExecutor() as threads:
         starting = threads.submit(server.start)
@@ -290,6 +296,28 @@ def test_a_root_that_can_be_nobody_else_is_told_what_to_do(
     monkeypatch.setattr(account, "WAYS", ("drop",))  # a plain change of user cannot enter a 0700 folder
     with pytest.raises(StorageError, match=r"refuses to run as root.*start as an ordinary user"):
         EmbeddedPostgres(tmp_path / "pg").start()
+
+
+def test_a_program_of_the_server_that_never_ends_is_stopped_and_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(account, "ENDS_WITHIN_S", 0.2)
+    with pytest.raises(StorageError, match=r"sleep did not end in 0\.2 s"):
+        account.Account(os.geteuid(), os.getegid()).run(["/bin/sleep", "600"])
+
+
+def test_a_process_that_ends_as_it_is_stopped_leaves_no_other_standing(
+    used: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedPostgres(used) as server:
+        gone = subprocess.Popen(["/bin/true"])
+        ended = psutil.Process(gone.pid)
+        gone.wait(ENDS_WITHIN_S)
+        there = processes_of(server)
+        monkeypatch.setattr(standing_still_module, "processes_of", lambda _: [*there, ended])
+        with standing_still(server), pytest.raises(StorageError):
+            kept_value(server.url())
+        assert kept_value(server.url()) == 7
 
 
 @as_root

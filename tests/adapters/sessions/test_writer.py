@@ -16,6 +16,7 @@ from gal_friday_adapters.sessions.records import CLIENT, CONNECT, GAP, SERVER
 from gal_friday_adapters.sessions.writer import SessionWriter
 from gal_friday_core.errors import StorageError
 from gal_friday_core.times import HOUR_NS, MINUTE_NS
+from tests.bounded import line_of
 
 START = 1_700_000_000_000_000_123
 ROOT = Path(__file__).parents[3]
@@ -86,7 +87,7 @@ def test_what_the_disk_cannot_take_in_time_is_dropped_counted_and_written_down(
     write = Part.write
 
     def slow(part: Part, records: list) -> None:
-        gate.wait()
+        gate.wait(60)
         write(part, records)
 
     monkeypatch.setattr(Part, "write", slow)
@@ -166,9 +167,9 @@ while True:
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert child.stdout
-    flushed = [int(child.stdout.readline()) for _ in range(5)][-1]
+    flushed = [int(line_of(child.stdout)) for _ in range(5)][-1]
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.wait(60)
     child.stdout.close()
     session = Session(tmp_path)
     numbers = [int(record.message[5:].split(b",")[0]) for record in session]
@@ -183,7 +184,7 @@ def test_recording_hands_over_without_waiting_for_the_writer(
 ) -> None:
     """No lock is shared with the writing thread: it may stand still while the feed records."""
     standing = threading.Event()
-    monkeypatch.setattr(Part, "write", lambda *_: standing.wait())
+    monkeypatch.setattr(Part, "write", lambda *_: standing.wait(60))
     writer = filled(tmp_path, 10)
     while not writer._taken:
         time.sleep(0.001)
