@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.paths import flights_dir
-from gal_friday_assets.feature_store import read_features
+from gal_friday_assets.feature_store import bars_with_features, read_features
 from gal_friday_assets.resources import Registry
 from gal_friday_core.candles import Series
 from gal_friday_core.certificate import Certificate
@@ -31,7 +31,7 @@ def judge(
     model_type: str | None = None,
 ) -> Certificate:
     """The certificate of a candidate for `series`: all of its own evidence, live parity, and the incumbent."""
-    candles = lake.read(series)
+    candles = bars_with_features(lake, tables, series)
     table = read_features(tables, candles, CANDLES_V1)
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
     heard = heard_features(flights_dir(config), series, table.schema, config.validation.replayed_bars)

@@ -20,7 +20,7 @@ from gal_friday_assets.resources import Settings
 from gal_friday_core.candles import Series
 from gal_friday_core.drift.finding import SEVERITIES
 from gal_friday_core.drift.looks import Look
-from gal_friday_core.drift.records import learnt_until
+from gal_friday_core.drift.records import learnt_from, learnt_until
 from gal_friday_core.errors import DataError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import compute
@@ -163,7 +163,7 @@ def evidently_page(settings: Settings, lake: CandleLake, series: Series) -> Meta
         )
     table = compute(lake.read(series), CANDLES_V1)
     now = table.ts > learnt_until(model)
-    before = table.ts < model.metadata.holdout_start_ns
+    before = (table.ts >= learnt_from(model)) & (table.ts < model.metadata.holdout_start_ns)
     sides = [table.values[rows & table.finite_rows()][-SAMPLE_ROWS:] for rows in (now, before)]
     if not all(len(side) for side in sides):
         return {"model_id": model.model_id, "reason": "no bars yet that the model did not learn from"}

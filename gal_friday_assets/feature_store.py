@@ -17,9 +17,12 @@ from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import REACH, FeatureTable, compute
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.label_sets import LabelSet
+from gal_friday_core.times import DAY_NS
 from gal_friday_core.training_set import TrainingSet, assemble
 
 ALL_MONTHS = "all"
+MOST_BEHIND_NS = 2 * DAY_NS
+"""Features that are so far behind their bars are not late but forgotten."""
 CANDLES = "candles"
 """The key, in a stored table, of what it was computed from."""
 
@@ -127,9 +130,31 @@ def latest_rows(
     return np.concatenate(parts[::-1])[-count:] if parts else np.empty((0, len(schema)))
 
 
+def bars_with_features(lake: CandleLake, tables: TableLake, series: Series) -> Candles:
+    """The series up to its newest stored feature row: top-ups go on while a run trains, and the next one learns from them.
+
+    All of it where features are further behind than that explains: whoever reads them then says what is missing.
+    """
+    bars = lake.read(series)
+    newest = newest_row(tables, series, CANDLES_V1)
+    if newest is None or not len(bars) or int(bars.ts[-1]) - newest > MOST_BEHIND_NS:
+        return bars
+    return bars[: int(np.searchsorted(bars.ts, newest, side="right"))]
+
+
+def newest_row(tables: TableLake, series: Series, schema: FeatureSchema) -> int | None:
+    """Open of the newest bar that has a stored row; None where nothing is stored."""
+    name = table_name(schema)
+    for month in reversed(tables.months(name, series.key)):
+        ts = tables.read(name, series.key, [month]).get(TS)
+        if ts is not None and len(ts):
+            return int(ts[-1])
+    return None
+
+
 def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:
     """What a model of the series learns from. Raises DataError where the stored data does not suffice."""
-    bars = lake.read(series)
+    bars = bars_with_features(lake, tables, series)
     return assemble(bars, read_features(tables, bars, CANDLES_V1), config)
 
 

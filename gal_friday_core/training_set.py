@@ -18,6 +18,7 @@ from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.label_sets import VOLATILITY, label_set
 from gal_friday_core.labels import STOP, TARGET, TIME, Labels, break_even, label_trades
 from gal_friday_core.splits import purged
+from gal_friday_core.times import DAY_NS
 
 MOSTLY_UNKNOWN = 0.5
 """Above this share of bars without a feature it is the feature that is missing, not history."""
@@ -71,6 +72,7 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     """
     if not len(candles):
         raise DataError(f"{candles.series.key}: no candles; ingest history first")
+    candles, table = _latest(candles, table, config.training.lookback_days)
     rows = _rows_of(candles, table)
     table_row = np.full(len(candles), -1, np.int64)
     table_row[rows] = np.where(table.finite_rows(), np.arange(len(table)), -1)
@@ -99,6 +101,17 @@ def assemble(candles: Candles, table: FeatureTable, config: Config) -> TrainingS
     )  # fmt: skip
     _check_learnable(found, config.training.min_events)
     return found
+
+
+def _latest(candles: Candles, table: FeatureTable, days: float) -> tuple[Candles, FeatureTable]:
+    """The bars of the latest `days`, all of them for 0. Features of the first know the bars before it all the same."""
+    if not days:
+        return candles, table
+    first_ns = int(candles.ts[-1]) + candles.series.interval_ns - int(days * DAY_NS)
+    return (
+        candles[int(np.searchsorted(candles.ts, first_ns)) :],
+        table[int(np.searchsorted(table.ts, first_ns)) :],
+    )
 
 
 def _uniqueness(

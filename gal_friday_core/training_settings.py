@@ -80,4 +80,9 @@ class TrainingConfig(Section):
     holdout_fraction: float = Field(
         0.10, gt=0, lt=0.5, description="Latest share of history that no model is trained on"
     )
+    lookback_days: float = Field(
+        0.0,
+        ge=0,
+        description="Learn from the latest so many days only, holdout included; 0 learns from all history",
+    )
     min_events: int = Field(500, ge=100, description="Fewer labelled events than this refuse to train")

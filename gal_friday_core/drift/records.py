@@ -46,6 +46,12 @@ def learnt_until(model: Predictor) -> int:
     return last_ns
 
 
+def learnt_from(model: Predictor) -> int:
+    """Open of the first bar that it learnt from; 0 where it does not say."""
+    first_ns = model.metadata.data.get("first_ns")
+    return first_ns if isinstance(first_ns, int) else 0
+
+
 def watched_of(
     model: Predictor, files: Mapping[str, bytes], candles: Candles, said: Said, config: DriftConfig
 ) -> Watched:
@@ -56,11 +62,12 @@ def watched_of(
         )
     last_ns = learnt_until(model)
     table = compute(candles, CANDLES_V1)
-    before = table[: int(np.searchsorted(table.ts, model.metadata.holdout_start_ns))]
+    first, holdout = np.searchsorted(table.ts, (learnt_from(model), model.metadata.holdout_start_ns))
+    before = table[int(first) : int(holdout)]
     if not len(before):
         raise DataError(f"{model.model_id}: the lake holds none of the bars that it learnt from")
-    unseen = table[len(before) : int(np.searchsorted(table.ts, last_ns, side="right"))]
-    now = table[len(before) + len(unseen) :][-config.window_bars :]
+    seen = int(np.searchsorted(table.ts, last_ns, side="right"))
+    unseen, now = table[int(holdout) : seen], table[seen:][-config.window_bars :]
     labels = labels_of(model, candles, table)
     held = _predicted(model, unseen, candles.series.interval_ns)
     ended = held.t0_ns <= last_ns

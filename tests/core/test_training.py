@@ -13,6 +13,7 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.features.drivers import FeatureTable
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.splits import rolling
+from gal_friday_core.times import DAY_NS
 from gal_friday_core.training import train, train_on, walk_folds, walk_splits
 from gal_friday_core.training_set import assemble
 from tests.core.informed_market import CONFIG, MINUTE, SCHEMA, START, market
@@ -112,6 +113,17 @@ def test_a_short_history_is_read_at_every_bar_before_it_is_refused():
     candles, table = market(1_000)
     assert assemble(candles, table, CONFIG).stride_bars == 1
     assert assemble(*market(6_000), CONFIG).stride_bars == CONFIG.training.stride_bars
+
+
+def test_a_lookback_learns_from_the_latest_days_alone_with_features_that_know_what_was_before():
+    candles, table = market(12_000)
+    days = 6_000 * candles.series.interval_ns / DAY_NS
+    found = assemble(candles, table, changed(lookback_days=days))
+    assert (found.candle_rows, found.first_ns, found.last_ns) == (6_000, candles.ts[6_000], candles.ts[-1])
+    assert found.candles_fingerprint == candles[6_000:].fingerprint()
+    assert found.table_rows[0] == 0
+    assert np.array_equal(found.features(np.array([0]))[0], table.values[6_000])
+    assert assemble(candles, table, changed(lookback_days=10_000)).candle_rows == 12_000
 
 
 def test_no_candles_say_what_to_do():
