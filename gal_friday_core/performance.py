@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from math import floor, sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,16 @@ Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
 
 
+@runtime_checkable
+class Columns(Protocol):
+    """A curve that has its points in columns already."""
+
+    @property
+    def ts(self) -> Times: ...
+
+    def floats(self) -> Floats: ...
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Curve:
     """Equity over time: `ts` (points,) ascending nanoseconds, `equity` (points,) float64, the first entry being the
@@ -46,8 +56,12 @@ class Curve:
         """From (time, equity) as an engine tells them. Raises DataError where there are fewer than two."""
         if len(points) < 2:
             raise DataError(f"an equity curve of {len(points)} points says nothing: run over more bars")
-        ts = np.array([moment for moment, _ in points], np.int64)
-        return cls(ts, np.array([float(value) for _, value in points]), points[0][1], points[-1][1])
+        if isinstance(points, Columns):
+            ts, equity = points.ts, points.floats()
+        else:
+            ts = np.array([moment for moment, _ in points], np.int64)
+            equity = np.array([float(value) for _, value in points])
+        return cls(ts, equity, points[0][1], points[-1][1])
 
     def require(self) -> None:
         """Raises DataError where no statistics are defined on it."""
@@ -108,6 +122,7 @@ def performance(
         "total_return": total,
         "annualized_return": annualized_return(total, days),
         "annualized_volatility": annualized_volatility(returns),
+        "daily_returns": returns.tolist(),
         "sharpe": _sharpe_report(returns, confidence),
         "sortino": sortino(returns),
         "max_drawdown": _drawdown_report(max_drawdown(ts, equity)),

@@ -29,6 +29,7 @@ SPELLINGS = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "Python Software Foundation License": "PSF-2.0",
+    "Simplified BSD": "BSD-2-Clause",
 }
 TEXTS = {"The MIT License": "MIT", "# BSD 2-Clause License": "BSD-2-Clause"}
 """First lines of licence files, for packages whose metadata say nothing."""

@@ -1,0 +1,36 @@
+"""What a run left behind, as everything in this room reads it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_core.candles import Candles
+from gal_friday_core.config import CostsConfig
+from gal_friday_core.orders import Order
+from gal_friday_core.payloads import ExecutionReport
+from gal_friday_core.performance import Curve, daily_returns
+from gal_friday_core.trades import RoundTrips, fills_of, round_trips
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunRecord:
+    """One run over stored bars: `bars` by pair, the equity `curve`, every fill once in the order it happened, the
+    `entries` as they were sent by client order id, and the `costs` that were paid.
+    """
+
+    bars: Mapping[str, Candles]
+    curve: Curve
+    fills: Sequence[ExecutionReport]
+    entries: Mapping[str, Order]
+    costs: CostsConfig
+    trips: RoundTrips = field(init=False)
+    returns: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.curve.require()
+        fills = fills_of(self.fills)
+        object.__setattr__(self, "fills", fills)
+        object.__setattr__(self, "trips", round_trips(fills))
+        object.__setattr__(self, "returns", daily_returns(self.curve.ts, self.curve.equity))

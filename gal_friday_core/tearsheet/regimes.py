@@ -1,0 +1,130 @@
+"""Where the profit came from: trades by pair, by the market they began in, by year and by hour of the day.
+
+A regime is named by what had happened before the trade was decided. Where calm ends and wild begins is a quantile of
+the whole run, told afterwards: it sorts trades, and decides none.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_core.candles import Candles
+from gal_friday_core.evidence.slices import REGIMES, TREND_BARS
+from gal_friday_core.money import ZERO
+from gal_friday_core.tearsheet.record import RunRecord
+from gal_friday_core.times import HOUR_NS
+from gal_friday_core.trades import Trade
+
+VOLATILITY_BARS = 60
+UNKNOWN = "unknown"
+_HOURS = 6
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Trades of one part: `by` 'pair', 'volatility', 'trend', 'hour'. `bars`: the share of the time that it was so; None
+    where that is not asked. `net` and `fees` in quote currency.
+    """
+
+    by: str
+    name: str
+    bars: float | None
+    trades: int
+    hit_rate: float | None
+    mean_net_return: float | None
+    net: str
+    fees: str
+
+
+def parts(run: RunRecord) -> tuple[Part, ...]:
+    """Of closed trades. Parts without one are told too, where the market was in them."""
+    trades = run.trips.trades
+    markets = {pair: _market(candles) for pair, candles in run.bars.items()}
+    return (
+        *_by("pair", trades, lambda trade: trade.trading_pair, dict.fromkeys(sorted(run.bars))),
+        *_by_market("volatility", run, {pair: names for pair, (names, _) in markets.items()}),
+        *_by_market("trend", run, {pair: names for pair, (_, names) in markets.items()}),
+        *_by("hour", trades, lambda trade: _hour(trade.entry_ns), {_span(hour): 1 / 4 for hour in range(0, 24, _HOURS)}),
+    )  # fmt: skip
+
+
+def _market(candles: Candles) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
+    """Of each bar, as it was when the bar closed: its volatility's and its trend's name, each (bars,)."""
+    known, spread = volatility(candles.close)
+    names = np.full(len(candles), UNKNOWN, dtype="<U8")
+    if known.any():
+        edges = np.quantile(spread[known], REGIMES)
+        names[known] = np.array(["calm", "normal", "wild"])[
+            np.searchsorted(edges, spread[known], side="right")
+        ]
+    trend = np.full(len(candles), UNKNOWN, dtype="<U8")
+    rise = candles.close[TREND_BARS:] - candles.close[:-TREND_BARS]
+    trend[TREND_BARS:] = np.where(rise >= 0, "rising", "falling")
+    return names, trend
+
+
+def volatility(close: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Where the standard deviation of the last `VOLATILITY_BARS` log returns is known, and what it is: (bars,) each."""
+    known = np.arange(len(close)) >= VOLATILITY_BARS
+    spread = np.full(len(close), np.nan)
+    if known.any():
+        steps = np.diff(np.log(close), prepend=np.nan)[1:]
+        windows = np.lib.stride_tricks.sliding_window_view(steps, VOLATILITY_BARS)
+        spread[known] = windows.std(axis=1)
+    return known, spread
+
+
+def _by_market(by: str, run: RunRecord, names: dict[str, NDArray[np.str_]]) -> tuple[Part, ...]:
+    every = np.concatenate(list(names.values())) if names else np.empty(0, "<U8")
+    kinds, counts = np.unique(every, return_counts=True)
+    shares = {str(kind): float(count) / len(every) for kind, count in zip(kinds, counts, strict=True)}
+    order = [kind for kind in ("calm", "normal", "wild", "rising", "falling", UNKNOWN) if kind in shares]
+
+    def named(trade: Trade) -> str:
+        candles = run.bars[trade.trading_pair]
+        decided = (
+            int(np.searchsorted(candles.ts, trade.entry_ns - candles.series.interval_ns, side="right")) - 1
+        )
+        return str(names[trade.trading_pair][decided]) if decided >= 0 else UNKNOWN
+
+    return _by(by, run.trips.trades, named, {kind: shares[kind] for kind in order})
+
+
+def _by(
+    by: str,
+    trades: Sequence[Trade],
+    name_of: Callable[[Trade], str],
+    shares: dict[str, float | None] | dict[str, float],
+) -> tuple[Part, ...]:
+    groups: dict[str, list[Trade]] = {name: [] for name in shares}
+    for trade in trades:
+        groups.setdefault(name_of(trade), []).append(trade)
+    return tuple(_part(by, name, shares.get(name), these) for name, these in groups.items())
+
+
+def _part(by: str, name: str, share: float | None, trades: Sequence[Trade]) -> Part:
+    count = len(trades)
+    return Part(
+        by=by,
+        name=name,
+        bars=share,
+        trades=count,
+        hit_rate=sum(trade.net > 0 for trade in trades) / count if count else None,
+        mean_net_return=sum(trade.net_return for trade in trades) / count if count else None,
+        net=str(_sum(trade.net for trade in trades)),
+        fees=str(_sum(trade.fees for trade in trades)),
+    )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)
+
+
+def _hour(moment_ns: int) -> str:
+    return _span(moment_ns // HOUR_NS % 24 // _HOURS * _HOURS)
+
+
+def _span(hour: int) -> str:
+    return f"{hour:02d}–{hour + _HOURS:02d} h UTC"
