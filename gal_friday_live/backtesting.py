@@ -15,6 +15,7 @@ from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.performance import performance
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.strategies.registry import history_bars
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
@@ -63,7 +64,8 @@ class BacktestingEngine:
 
         Dates without a zone are UTC. Raises DataError where no candles are stored for that time.
         """
-        played = stretch(self._lake, self._series, _ns(start_date), _ns(end_date))
+        before = history_bars(self._config.config)
+        played = stretch(self._lake, self._series, _ns(start_date), _ns(end_date), before)
         return asyncio.run(self.run(played, initial_capital))
 
     async def run(

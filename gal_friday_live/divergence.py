@@ -23,6 +23,7 @@ from gal_friday_core.live_records import Line, Predictions, Recorded
 from gal_friday_core.money import from_float
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.strategies.registry import history_bars
 from gal_friday_core.times import DAY_NS, to_iso
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
@@ -84,7 +85,9 @@ class _World:
         self._cash = cash
         self.series = span.recorded.bars.series
         interval = self.series.interval_ns
-        self._history = history_before(lake, self.series, span.start_ns - interval)
+        self._history = history_before(
+            lake, self.series, span.start_ns - interval, history_bars(config.config)
+        )
         self.lake = lake.read(self.series, span.start_ns - interval, span.end_ns)
         self.heard = span.recorded.bars.between(span.start_ns - interval, span.end_ns)
 

@@ -23,6 +23,7 @@ from gal_friday_live.bar_features import BarStream, LineWatch
 from gal_friday_live.book_features import BookFeatures, middle
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.entry_rules import EntryRules
 from gal_friday_live.feature_record import KIND, feature_record, key_of
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.tasks import TaskSupervisor
@@ -44,6 +45,7 @@ class FeatureEngine:
     equals the training table's; DataError where they are damaged. With `historical` and `tasks`, bars that were missed while the line was down
     are fetched before the pair has features again. `sinks` are to hear the market beside the bus. The `journal` is noted each
     bar with the rows that were made of it. `rows`, by pair, schema hash and time of the close, are told in place of those computed.
+    `rules` take the same bars, before their features are told.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class FeatureEngine:
         tasks: TaskSupervisor | None = None,
         journal: Journal | None = None,
         rows: Rows | None = None,
+        rules: EntryRules | None = None,
     ) -> None:
         market, features = config.config.market, config.config.features
         configured = (Series(market.exchange, pair, market.interval) for pair in market.pairs)
@@ -66,6 +69,7 @@ class FeatureEngine:
         self._tasks = tasks
         self._journal = journal
         self._rows = rows or {}
+        self._rules = rules
         self._every_ns = features.book_every_ms * MILLISECOND_NS
         self._sets = tuple(feature_set(name) for name in features.sets)
         self._streams = {
@@ -146,12 +150,16 @@ class FeatureEngine:
             )
             return
         self.filled += stream.fill(missed)
+        if self._rules is not None:
+            self._rules.fill(stream.series, missed)
         while stream.waiting:
             self._publish_features(stream, stream.waiting.popleft())
         stream.fetching = False
 
     def _publish_features(self, stream: BarStream, bar: MarketDataOHLCV) -> None:
         values = stream.update(bar)
+        if self._rules is not None:
+            self._rules.update(stream.series, bar)
         close = bar.timestamp_bar_start + stream.series.interval_ns
         self.calculated += 1
         for schema in self._sets:

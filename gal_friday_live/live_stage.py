@@ -26,6 +26,7 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.features.drivers import warm
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Clock
+from gal_friday_core.strategies.registry import history_bars
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.historical_data_service import HistoricalDataService
@@ -84,7 +85,7 @@ async def _public(manager: ConfigurationManager, means: Means) -> Stage:
         HistoricalDataService(manager, lake=CandleLake(lake_dir(manager.config)), clock=clock)
     )
     series = wanted_series(manager)
-    history = {item: await historical.history(item) for item in series}
+    history = {item: await historical.history(item, history_bars(manager.config)) for item in series}
     told = means.clock(clock)
     return Stage(
         venue=manager.config.market.exchange, account=PAPER_ACCOUNT, manager=manager, clock=told, series=series,
@@ -191,7 +192,7 @@ async def _on_kraken(
         venue=venue, account=account, manager=manager, clock=clock, series=series, exchange=exchange,
         feed=means.connections(manager, clock).feed(series),
         instruments=await _listed(exchange.rest, series),
-        history={item: await historical.history(item) for item in series}, historical=historical,
+        history={item: await historical.history(item, history_bars(manager.config)) for item in series}, historical=historical,
         exchange_time_ns=exchange.rest.server_time_ns, simulated=is_over is not None,
         is_over=is_over or (lambda: False),
     )  # fmt: skip

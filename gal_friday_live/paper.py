@@ -10,6 +10,7 @@ from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.candles import Series
 from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.ports import Models
+from gal_friday_core.strategies.registry import history_bars
 from gal_friday_live.clock import SimulatedClock, SystemClock
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
@@ -45,7 +46,8 @@ async def build_paper_engine(
     `start_ns` None listens to the exchange; otherwise stored bars of [start_ns, end_ns) are played at
     `speed` bars a second (None: as fast as they are taken). Raises DataError where there are no bars.
     """
-    played = stretch(lake, series, start_ns, end_ns) if start_ns is not None else None
+    before = history_bars(manager.config)
+    played = stretch(lake, series, start_ns, end_ns, before) if start_ns is not None else None
     mode = "paper" if played is None else "paper-replay"
     journal = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
     await journal.begin(
@@ -102,7 +104,7 @@ async def _listening(
 ) -> Ports:
     clock = SystemClock()
     historical = HistoricalDataService(manager, lake=lake, clock=clock)
-    history = await historical.history(series)
+    history = await historical.history(series, history_bars(manager.config))
     return Ports(
         series=(series,),
         instruments=(instrument_of(history),),

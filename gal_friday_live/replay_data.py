@@ -15,7 +15,7 @@ TICK_SAMPLE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bars to play in time order, the `REACH` bars before them, and the instrument that both runs share."""
+    """Bars to play in time order, those before them that decisions reach back to, and the instrument that both runs share."""
 
     series: Series
     bars: Candles
@@ -23,15 +23,17 @@ class Stretch:
     instrument: Instrument
 
 
-def stretch(lake: CandleLake, series: Series, start_ns: int, end_ns: int | None) -> Stretch:
-    """Bars that open in [start_ns, end_ns) with their history. Raises DataError where there are none."""
+def stretch(
+    lake: CandleLake, series: Series, start_ns: int, end_ns: int | None, before: int = REACH
+) -> Stretch:
+    """Bars that open in [start_ns, end_ns) with the `before` bars of their history. Raises DataError where there are none."""
     bars = lake.read(series, start_ns, end_ns)
     if not len(bars):
         until = to_iso(end_ns) if end_ns is not None else "now"
         raise DataError(
             f"no candles of {series.key} from {to_iso(start_ns)} to {until}: {_stored(lake, series)}"
         )
-    history = history_before(lake, series, int(bars.ts[0]))
+    history = history_before(lake, series, int(bars.ts[0]), before)
     return Stretch(series, bars, history, instrument_of(history if len(history) else bars))
 
 

@@ -12,6 +12,7 @@ from gal_friday_adapters.simulated_kraken.candle_market import read_candles
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError
 from gal_friday_core.features.drivers import REACH
+from gal_friday_core.strategies.registry import history_bars
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.configuration import ConfigurationManager
@@ -55,7 +56,8 @@ def _session(manager: ConfigurationManager, path: Path, speed: float | None) -> 
         held = ", ".join(found.usable) or "no pair that can be read"
         raise DataError(f"{path} holds {held}; market.pairs asks for {', '.join(market.pairs)}")
     lake = CandleLake(lake_dir(manager.config))
-    history = {item: history_before(lake, item, found.first_ns) for item in series}
+    before = history_bars(manager.config)
+    history = {item: history_before(lake, item, found.first_ns, before) for item in series}
     empty = [item.key for item, past in history.items() if not len(past)]
     if empty:
         raise DataError(

@@ -53,6 +53,7 @@ class RiskManager:
     `market_fault` says why no decision may rest on a pair's market at this moment; empty where one may. `book`
     gives the pair's live book where it is verified and fresh. Without `models` no model is asked about its stage.
     `trading_state` is ACTIVE, REDUCING or HALTED; a halt overrules it. Orders that reduce pass all of these.
+    `without_model` is the strategy whose buys need no prediction: it trades by a rule, and paper money only.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RiskManager:
         trading_state: Callable[[], TradingState] = lambda: "ACTIVE",
         notes: SignalNotes | None = None,
         rate: OrderRate | None = None,
+        without_model: str | None = None,
     ) -> None:
         self._costs = config.config.costs
         self._bus = event_bus
@@ -90,6 +92,7 @@ class RiskManager:
         self._trading_state = trading_state
         self._notes = notes
         self._rate = rate
+        self._without_model = without_model
         self._take_limits(config.config)
         self._bars_a_day = DAY_NS / interval_ns(config.config.market.interval)
         self._correlations = Correlations(self._instruments, self._limits.correlation_half_life_bars)
@@ -218,7 +221,8 @@ class RiskManager:
         if self._models is None:
             return ""
         if signal.triggering_prediction is None:
-            return "no prediction stands behind the signal"
+            by_rule = signal.strategy_id == self._without_model
+            return "" if by_rule else "no prediction stands behind the signal"
         model_id = signal.triggering_prediction.model_id
         try:
             active = self._models.model(model_id)

@@ -1,6 +1,6 @@
 """Predictions in, trade proposals out: asks `core.strategy`, and remembers what it proposed (001 §2.4).
 
-Entries are decided on predictions; exits on bars, so that a position is left on time even where no
+Entries are decided on predictions, or where the strategy's own rule fires; exits on bars, so that a position is left on time even where no
 prediction could be made.
 """
 
@@ -19,6 +19,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import is_terminal
 from gal_friday_core.payloads import (
     ExecutionReport,
+    FeaturesCalculated,
     MarketDataOHLCV,
     PredictionGenerated,
     SystemStateChange,
@@ -30,9 +31,11 @@ from gal_friday_core.ports import Clock, Ids
 from gal_friday_core.strategies.protection import volatility_of
 from gal_friday_core.strategies.protocol import Proposal, Situation, Strategy
 from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
+from gal_friday_core.strategies.threshold import ThresholdStrategy
 from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.entry_rules import EntryRules
 from gal_friday_live.prediction_service import ActiveModel
 from gal_friday_live.trades_under_way import TradeUnderWay
 
@@ -67,7 +70,9 @@ class _Desk:
 
 
 class StrategyArbitrator:
-    """`proposed` counts signals. `strategies` are those that `strategy.id` may name: more can be plugged in."""
+    """`proposed` counts signals. `strategies` are those that `strategy.id` may name: more can be plugged in. `rules` say
+    where the rule of one without a model fires.
+    """
 
     def __init__(
         self,
@@ -81,6 +86,7 @@ class StrategyArbitrator:
         clock: Clock,
         ids: Ids,
         strategies: Mapping[str, Factory] = STRATEGIES,
+        rules: EntryRules | None = None,
     ) -> None:
         settings = config.config
         self._bus = event_bus
@@ -94,9 +100,11 @@ class StrategyArbitrator:
         # One strategy a model: each trades the barriers that it was trained on.
         self._strategies: dict[str, Strategy] = {}
         self._make = partial(factory(settings.strategy.id, strategies), settings)
-        default = self._make(settings.barriers)
+        self._default = self._make(settings.barriers)
+        self._shared = settings.strategy
+        self._rules = rules
         self._desks = {
-            instrument.pair: _Desk(instrument, default)
+            instrument.pair: _Desk(instrument, self._default)
             for instrument in instruments
             if instrument.pair in self._venues
         }
@@ -116,14 +124,21 @@ class StrategyArbitrator:
             subscribe("EXECUTION_REPORT", self._on_report),
             subscribe("SYSTEM_STATE_CHANGE", self._on_state),
         ]
+        if self._rules is not None:
+            self._subscriptions.append(subscribe("FEATURES_CALCULATED", self._on_features))
 
     def take_up(self, trades: Mapping[str, TradeUnderWay]) -> None:
         """Go on with the trades of an earlier run: each leaves by the rule and at the time that it was entered for."""
         for pair, trade in trades.items():
             desk = self._desks[pair]
             desk.opened_at, desk.bars_held = trade.opened_at, trade.bars_held
-            if trade.barriers is not None:
-                desk.strategy = self._make(trade.barriers)
+            if trade.barriers is None:
+                continue
+            by_model = self._default.rule is None
+            # What a model entered leaves on time, also where a rule trades now.
+            desk.strategy = (
+                self._make(trade.barriers) if by_model else ThresholdStrategy(self._shared, trade.barriers)
+            )
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:
@@ -160,6 +175,31 @@ class StrategyArbitrator:
             moment = prediction.timestamp_prediction_for
             desk.strategy = strategy
             self._propose(desk, proposal, situation.reference_price, moment, prediction)
+
+    def _on_features(self, event: Event) -> None:
+        """Propose an entry where the strategy's own rule fired at this close."""
+        row = event.payload
+        assert isinstance(row, FeaturesCalculated)
+        assert self._rules is not None
+        desk = self._desks.get(row.trading_pair)
+        fires = self._rules.take(row.exchange, row.trading_pair, row.timestamp_features_for)
+        if not fires or desk is None:
+            return
+        situation = Situation(
+            instrument=desk.instrument,
+            reference_price=row.reference_price,
+            volatility=volatility_of(row.features),
+            probability=UNKNOWN,
+            entry_threshold=UNKNOWN,
+            quantity=self._positions.position(row.trading_pair).quantity,
+            entry_pending=desk.entry is not None,
+            exit_pending=desk.exit is not None,
+            rule_fires=True,
+        )
+        proposal = self._default.decide(situation)
+        if proposal is not None and proposal.side == "BUY":
+            desk.strategy = self._default
+            self._propose(desk, proposal, row.reference_price, row.timestamp_features_for)
 
     def _on_candle(self, event: Event) -> None:
         """Count the bars that a position is held, the one it was entered in included, and leave on time."""

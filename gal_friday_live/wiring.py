@@ -16,12 +16,14 @@ from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import SECOND_NS
+from gal_friday_core.strategies.registry import factory
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine import Engine
 from gal_friday_live.execution_handler import ExecutionHandler
+from gal_friday_live.entry_rules import EntryRules
 from gal_friday_live.feature_engine import FeatureEngine, Rows
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.historical_data_service import HistoricalDataService
@@ -98,6 +100,13 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
         )
 
+    rules = entry_rules(config, ports)
+    strategy_id = config.config.strategy.id
+    if rules is not None and not (ports.simulated or isinstance(exchange, PaperExchange)):
+        raise ConfigError(
+            f"strategy {strategy_id} asks no model, and no certificate stands behind it: it may trade paper money only"
+        )
+
     def book(pair: str) -> Book | None:
         return ingestor.book(pair, clock.now_ns())
 
@@ -139,7 +148,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         config, bus, portfolio, instruments=ports.instruments, clock=clock, is_halted=halt.is_halted,
         journal=ports.journal, reservations=reservations, market_fault=market_fault, book=book, gate=gate,
         models=prediction, trading_state=lambda: monitoring.trading_state, notes=notes,
-        rate=rate,
+        rate=rate, without_model=None if rules is None else strategy_id,
     )  # fmt: skip
     provenance = SignalProvenance(
         bus,
@@ -174,11 +183,11 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )  # fmt: skip
     strategy = StrategyArbitrator(
         config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio.positions,
-        models=prediction, clock=clock, ids=ids,
+        models=prediction, clock=clock, ids=ids, rules=rules,
     )  # fmt: skip
     features = FeatureEngine(
         config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks,
-        journal=ports.journal, rows=ports.rows,
+        journal=ports.journal, rows=ports.rows, rules=rules,
     )  # fmt: skip
     known = {item: int(past.ts[-1]) for item, past in ports.history.items() if len(past)}
     watching = (
@@ -218,6 +227,13 @@ def _keep_notes(journal: SessionJournal, tasks: TaskSupervisor) -> None:
             await journal.flush()
 
     tasks.start(write(), "notes of an approved signal")
+
+
+def entry_rules(config: ConfigurationManager, ports: Ports) -> EntryRules | None:
+    """The rule of the configured strategy over the bars of every series; None where it asks a model."""
+    settings = config.config
+    rule = factory(settings.strategy.id)(settings, settings.barriers).rule
+    return None if rule is None else EntryRules(rule, ports.series, ports.history)
 
 
 def paper_exchange(

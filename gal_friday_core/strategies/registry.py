@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from gal_friday_core.config import BarriersConfig, Config
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.features.drivers import REACH
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
 from gal_friday_core.strategies.ema_cross import EmaCrossStrategy
 from gal_friday_core.strategies.protocol import Strategy
@@ -39,3 +40,9 @@ def factory(strategy_id: str, strategies: Mapping[str, Factory] = STRATEGIES) ->
     except KeyError:
         known = ", ".join(strategies)
         raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is one of {known}") from None
+
+
+def history_bars(config: Config) -> int:
+    """Bars before the first live one that features and the configured strategy's rule can depend on."""
+    rule = factory(config.strategy.id)(config, config.barriers).rule
+    return REACH if rule is None else max(REACH, rule.reach)
