@@ -199,6 +199,13 @@ class Portfolio:
         self.marks[pair] = Mark(price, ts_ns)
         self._observe(ts_ns)
 
+    def carry(self, marks: Mapping[str, Mark], peaks: Peaks, now_ns: int) -> None:
+        """Go on from marks that were taken elsewhere, by the same arithmetic, up to `now_ns`."""
+        self.marks |= marks
+        self.peaks = peaks
+        self.now_ns = max(self.now_ns, now_ns)
+        self.revalue()
+
     def credit(self, flow: Flow, price: Decimal | None = None) -> Credited | Duplicate:
         """Book money that came or went without a trade, once.
 
@@ -306,14 +313,15 @@ class Portfolio:
         self.peaks.observe(self.now_ns, before, equity)
 
     def _valued(self) -> Decimal:
-        return self.cash + sum((self._value(pair) for pair in self.positions), ZERO)
+        return self.cash + sum((self.worth(pair) for pair in self.positions), ZERO)
 
-    def _value(self, pair: str) -> Decimal:
+    def worth(self, pair: str) -> Decimal:
+        """What is held of the pair, at its mark."""
         quantity = self.positions[pair].quantity
         return value_of(quantity, self.marks[pair].price) if quantity else ZERO
 
     def _position(self, pair: str) -> PositionState:
-        position, value = self.positions[pair], self._value(pair)
+        position, value = self.positions[pair], self.worth(pair)
         base, _, quote = pair.partition("/")
         return PositionState(
             base_asset=base,

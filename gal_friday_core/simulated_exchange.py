@@ -11,6 +11,7 @@ Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import inf
 
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
@@ -49,6 +50,15 @@ class _Fill:
     quantity: Decimal
     price: Decimal
     fee: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A bar that stays above `low` and below `high` fills nothing; with `next_bar` whatever comes next may."""
+
+    low: float
+    high: float
+    next_bar: bool = False
 
 
 class SimulatedExchange:
@@ -116,6 +126,22 @@ class SimulatedExchange:
     def open_orders(self) -> tuple[Order, ...]:
         """Orders on the book, protection included, in the order they arrived."""
         return tuple(working.order for working in self._working.values())
+
+    def watch(self, pair: str) -> "Watch":
+        """Which bars of the pair can change an order: all others may be passed by."""
+        low, high = -inf, inf
+        for working in self._working.values():
+            order = working.order
+            if order.trading_pair != pair:
+                continue
+            price = order.limit_price or order.trigger_price
+            if price is None or (order.order_type == "LIMIT" and not working.rested):
+                return Watch(low, high, next_bar=True)
+            if order.side == "BUY" or order.order_type == "STOP_LOSS":
+                low = max(low, float(price))
+            else:
+                high = min(high, float(price))
+        return Watch(low, high)
 
     def resume(self, balances: Mapping[str, Decimal]) -> None:
         """Go on with what the account held when an earlier run ended."""

@@ -14,16 +14,17 @@ from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
+from gal_friday_core.risk.order_checks import OrderChecks
 from gal_friday_core.simulated_exchange import SimulatedExchange
-from gal_friday_core.times import SECOND_NS
 from gal_friday_core.strategies.registry import factory
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine import Engine
-from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.entry_rules import EntryRules
+from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.feature_engine import FeatureEngine, Rows
 from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.historical_data_service import HistoricalDataService
@@ -34,7 +35,6 @@ from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
-from gal_friday_live.order_checks import OrderChecks
 from gal_friday_live.order_rate import OrderRate
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager

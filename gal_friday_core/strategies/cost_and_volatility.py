@@ -31,6 +31,10 @@ class CostAndVolatilityStrategy:
         self._stop_cost = float(costs.taker_fee * 2 + costs.slippage * 2)
         self.id = "cost_and_volatility"
 
+    @property
+    def earliest_exit(self) -> int:
+        return self._barriers.horizon_bars
+
     def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
         """The rest depends on the volatility, which costs more to look up. NaN is never enough."""
         del entry_threshold

@@ -13,7 +13,7 @@ from gal_friday_core.candles import Candles
 from gal_friday_core.compiled import compiled
 from gal_friday_core.errors import DataError
 from gal_friday_core.strategies.protection import on_ticks
-from gal_friday_core.strategies.protocol import Proposal, Situation
+from gal_friday_core.strategies.protocol import NEVER, Proposal, Situation
 from gal_friday_core.strategies.settings import EmaCrossConfig
 from gal_friday_core.times import to_iso
 
@@ -33,6 +33,7 @@ class EmaCrossStrategy:
     def __init__(self, parameters: EmaCrossConfig) -> None:
         self._parameters = parameters
         self.id = "ema_cross"
+        self.earliest_exit = NEVER  # by stop or target only
         self.rule = EmaCross(parameters.fast, parameters.slow)
 
     def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:

@@ -75,6 +75,10 @@ class EntryRule(Protocol):
     def stream(self, interval_ns: int) -> RuleStream: ...
 
 
+NEVER = 2**62
+"""More bars than any position is held."""
+
+
 class Strategy(Protocol):
     """Decides from one situation and remembers nothing: the same situation always gives the same proposal.
 
@@ -86,6 +90,11 @@ class Strategy(Protocol):
 
     @property
     def rule(self) -> EntryRule | None: ...
+
+    @property
+    def earliest_exit(self) -> int:
+        """Bars held, as in `Situation`, before which it never leaves by itself; 1 where any bar may be the last."""
+        ...
 
     def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
         """The cheap question asked on every prediction: whether an entry is possible at all."""

@@ -18,6 +18,10 @@ class ThresholdStrategy:
         self._barriers = barriers
         self.id = "threshold"
 
+    @property
+    def earliest_exit(self) -> int:
+        return self._barriers.horizon_bars
+
     def is_likely_enough(self, probability: float, entry_threshold: float) -> bool:
         """Whether an entry pays. NaN compares false on either side: what is not known is not traded."""
         return probability >= entry_threshold + self._margin

@@ -10,8 +10,8 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import Order
 from gal_friday_core.portfolio import Position
 from gal_friday_core.reservations import Reservations
+from gal_friday_core.risk.order_checks import OrderChecks
 from gal_friday_live.clock import SimulatedClock
-from gal_friday_live.order_checks import OrderChecks
 from tests.core.risk.desks import reserved
 from tests.core.trading import COSTS, PAIR
 

@@ -3,12 +3,13 @@
 import pytest
 
 from gal_friday_core.config import RiskConfig
+from gal_friday_core.risk.order_count import ANOMALY as CODE
 from gal_friday_core.times import MINUTE_NS, SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.ids import SequentialIds
 from gal_friday_live.memory_journal import MemoryJournal
-from gal_friday_live.order_rate import CODE, OrderRate
+from gal_friday_live.order_rate import OrderRate
 from tests.core.trading import order, signal
 from tests.live.test_risk_manager import predicted
 from tests.live.trading import collect, entries, trading

@@ -1,0 +1,247 @@
+"""The account of a run: exchange, books, limits, and the way of every order from its signal to its reports.
+
+What `RiskManager`, `ExecutionHandler`, `PortfolioManager` and `MonitoringService` do between a signal and its fills,
+in their order, with the same modules of this package behind it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from gal_friday_core.account import Flow
+from gal_friday_core.config import Config
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.money import ZERO
+from gal_friday_core.order_reports import own_report
+from gal_friday_core.orders import Order
+from gal_friday_core.payloads import ExecutionReport, OrderType, TradeSignalProposed
+from gal_friday_core.portfolio import Portfolio, Position
+from gal_friday_core.reservations import Reservations
+from gal_friday_core.risk.check import check, drawdown_breach, model_of
+from gal_friday_core.risk.codes import Approved, Rejected, told
+from gal_friday_core.risk.conduct import Conduct
+from gal_friday_core.risk.correlation import Correlations
+from gal_friday_core.risk.desk import Desk
+from gal_friday_core.risk.order_checks import OrderChecks
+from gal_friday_core.risk.order_count import RESTLESS, OrderCount, anomaly
+from gal_friday_core.simulated_exchange import SimulatedExchange
+from gal_friday_core.times import DAY_NS, SECOND_NS, interval_ns
+
+ORDER_TYPES: frozenset[OrderType] = frozenset({"MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT"})
+"""What the simulated exchange takes."""
+FLAT = Position()
+
+Derived = Callable[..., str]
+"""Names a logical event by its parts."""
+
+
+class Now:
+    """The clock of a run: it stands at the close of the bar in hand."""
+
+    __slots__ = ("ns",)
+
+    def __init__(self, ns: int) -> None:
+        self.ns = ns
+
+    def now_ns(self) -> int:
+        return self.ns
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A signal that the risk check did not let pass."""
+
+    signal_id: str
+    side: str
+    verdict: Rejected
+
+
+class Account:
+    """`now` is the run's clock. `orders`, `reports` and `refused` are kept in the order they happened."""
+
+    def __init__(
+        self,
+        config: Config,
+        instruments: Sequence[Instrument],
+        *,
+        cash: Decimal,
+        start_ns: int,
+        derived: Derived,
+        forget: Callable[[ExecutionReport], None],
+    ) -> None:
+        quote = instruments[0].quote
+        self.now = Now(start_ns)
+        self.limits = config.risk
+        self._costs = config.costs
+        self._derived = derived
+        self._forget = forget
+        self._instruments = {instrument.pair: instrument for instrument in instruments}
+        self.exchange = SimulatedExchange(instruments, {quote: cash}, config.costs)
+        self.portfolio = Portfolio(quote, ZERO, start_ns)
+        amount = self.exchange.balances()[quote]
+        self.portfolio.credit(
+            Flow(flow_id=f"opening:{quote}", kind="TRANSFER", asset=quote, amount=amount, timestamp=start_ns)
+        )
+        self._reservations = Reservations(fee_rate=config.costs.taker_fee)
+        self._conduct = Conduct()
+        self._correlations = Correlations(self._instruments, config.risk.correlation_half_life_bars)
+        self._count = OrderCount()
+        self._checks = OrderChecks(
+            instruments=instruments, reservations=self._reservations, clock=self.now, costs=config.costs,
+            limits=lambda: config.risk, position=self.position, cash=lambda: self.portfolio.cash,
+            order_types=lambda: ORDER_TYPES, trading=lambda: "HALTED" if self.halted else "ACTIVE",
+        )  # fmt: skip
+        limits = config.risk
+        self._tightest = min(limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown)
+        self._window_ns = int(limits.duplicate_window_s * SECOND_NS)
+        self._deadline_ns = int(config.exchange.order_deadline_s * SECOND_NS)
+        self._bars_a_day = DAY_NS / interval_ns(config.market.interval)
+        self._seen: dict[str, tuple[Decimal, Decimal]] = {}
+        self._cancels_due = False
+        self.reasons: dict[str, None] = {}
+        self.approved = 0
+        self.sent = 0
+        self.fills = 0
+        self.rejected: Counter[str] = Counter()
+        self.orders: list[Order] = []
+        self.reports: list[ExecutionReport] = []
+        self.refused: list[Refused] = []
+
+    @property
+    def halted(self) -> bool:
+        """For good: nobody resumes a backtest."""
+        return bool(self.reasons)
+
+    def position(self, pair: str) -> Position:
+        return self.portfolio.positions.get(pair, FLAT)
+
+    def hear(self, reports: Sequence[ExecutionReport]) -> None:
+        """Book, release and count what the exchange says."""
+        for report in reports:
+            self._hear(report)
+
+    def propose(self, signal: TradeSignalProposed, volatility: float) -> Rejected | None:
+        """Judge a signal, and send its order where it passes; else why not."""
+        verdict = check(signal, self._desk(signal, volatility))
+        if isinstance(verdict, Rejected):
+            self.rejected[verdict.code] += 1
+            self.refused.append(Refused(signal.signal_id, signal.side, verdict))
+            if verdict.code in RESTLESS:
+                self._counted()
+            return verdict
+        self._reservations.reserve(verdict.reservation)
+        bought = signal.side == "BUY"
+        buy = (signal.trading_pair, verdict.quantity, verdict.reservation.price) if bought else None
+        self._conduct.approved(signal.signal_id, signal.expires_at, self.now.ns, buy, self._window_ns)
+        if bought:
+            self._conduct.bought(model_of(signal))
+        self.approved += 1
+        self._place(self._order(signal, verdict))
+        return None
+
+    def check_limits(self) -> None:
+        """Halt where a drawdown is beyond its limit."""
+        if self.halted or self.portfolio.total_drawdown <= self._tightest:
+            return
+        breach = drawdown_breach(self.portfolio.state(self.now.ns), self.limits)
+        if breach is not None:
+            self._halt(breach.code)
+
+    def tell_halt(self) -> None:
+        """What follows from a halt once the work in hand is done: waiting entries are cancelled."""
+        if self._cancels_due:
+            self._cancels_due = False
+            self.cancel_entries()
+
+    def cancel_entries(self) -> None:
+        for order in self.exchange.open_orders():
+            if order.side == "BUY":
+                self.hear(self.exchange.cancel(order.client_order_id, self.now.ns))
+
+    def _halt(self, reason: str) -> None:
+        if not self.halted:
+            self._cancels_due = True
+        self.reasons[reason] = None
+
+    def _hear(self, report: ExecutionReport) -> None:
+        self.reports.append(report)
+        fill = report.execution_id is not None
+        if fill:
+            self._book(report)
+        self._reservations.on_report(report)
+        if fill:
+            self._filled(report)
+            self.check_limits()
+        self._forget(report)
+
+    def _book(self, report: ExecutionReport) -> None:
+        pair, price = report.trading_pair, report.last_price
+        if not self.position(pair).quantity and price is not None:
+            # The last mark may be as old as the last trade: the fill itself is the newest price.
+            self.portfolio.mark(pair, price, report.timestamp_exchange)
+        self.portfolio.apply(report)
+        self.fills += 1
+
+    def _filled(self, report: ExecutionReport) -> None:
+        """What the fill changed, for the limits on how it went so far."""
+        pair = report.trading_pair
+        position = self.position(pair)
+        realized, fees = self._seen.get(pair, (ZERO, ZERO))
+        self._seen[pair] = (position.realized, position.fees)
+        fee = position.fees - fees
+        net, closed = position.realized - realized - fee, not position.quantity
+        self._conduct.filled(pair, net, fee, report.timestamp_exchange, closed=closed)
+
+    def _desk(self, signal: TradeSignalProposed, volatility: float) -> Desk:
+        return Desk(
+            state=self.portfolio.state(self.now.ns),
+            instrument=self._instruments[signal.trading_pair],
+            limits=self.limits,
+            costs=self._costs,
+            reservations=self._reservations,
+            now_ns=self.now.ns,
+            trading="HALTED" if self.halted else "ACTIVE",
+            conduct=self._conduct,
+            correlations=self._correlations,
+            volatility=volatility,
+            bars_a_day=self._bars_a_day,
+        )
+
+    def _order(self, signal: TradeSignalProposed, verdict: Approved) -> Order:
+        sells = signal.side == "SELL"
+        return Order(
+            client_order_id=self._derived("order", signal.signal_id),
+            signal_id=signal.signal_id,
+            trading_pair=signal.trading_pair,
+            side=signal.side,
+            order_type=signal.entry_type,
+            quantity=verdict.quantity,
+            created_at=self.now.ns,
+            limit_price=signal.proposed_entry_price,
+            stop_price=signal.proposed_sl_price,
+            target_price=signal.proposed_tp_price,
+            reduce_only=sells,
+            purpose="EXIT" if sells else "ENTRY",
+            deadline=self.now.ns + self._deadline_ns,
+        )
+
+    def _place(self, order: Order) -> None:
+        """The last checks, and the send."""
+        self.orders.append(order)
+        over = self._counted()
+        refusal = (None if order.reduce_only else over) or self._checks.why(order)
+        if refusal is not None:
+            numbers = told(refusal)
+            why = f"{refusal.code}: {numbers}" if numbers else refusal.code
+            self._hear(own_report(order, self.exchange.name, "REJECTED", self.now.ns, why))
+            return
+        self.sent += 1
+        self.hear(self.exchange.submit(order))
+
+    def _counted(self) -> Rejected | None:
+        most = self.limits.halt_orders_per_minute
+        over = self._count.one_more(self.now.ns, most)
+        if over is not None and not self.halted:
+            self._halt(anomaly(most))
+        return over

@@ -1,0 +1,191 @@
+"""What strategies do at the bars that matter: the engine's `StrategyArbitrator`, without bus or event loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import nan
+
+from gal_friday_core.backtest.account import Account, Derived
+from gal_friday_core.backtest.forecast import Forecast, Served
+from gal_friday_core.backtest.tape import Market
+from gal_friday_core.config import Config
+from gal_friday_core.instruments import Instrument
+from gal_friday_core.orders import is_terminal
+from gal_friday_core.payloads import (
+    ExecutionReport,
+    MarketDataOHLCV,
+    PredictionGenerated,
+    TradeSignalProposed,
+)
+from gal_friday_core.strategies.protocol import Proposal, Situation, Strategy
+from gal_friday_core.times import SECOND_NS
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """One pair: its strategy, what is pending, and how long the position is held. `row` is that of its last visit."""
+
+    market: Market
+    strategy: Strategy
+    served: Served | None
+    forecast: Forecast
+    entry: str | None = None
+    exit: str | None = None
+    opened_at: int | None = None
+    bars_held: int = 0
+    row: int = -1
+
+    @property
+    def instrument(self) -> Instrument:
+        return self.market.instrument
+
+
+class Trader:
+    """`visit` takes a bar that matters; `proposed` counts signals."""
+
+    def __init__(
+        self,
+        config: Config,
+        seats: Sequence[Seat],
+        cash: Decimal,
+        start_ns: int,
+        derived: Derived,
+    ) -> None:
+        self.seats = tuple(seats)
+        self._by_pair = {seat.instrument.pair: seat for seat in seats}
+        self._derived = derived
+        self._max_age_ns = int(config.strategy.max_signal_age_s * SECOND_NS)
+        self._scales = config.risk.sizing == "volatility_scaled"
+        instruments = [seat.instrument for seat in seats]
+        self.account = Account(
+            config, instruments, cash=cash, start_ns=start_ns, derived=derived, forget=self._forget_ended
+        )
+        self.proposed = 0
+
+    def visit(self, seat: Seat, row: int, bar: MarketDataOHLCV, close_ns: int) -> None:
+        """The bar `row` of the seat's market: first the exchange, then the close, then the strategy."""
+        account, pair = self.account, bar.trading_pair
+        account.now.ns = close_ns
+        account.hear(account.exchange.on_candle(bar))
+        account.tell_halt()
+        if account.position(pair).quantity:
+            account.portfolio.mark(pair, bar.close, close_ns)
+        account.check_limits()
+        self._leave(seat, row, bar.close, close_ns)
+        seat.row = row
+        if seat.forecast.entries[row] and seat.opened_at is None:
+            self._enter(seat, row, bar.close, close_ns)
+        account.tell_halt()
+
+    def _leave(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
+        """Count the bars that the position is held, the one it was entered in included, and leave on time."""
+        position = self.account.position(seat.instrument.pair)
+        if not position.quantity:
+            seat.opened_at, seat.bars_held = None, 0
+            return
+        passed = row - seat.row
+        seat.bars_held = seat.bars_held + passed if seat.opened_at == position.opened_at else 1
+        seat.opened_at = position.opened_at
+        situation = Situation(
+            instrument=seat.instrument,
+            reference_price=price,
+            volatility=nan,
+            probability=nan,
+            entry_threshold=nan,
+            quantity=position.quantity,
+            bars_held=seat.bars_held,
+            entry_pending=seat.entry is not None,
+            exit_pending=seat.exit is not None,
+        )
+        proposal = seat.strategy.decide(situation)
+        if proposal is not None:
+            self._propose(seat, proposal, price, close_ns)
+
+    def _enter(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
+        served, told = seat.served, seat.forecast
+        by_rule = seat.strategy.rule is not None
+        known = not by_rule and told.probability is not None and told.volatility is not None
+        probability = float(told.probability[row]) if known and told.probability is not None else nan
+        volatility = float(told.volatility[row]) if known and told.volatility is not None else nan
+        situation = Situation(
+            instrument=seat.instrument,
+            reference_price=price,
+            volatility=volatility,
+            probability=probability,
+            entry_threshold=served.entry_threshold if served is not None and known else nan,
+            quantity=self.account.position(seat.instrument.pair).quantity,
+            entry_pending=seat.entry is not None,
+            exit_pending=seat.exit is not None,
+            rule_fires=by_rule,
+        )
+        proposal = seat.strategy.decide(situation)
+        if proposal is None:
+            return
+        cause = None
+        if known and served is not None:
+            cause = self._prediction(seat, served, probability, price, close_ns)
+        asked = volatility if self._scales else nan
+        self._propose(seat, proposal, price, close_ns, cause=cause, volatility=asked)
+
+    def _prediction(
+        self, seat: Seat, served: Served, probability: float, price: Decimal, close_ns: int
+    ) -> PredictionGenerated:
+        series = seat.market.series
+        return PredictionGenerated(
+            trading_pair=series.pair,
+            exchange=series.venue,
+            timestamp_prediction_for=close_ns,
+            model_id=served.predictor.model_id,
+            prediction_target=served.predictor.target,
+            prediction_value=probability,
+            reference_price=price,
+        )
+
+    def _propose(
+        self,
+        seat: Seat,
+        proposal: Proposal,
+        price: Decimal,
+        moment: int,
+        *,
+        cause: PredictionGenerated | None = None,
+        volatility: float = nan,
+    ) -> None:
+        series, strategy_id = seat.market.series, seat.strategy.id
+        signal_id = self._derived(
+            "signal", series.venue, series.pair, strategy_id, proposal.side, str(moment)
+        )
+        if proposal.side == "BUY":
+            seat.entry = signal_id
+        else:
+            seat.exit = signal_id
+        self.proposed += 1
+        signal = TradeSignalProposed(
+            trading_pair=series.pair,
+            exchange=series.venue,
+            signal_id=signal_id,
+            side=proposal.side,
+            entry_type=proposal.entry_type,
+            strategy_id=strategy_id,
+            reference_price=price,
+            data_timestamp=moment,
+            expires_at=moment + self._max_age_ns,
+            proposed_entry_price=proposal.entry_price,
+            proposed_sl_price=proposal.stop,
+            proposed_tp_price=proposal.target,
+            triggering_prediction=cause,
+        )
+        if self.account.propose(signal, volatility) is not None:
+            _forget(seat, signal_id)
+
+    def _forget_ended(self, report: ExecutionReport) -> None:
+        """A signal is pending until its own order has ended; the protection it leaves behind does not count."""
+        if report.order_type in {"MARKET", "LIMIT"} and is_terminal(report.order_status):
+            _forget(self._by_pair[report.trading_pair], report.signal_id)
+
+
+def _forget(seat: Seat, signal_id: str) -> None:
+    if seat.entry == signal_id:
+        seat.entry = None
+    if seat.exit == signal_id:
+        seat.exit = None
