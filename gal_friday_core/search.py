@@ -37,13 +37,15 @@ class Suggests(Protocol):
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One configuration that was walked forward. `returns`: net, by UTC day from `first_day` (since 1970) on.
+    """One configuration that was walked forward, or run as a backtest. `returns`: net, by UTC day from `first_day`
+    (since 1970) on.
 
-    `log_loss_gain` over the recent base rate, `ratio` the daily Sharpe ratio, None where returns never vary.
+    `log_loss_gain` over the recent base rate, None of a backtest; `ratio` the daily Sharpe ratio, None where returns
+    never vary.
     """
 
     parameters: dict[str, Any]
-    log_loss_gain: float
+    log_loss_gain: float | None
     ratio: float | None
     first_day: int
     returns: tuple[float, ...]
@@ -53,8 +55,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
         return trial_id(self.parameters)
 
     def objective(self, name: Literal["log_loss_gain", "ratio"]) -> float:
-        """What a search makes large; without a trade, or with equal days only, a ratio of 0."""
-        return self.log_loss_gain if name == "log_loss_gain" else (self.ratio or 0.0)
+        """What a search makes large; 0 where there is none: without a trade, or with equal days only."""
+        return (self.log_loss_gain if name == "log_loss_gain" else self.ratio) or 0.0
 
 
 def trial_id(parameters: dict[str, Any]) -> str:

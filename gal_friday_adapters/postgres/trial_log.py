@@ -3,7 +3,7 @@
 Synchronous: it is written by training, not by the engine. Writing a trial again changes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +23,11 @@ on conflict do nothing
 """
 _READ = """
 select distinct on (trial) trial, status, document from trial
+where series = %(series)s and label_hash = %(label_hash)s and schema_hash = %(schema_hash)s
+order by trial, status, data_version = %(data_version)s desc, created desc, data_version
+"""
+_TALLY = """
+select distinct on (trial) trial, (document ->> 'ratio')::float8 from trial
 where series = %(series)s and label_hash = %(label_hash)s and schema_hash = %(schema_hash)s
 order by trial, status, data_version = %(data_version)s desc, created desc, data_version
 """
@@ -49,12 +54,16 @@ class TrialLog:
 
     def write(self, question: Question, trial: Trial) -> None:
         """Keep a trial that was walked to its end."""
-        self._insert(question, trial.id, "complete", msgspec.to_builtins(trial))
+        self.write_all(question, [trial])
+
+    def write_all(self, question: Question, trials: Iterable[Trial]) -> None:
+        """Keep several of them, all or none."""
+        self._insert([_row(question, trial.id, "complete", msgspec.to_builtins(trial)) for trial in trials])
 
     def write_failed(self, question: Question, parameters: dict[str, Any], reason: str) -> None:
         """Keep that these settings were tried, and why nothing came of it."""
         document = {"parameters": parameters, "reason": reason}
-        self._insert(question, trial_id(parameters), "failed", document)
+        self._insert([_row(question, trial_id(parameters), "failed", document)])
 
     def read(self, question: Question) -> tuple[list[Trial], int]:
         """Every complete trial once, in the order of ids, and how many others only ever failed.
@@ -66,10 +75,14 @@ class TrialLog:
         complete = [document for _, status, document in rows if status == "complete"]
         return [msgspec.convert(document, Trial) for document in complete], len(rows) - len(complete)
 
-    def _insert(self, question: Question, trial: str, status: str, document: dict[str, Any]) -> None:
-        values = {**asdict(question), "trial": trial, "status": status, "document": Jsonb(document)}
+    def tally(self, question: Question) -> dict[str, float | None]:
+        """The daily Sharpe ratio of every trial by its id, None where it gave none: `read` without its returns."""
         with self._asked() as connection:
-            connection.execute(_WRITE, values)
+            return dict(connection.execute(_TALLY, asdict(question)).fetchall())
+
+    def _insert(self, rows: list[dict[str, Any]]) -> None:
+        with self._asked() as connection, connection.transaction():
+            connection.cursor().executemany(_WRITE, rows)
 
     @contextmanager
     def _asked(self) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
@@ -78,3 +91,7 @@ class TrialLog:
                 yield connection
         except psycopg.Error as error:
             raise StorageError(f"trials of {describe(self._url)}: {one_line(error)}") from error
+
+
+def _row(question: Question, trial: str, status: str, document: dict[str, Any]) -> dict[str, Any]:
+    return {**asdict(question), "trial": trial, "status": status, "document": Jsonb(document)}

@@ -39,14 +39,16 @@ class Overfitting:
     logits: NDArray[np.float64]
 
 
-def probability_of_overfitting(returns: NDArray[np.float64], blocks: int = BLOCKS) -> Overfitting:
+def probability_of_overfitting(
+    returns: NDArray[np.float64], blocks: int = BLOCKS, *, outnumbered: bool = False
+) -> Overfitting:
     """`returns` (times, strategies): one column a strategy that was tried, one row a period, all at the same times.
 
     Rows that are left over when time is cut into `blocks` equal ones are the oldest, and are not used. Raises
     DataError for an odd number of blocks, for fewer than two strategies, for returns that are not finite, and
-    for more strategies than times: such a matrix is most probably transposed.
+    for more strategies than times: such a matrix is most probably transposed, unless its maker says `outnumbered`.
     """
-    times, strategies = _checked(returns, blocks)
+    times, strategies = _checked(returns, blocks, outnumbered)
     rows = times // blocks
     used = returns[times - rows * blocks :].reshape(blocks, rows, strategies)
     sums, squares = used.sum(axis=1), (used**2).sum(axis=1)
@@ -63,13 +65,13 @@ def probability_of_overfitting(returns: NDArray[np.float64], blocks: int = BLOCK
     )
 
 
-def _checked(returns: NDArray[np.float64], blocks: int) -> tuple[int, int]:
+def _checked(returns: NDArray[np.float64], blocks: int, outnumbered: bool) -> tuple[int, int]:
     if returns.ndim != 2 or returns.shape[1] < 2:
         raise DataError(f"returns of shape {returns.shape}: (times, strategies) with two strategies or more")
     times, strategies = returns.shape
     if blocks % 2 or not 2 <= blocks <= MAX_BLOCKS:
         raise DataError(f"{blocks} blocks cannot be halved: an even number from 2 to {MAX_BLOCKS}")
-    if strategies > times:
+    if strategies > times and not outnumbered:
         raise DataError(
             f"{strategies:,} strategies at {times:,} times: one row a time, one column a strategy; is it transposed?"
         )
