@@ -62,7 +62,7 @@ async def desk(url, *probes, **monitoring):
     simulated = SimulatedExchange([stretch.instrument], {"USD": CASH}, config.config.costs)
     exchange = Watched(simulated, SystemClock())
     async with Database(url) as database:
-        journal = PostgresJournal(database, SESSION, SystemClock(), patience_s=0.5)
+        journal = PostgresJournal(database, SESSION, SystemClock(), patience_s=2)
         await journal.begin("paper", config_hash="h", code_version="1")
         async with trading(config, stretch=stretch, journal=journal, exchange=exchange) as engine:
             engine.monitoring.watch(*probes)
@@ -167,10 +167,10 @@ async def test_on_a_full_disk_trading_halts_and_entries_can_be_cancelled(small_d
             ballast = fill(small_disk)
             with pytest.raises(StorageError, match="No space left on device"):
                 await append_until_refused(engine.journal)
-            await engine.bus.publish("TRADE_SIGNAL_APPROVED", approved("not to be sent"))
             await disk.look()
             await engine.monitoring.check_health()
             assert engine.gate.why(PAIR)[0] == "DISK_FULL"
+            await engine.bus.publish("TRADE_SIGNAL_APPROVED", approved("not to be sent"))
             await until(engine.halt.is_halted)
             await until(lambda: exchange.heard[-1][0] == "cancel")
             assert ("submit", "not to be sent") not in exchange.heard[1:]
