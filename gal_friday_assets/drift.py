@@ -5,9 +5,14 @@ import dagster as dg
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets import drift_looks
 from gal_friday_assets.lineage import latest
-from gal_friday_assets.partitions import pairs
+from gal_friday_assets.partitions import pairs, whole_series
 from gal_friday_assets.resources import Settings
 from gal_friday_core.candles import Series
+
+CANDLES, PREDICTIONS = (
+    dg.AssetDep(name, partition_mapping=whole_series) for name in ("candles", "live_predictions")
+)
+"""Every month of them: bars from the lake; predictions from the journals that `live_predictions` is made of, at once."""
 
 
 @dg.asset(
@@ -15,7 +20,7 @@ from gal_friday_core.candles import Series
     kinds={"postgres", "scipy"},
     owners=["team:research"],
     partitions_def=pairs,
-    deps=["production_model"],
+    deps=["production_model", CANDLES, PREDICTIONS],
     code_version="1",
 )
 def drift_report(
@@ -45,7 +50,7 @@ def no_drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     kinds={"postgres"},
     owners=["team:research"],
     partitions_def=pairs,
-    deps=["drift_report"],
+    deps=["drift_report", PREDICTIONS],
     code_version="1",
 )
 def shadow_result(
@@ -64,7 +69,7 @@ def shadow_result(
     kinds={"evidently"},
     owners=["team:research"],
     partitions_def=pairs,
-    deps=["production_model"],
+    deps=["production_model", CANDLES],
     code_version="1",
 )
 def evidently_report(

@@ -142,6 +142,15 @@ def bars_with_features(lake: CandleLake, tables: TableLake, series: Series) -> C
     return bars[: int(np.searchsorted(bars.ts, newest, side="right"))]
 
 
+def has_features(lake: CandleLake, tables: TableLake, series: Series) -> bool:
+    """Whether a model could learn from the series now: its features are there, and of the bars that are there."""
+    try:
+        read_features(tables, bars_with_features(lake, tables, series), CANDLES_V1)
+    except DataError:
+        return False
+    return True
+
+
 def newest_row(tables: TableLake, series: Series, schema: FeatureSchema) -> int | None:
     """Open of the newest bar that has a stored row; None where nothing is stored."""
     name = table_name(schema)

@@ -2,11 +2,9 @@
 
 import asyncio
 
-import numpy as np
-
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.postgres.database import Database
-from gal_friday_adapters.postgres.experiments import ExperimentRepository
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.drift.delay import Scored
@@ -20,11 +18,8 @@ from gal_friday_live.model_registry import ModelRegistry
 
 async def recorded(database: Database, model_id: str, start_ns: int, end_ns: int) -> Said:
     """What any engine journalled that the model said of bars that closed in [start, end), traded or not; each once."""
-    rows = await ExperimentRepository(database).predictions([model_id], start_ns, end_ns)
-    return Said(
-        np.array([row["ts_ns"] for row in rows], np.int64),
-        np.array([row["value"] for row in rows], np.float64),
-    )
+    found = await LiveRecords(database).said_by([model_id], start_ns, end_ns)
+    return Said(found.t0_ns, found.probability)
 
 
 class ModelRecords:

@@ -9,7 +9,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.retrainings import RetrainingRepository
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.retraining.policy import Retraining
-from gal_friday_core.retraining.story import told
+from gal_friday_core.retraining.story import Moment, told
 from gal_friday_core.times import to_iso
 from gal_friday_live.model_registry import ModelRegistry
 
@@ -33,15 +33,8 @@ class RetrainingHistory:
         Raises RegistryError where there is none, or several begin so.
         """
         run = await self._named(which)
-        models = [run.model_id, *([run.successor] if run.successor else [])]
-        known = {one: await self._registry.get_model_metadata(one) for one in models}
-        timeline = told(
-            run,
-            events=await self._runs.events(run.run_id),
-            restrictions=await self._registry.restrictions(run.model_id),
-            stages={name: one["history"] for name, one in known.items()},
-            swaps=await self._records.swaps(models),
-        )
+        known = await self._models(run)
+        timeline = await self._moments(run, known)
         info = await self._runs.info(run.run_id)
         successor = known[run.successor] if run.successor else None
         return {
@@ -53,6 +46,25 @@ class RetrainingHistory:
                 {"at": to_iso(one.at_ns), **_without(msgspec.to_builtins(one), "at_ns")} for one in timeline
             ],
         }
+
+    async def moments(self, which: str) -> list[Moment]:
+        """Its timeline alone."""
+        run = await self._named(which)
+        return await self._moments(run, await self._models(run))
+
+    async def _models(self, run: Retraining) -> dict[str, dict[str, Any]]:
+        """What the registry says of the model that is to be replaced, and of its successor once there is one."""
+        models = [run.model_id, *([run.successor] if run.successor else [])]
+        return {one: await self._registry.get_model_metadata(one) for one in models}
+
+    async def _moments(self, run: Retraining, known: dict[str, dict[str, Any]]) -> list[Moment]:
+        return told(
+            run,
+            events=await self._runs.events(run.run_id),
+            restrictions=await self._registry.restrictions(run.model_id),
+            stages={name: one["history"] for name, one in known.items()},
+            swaps=await self._records.swaps(list(known)),
+        )
 
     async def _named(self, which: str) -> Retraining:
         found = [one for one in await self._runs.runs() if one.run_id.startswith(which)]

@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets.feature_store import has_features
 from gal_friday_assets.resources import Settings
 from gal_friday_assets.retraining_runs import wanted
+from gal_friday_core.candles import Series
 
 
 @dg.sensor(
@@ -15,6 +17,15 @@ def retraining(
     context: dg.SensorEvaluationContext,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
+    tables: dg.ResourceParam[TableLake],
 ) -> dg.SensorResult:
-    """A run of the whole chain for each request that is on record and has none; its candidate goes into the shadow."""
-    return dg.SensorResult(run_requests=wanted(context.instance, settings, lake))
+    """A run of the whole chain for each request that is on record and has none; its candidate goes into the shadow.
+
+    Features are waited for.
+    """
+    found = wanted(context.instance, settings, lake)
+    return dg.SensorResult(
+        run_requests=[
+            one for one in found if has_features(lake, tables, Series.parse(str(one.partition_key)))
+        ]
+    )

@@ -48,6 +48,9 @@ class DriftConfig(Section):
     window_bars: int = Field(
         20_000, ge=100, description="Latest bars, and predictions, that are looked at for drift, at most"
     )
+    look_every_bars: int = Field(
+        60, ge=1, description="Bars after which the sensor `new_bars` asks for a look, beside the hourly one"
+    )
     shrink_factor: Fraction = Field(
         Decimal("0.5"),
         description="Of the size that every other rule allows, while the step shrink is in force",

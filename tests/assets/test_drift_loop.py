@@ -5,17 +5,15 @@ shadow would make it a long test. Gates, certificates and the registry are the r
 """
 
 import asyncio
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
-import numpy as np
 import pytest
 
-from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.retrainings import RetrainingRepository
 from gal_friday_assets.definitions import defs
@@ -24,53 +22,13 @@ from gal_friday_assets.resources import Settings
 from gal_friday_assets.retraining_runs import TAG
 from gal_friday_core.candles import Candles
 from gal_friday_core.retraining.policy import Retraining
-from gal_friday_core.times import from_iso
 from gal_friday_live.engine import Engine
 from gal_friday_live.paper import build_paper_engine
 from sensors.retraining import retraining
+from tests.assets.changing_market import LOOSE, OLD, REST, SEEN, SHADOWED, changing_market
 from tests.assets.conftest import SERIES
-from tests.assets.test_retrain import SMALL
 
-OLD, SEEN, SHADOWED, REST = 3_000, 3_000, 600, 300
-"""Bars: that the first model learns from; of the new market until it is trained again; in the shadow; after it."""
-
-LOOSE = {
-    "GATES__MAX_FEATURE_AUC": "1",  # in a market so plain, the canary takes each trend for a leak
-    "GATES__MIN_DSR": "0.01",
-    "GATES__MAX_PBO": "0.99",
-    "GATES__MIN_STRESSED_PROFIT": "-0.01",
-    # Records of eight days. That the second beats the first on bars that neither has seen is asked all the same.
-    "GATES__CONFIDENCE": "0.7",
-    "GATES__MIN_LOG_LOSS_GAIN": "-1",
-    "GATES__MIN_NET_PROFIT": "-0.01",
-    "GATES__MAX_CALIBRATION_ERROR": "0.6",
-    "GATES__MIN_PSR": "0.01",
-    "RETRAINING__PROMOTE": "auto",
-    "RETRAINING__SHADOW_DAYS": "1",
-    "RETRAINING__MIN_SHADOW_LABELS": "20",
-    "RETRAINING__MAX_AGE_DAYS": "0",  # its bars are of 2017
-    "RISK__MAX_DAILY_DRAWDOWN": "1",
-    "RISK__MAX_WEEKLY_DRAWDOWN": "1",
-    "RISK__MAX_TOTAL_DRAWDOWN": "1",
-}
 V1, V2 = f"{SERIES.key}@v1", f"{SERIES.key}@v2"
-
-
-def changing_market() -> Candles:
-    """Up for 60 bars and down for 60; then quickly up for six and slowly down for eighteen: who follows a rise loses."""
-    bars = OLD + SEEN + SHADOWED + REST
-    place = np.arange(bars)
-    before = np.where(place // 60 % 2, -0.002, 0.002)
-    after = np.where((place - OLD) % 24 < 6, 0.006, -0.002)
-    rng = np.random.default_rng(11)
-    close = 1_000 * np.exp(np.cumsum(np.where(place < OLD, before, after) + rng.normal(0, 0.001, bars)))
-    opened = np.concatenate(([1_000.0], close[:-1]))
-    wick = np.exp(np.abs(rng.normal(0, 0.0005, bars)))
-    ts = from_iso("2017-01-20") + place * SERIES.interval_ns
-    return Candles(
-        SERIES, ts, opened, np.maximum(opened, close) * wick, np.minimum(opened, close) / wick, close,
-        rng.uniform(1, 9, bars), np.full(bars, -1, np.int64),
-    )  # fmt: skip
 
 
 class Replay:
@@ -178,10 +136,9 @@ class House:
     def __init__(self, instance: dg.DagsterInstance, lake: CandleLake, market: Candles, url: str) -> None:
         self.instance, self.lake, self.market, self.url = instance, lake, market, url
 
-    def grow(self, bars: int, since: int = 0) -> None:
-        """The market up to a bar. `since`: what the lake keeps of it; a walk-forward over the change would refuse anything."""
-        shutil.rmtree(self.lake.root, ignore_errors=True)
-        self.lake.write(self.market[since:bars])
+    def grow(self, bars: int) -> None:
+        """The market up to a bar, with features."""
+        self.lake.write(self.market[:bars])
         months = self.lake.months(SERIES)
         self.run("refresh", tags=range_tags(SERIES, months[0], months[-1]))
 
@@ -196,7 +153,9 @@ class House:
     def tick(self) -> list[dg.RunRequest]:
         settings = Settings()
         context = dg.build_sensor_context(
-            instance=self.instance, definitions=defs, resources={"settings": settings, "lake": self.lake}
+            instance=self.instance,
+            definitions=defs,
+            resources={"settings": settings, "lake": self.lake, "tables": TableLake(self.lake.root)},
         )
         found = retraining(context)
         assert isinstance(found, dg.SensorResult)
@@ -215,7 +174,7 @@ def house(
     instance: dg.DagsterInstance, lake: CandleLake, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> House:
     monkeypatch.setenv("GAL_FRIDAY_DATABASE_URL", database_url)
-    for name, value in (SMALL | LOOSE).items():
+    for name, value in LOOSE.items():
         monkeypatch.setenv(f"GAL_FRIDAY__{name}", value)
     monkeypatch.setenv("GAL_FRIDAY__MARKET__INTERVAL", SERIES.interval)
     return House(instance, lake, changing_market(), database_url)
@@ -242,7 +201,6 @@ def test_drift_in_a_replay_ends_with_a_new_model_in_the_running_engine(house: Ho
         replay.until(lambda engine: engine.snapshot()["restrictions"].get(V1))
         assert ("DRIFT_DETECTION", V1) in [(kind, payload.model_id) for kind, payload in replay.told]
 
-        house.grow(OLD + SEEN, since=OLD)
         (request,) = house.tick()
         assert (request.partition_key, request.tags[TAG]) == (SERIES.key, report["retraining"])
         result = house.run("retrain", tags=dict(request.tags))
@@ -257,7 +215,7 @@ def test_drift_in_a_replay_ends_with_a_new_model_in_the_running_engine(house: Ho
         )
 
         replay.play(SHADOWED)
-        house.grow(OLD + SEEN + SHADOWED, since=OLD)
+        house.grow(OLD + SEEN + SHADOWED)
         shadow = house.said(house.run("monitor"), "shadow_result")
         assert (shadow["state"], shadow["successor"]) == ("PROMOTED", V2)
         assert shadow["gain"] > 0
