@@ -96,7 +96,7 @@ class _World:
         source = self._history if len(self._history) else bars
         played = Stretch(self.series, bars, self._history, instrument_of(source))
         engine = BacktestingEngine(
-            self._config, predictor=self._model, series=self.series, override=self._override()
+            self._config, predictor=self._model, series=self.series, override=self._override(), exact=True
         )
         await engine.run(played, self._cash, rows)
         lines = [

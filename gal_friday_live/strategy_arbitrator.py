@@ -183,12 +183,12 @@ class StrategyArbitrator:
         assert self._rules is not None
         desk = self._desks.get(row.trading_pair)
         fires = self._rules.take(row.exchange, row.trading_pair, row.timestamp_features_for)
-        if not fires or desk is None:
+        if not fires or desk is None or desk.opened_at is not None:
             return
         situation = Situation(
             instrument=desk.instrument,
             reference_price=row.reference_price,
-            volatility=volatility_of(row.features),
+            volatility=UNKNOWN,
             probability=UNKNOWN,
             entry_threshold=UNKNOWN,
             quantity=self._positions.position(row.trading_pair).quantity,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gal_friday_core.compiled import compiled, inlined
+from gal_friday_core.features.kernel import acceptable
 from gal_friday_core.times import DAY_NS
 
 ENTER, LEAVE = 1, 2
@@ -110,6 +111,22 @@ def run_on(bars: Any, pairs: Any, books: Any, curve: Any, first: int) -> int:
         curve[bar] = total
     equity[0] = total
     return end
+
+
+@compiled
+def flawed(ts: Any, prices: Any, volume: Any, interval_ns: int, latest: int) -> int:
+    """The first bar that the features' kernel would refuse behind one that opened at `latest` (below zero: behind
+    none), or -1. `prices` are open, high, low and close.
+    """
+    opened, high, low, close = prices
+    slot, count = latest // interval_ns, 0 if latest < 0 else 1
+    for row in range(len(ts)):
+        now = ts[row] // interval_ns
+        bar = (opened[row], high[row], low[row], close[row])
+        if not acceptable(count, now - slot, bar, volume[row]):
+            return row
+        slot, count = now, 1
+    return -1
 
 
 @compiled

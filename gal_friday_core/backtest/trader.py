@@ -119,7 +119,7 @@ class Trader:
             rule_fires=by_rule,
         )
         proposal = seat.strategy.decide(situation)
-        if proposal is None:
+        if proposal is None or (by_rule and proposal.side != "BUY"):
             return
         cause = None
         if known and served is not None:

@@ -268,7 +268,7 @@ def _bar_columns(ts: int, bar: Bar, per_close: float, out: State) -> None:
 
 
 @inlined
-def _acceptable(count: int, slots: int, bar: Bar, volume: float) -> bool:
+def acceptable(count: int, slots: int, bar: Bar, volume: float) -> bool:
     """Whether a bar that opens `slots` intervals after the last one is later and plausible."""
     open_, high, low, close = bar
     positive = 0.0 < low <= high < np.inf and 0.0 < open_ < np.inf and 0.0 < close < np.inf
@@ -318,7 +318,7 @@ def update(  # noqa: PLR0917 - compiled calls are positional
     for a bar that is not later than the last, or whose numbers are not positive, finite and in order.
     """
     bar, slot = (open_, high, low, close), ts // clock[INTERVAL]
-    if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume):
+    if not acceptable(clock[COUNT], slot - clock[SLOT], bar, volume):
         return False
     _take(pointer(state, 0), pointer(clock, 0), (ts, slot), bar, volume, pointer(out, 0))
     return True
@@ -341,7 +341,7 @@ def run(  # noqa: PLR0917 - compiled calls are positional
     memory, time = pointer(state, 0), pointer(clock, 0)
     for i in range(len(ts)):
         bar, slot = (open_[i], high[i], low[i], close[i]), ts[i] // clock[INTERVAL]
-        if not _acceptable(clock[COUNT], slot - clock[SLOT], bar, volume[i]):
+        if not acceptable(clock[COUNT], slot - clock[SLOT], bar, volume[i]):
             return i
         _take(memory, time, (ts[i], slot), bar, volume[i], pointer(out, i * COLUMNS))
     return len(ts)

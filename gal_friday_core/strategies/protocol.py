@@ -82,7 +82,8 @@ NEVER = 2**62
 class Strategy(Protocol):
     """Decides from one situation and remembers nothing: the same situation always gives the same proposal.
 
-    With a `rule` it needs no model: it is asked for an entry where the rule fires, and no prediction makes it enter.
+    With a `rule` it needs no model: while nothing is held it is asked for an entry where the rule fires, with neither
+    probability nor volatility, and no prediction makes it enter.
     """
 
     @property

@@ -40,7 +40,7 @@ async def paper_orders(config, stretch, models, database_url):
 
 
 async def same_orders(config, stretch, model, database_url):
-    backtest = BacktestingEngine(config, predictor=model)
+    backtest = BacktestingEngine(config, predictor=model, exact=True)
     report = await backtest.run(stretch, config.config.paper.initial_cash)
     tested = await entries(backtest.journal, "ORDER_INTENT")
     traded, fills, summary = await paper_orders(config, stretch, FixedModels(model), database_url)

@@ -1,0 +1,71 @@
+"""Backtests without the engine's event loop, where nothing configured needs it: the same modules, from event to event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from gal_friday_core.backtest.forecast import Served
+from gal_friday_core.backtest.run import Player, Ran, run
+from gal_friday_core.backtest.scan import flawed
+from gal_friday_core.backtest.tape import Market
+from gal_friday_core.config import Config
+from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.predictor import Predictor
+from gal_friday_core.strategies.registry import factory
+from gal_friday_core.times import to_iso
+from gal_friday_live.ids import derived
+from gal_friday_live.replay_data import Stretch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trading:
+    """One pair of a run: what is played, and the model that trades it from `entry_threshold` on, if any."""
+
+    played: Stretch
+    predictor: Predictor | None = None
+    entry_threshold: float | None = None
+
+    @property
+    def market(self) -> Market:
+        return Market(self.played.bars, self.played.history, self.played.instrument)
+
+
+def why_not(config: Config, pairs: Sequence[Trading]) -> str:
+    """Why only the engine can run this; empty where nothing speaks against the fast way."""
+    if tuple(config.features.sets) != (CANDLES_V1.name,):
+        return f"features.sets has more than {CANDLES_V1.name}: books are played to the engine"
+    if len(pairs) > 1 and config.risk.max_correlated_exposure < 1:
+        return "risk.max_correlated_exposure follows every bar of every pair"
+    return next(filter(None, (_pair_fault(pair) for pair in pairs)), "")
+
+
+def trade(config: Config, pairs: Sequence[Trading], cash: Decimal) -> Ran:
+    """Run it, once `why_not` has nothing to say."""
+    make = factory(config.strategy.id)
+    players = []
+    for pair in pairs:
+        predictor = pair.predictor
+        served = None
+        if predictor is not None:
+            own = pair.entry_threshold is None
+            served = Served(
+                predictor, predictor.entry_threshold if own else float(pair.entry_threshold or 0.0)
+            )
+        strategy = make(config, config.barriers if served is None else served.barriers)
+        players.append(Player(pair.market, strategy, served))
+    return run(config, players, cash, derived)
+
+
+def _pair_fault(pair: Trading) -> str:
+    bars, history, predictor = pair.played.bars, pair.played.history, pair.predictor
+    key = bars.series.key
+    if predictor is not None and predictor.schema_hash != CANDLES_V1.hash:
+        return f"model {predictor.model_id} reads other features than {CANDLES_V1.name}"
+    if predictor is not None and predictor.metadata.series != key:
+        return f"model {predictor.model_id} was trained for {predictor.metadata.series}, not for {key}"
+    prices = tuple(np.ascontiguousarray(column) for column in (bars.open, bars.high, bars.low, bars.close))
+    latest = int(history.ts[-1]) if len(history) else -1
+    row = int(flawed(bars.ts, prices, bars.volume, bars.series.interval_ns, latest))
+    return "" if row < 0 else f"the bar of {key} at {to_iso(int(bars.ts[row]))} halts the engine"
