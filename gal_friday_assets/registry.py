@@ -1,8 +1,7 @@
-"""The door to trading as assets: every candidate is registered and certified, and only one that passed is promoted."""
+"""The door to trading as assets: every candidate is registered and certified; one that passed is promoted, or shadows."""
 
 import hashlib
 from functools import partial
-from typing import Any
 
 import dagster as dg
 
@@ -13,13 +12,9 @@ from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
 from gal_friday_assets.progress import Progress
 from gal_friday_assets.resources import Registry, Settings
-from gal_friday_assets.retraining_runs import TAG, to_shadow
+from gal_friday_assets.retraining_runs import deploy
 from gal_friday_assets.validation_pages import certificate_metadata, write_page
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import RegistryError
-from gal_friday_live.model_registry import ModelRegistry
-
-STAGE = "production"
 
 
 @dg.asset(
@@ -81,41 +76,19 @@ def certificate(
     owners=["team:trading"],
     partitions_def=pairs,
     deps=["certificate"],
-    code_version="1",
+    code_version="2",
 )
 def production_model(
     context: dg.AssetExecutionContext,
-    *,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
-    registry: dg.ResourceParam[Registry],
 ) -> dg.MaterializeResult[None]:
-    """The model that the engine trades: the new version if its certificate passed, else the one before, with the reasons.
+    """The model that the engine trades: the first of its type by its certificate, a successor after its shadow period.
 
-    The candidate of a retraining goes into the shadow first.
+    What does not get there is told with the reasons, and the one before stays.
     """
     model_id = latest(context, "certificate")["model_id"]
-    if TAG in context.run.tags:
-        outcome = to_shadow(settings, lake, model_id, context.run.tags, context.run.run_id)
-    else:
-        outcome = registry.call(lambda models: promote_if_passed(models, model_id))
+    outcome = deploy(settings, lake, model_id, context.run.tags, context.run.run_id)
     return dg.MaterializeResult(
         metadata=outcome, data_version=dg.DataVersion(outcome["production"] or "none")
     )
-
-
-async def promote_if_passed(models: ModelRegistry, model_id: str) -> dict[str, Any]:
-    """Promote a version whose certificate passed; what is in production then, and why if it is not this one."""
-    found = await models.get_certificate(model_id)
-    if found is None:
-        raise RegistryError(f"{model_id} has no certificate: materialise its certificate again")
-    if found.passed:
-        await models.promote_model(model_id, STAGE, reason="its certificate passed")
-    current = await models.list_models(STAGE, model_type=found.model_type)
-    production = current[0]["model_id"] if current else ""
-    return {
-        "model_id": model_id,
-        "promoted": production == model_id,
-        "reasons": list(found.reasons),
-        "production": production,
-    }

@@ -17,7 +17,15 @@ from gal_friday_core.drift.ladder import in_force, news, shown
 from gal_friday_core.drift.looks import DriftRecords, Look, Watched, look
 from gal_friday_core.errors import ArtifactError, DataError, RegistryError
 from gal_friday_core.ports import Clock
-from gal_friday_core.retraining.policy import CAUSES, Request, Retraining, asked_by, held_back, window_of
+from gal_friday_core.retraining.policy import (
+    CAUSES,
+    Request,
+    Retraining,
+    asked_by,
+    held_back,
+    outlived,
+    window_of,
+)
 from gal_friday_core.retraining.shadow import ShadowResult, compare
 from gal_friday_core.times import to_iso
 from gal_friday_live.clock import SystemClock
@@ -87,10 +95,15 @@ class RetrainingPipeline:
         }
 
     async def trigger_retraining(self, model_id: str, drift_info: Mapping[str, Any]) -> str:
-        """Ask for a successor; the id of the retraining, which `runs` tells more of.
+        """Ask for a successor; the id of the retraining, which `runs` tells more of. As `ask`."""
+        return (await self.ask(model_id, drift_info)).run_id
 
-        `drift_info` as `detect_drift` gives it, or any `cause` and `reason`. The same cause within a day is the same
-        request; one that came too soon, or beyond the budget, is on record as HELD_BACK. Raises RegistryError.
+    async def ask(self, model_id: str, drift_info: Mapping[str, Any], *, trained: bool = False) -> Retraining:
+        """Ask for a successor; the request as it stands then.
+
+        `drift_info` as `detect_drift` gives it, or any `cause` and `reason`, and a `window` of its own. The same cause
+        within a day is the same request; one that came too soon, or beyond the budget, is on record as HELD_BACK.
+        `trained`: there is a candidate already. Raises RegistryError.
         """
         cause, reason = drift_info.get("cause") or "operator", drift_info.get("reason") or "asked for by name"
         if cause not in CAUSES:
@@ -98,12 +111,11 @@ class RetrainingPipeline:
         model = await self._registry.get_model(model_id, stage=None)
         now_ns = self._clock.now_ns()
         asked = Request(
-            model_type=model.model_type, model_id=model_id, cause=cause, window=window_of(cause, model_id, now_ns),
-            reason=reason, info={name: drift_info[name] for name in ("findings", "at") if name in drift_info},
+            model_type=model.model_type, model_id=model_id, cause=cause, reason=reason, trained=trained,
+            window=drift_info.get("window") or window_of(cause, model_id, now_ns),
+            info={name: drift_info[name] for name in ("findings", "at") if name in drift_info},
         )  # fmt: skip
-        return (
-            await self._runs.request(asked, lambda past: held_back(asked, past, self._settings, now_ns))
-        ).run_id
+        return await self._runs.request(asked, lambda past: held_back(asked, past, self._settings, now_ns))
 
     async def validate_retrained_model(
         self, model_id: str, validation_data: ShadowResult | None = None
@@ -113,7 +125,7 @@ class RetrainingPipeline:
         `improved` where nothing speaks against it; `decided` once waiting longer would change nothing.
         """
         model = await self._registry.get_model(model_id, stage=None)
-        incumbent = await self._incumbent(model.model_type, model_id)
+        incumbent = await self.incumbent(model.model_type, model_id)
         against = await self._uncertified(model_id, incumbent)
         shadow = validation_data or await self._shadow(model_id, incumbent)
         reasons = [*against, *([] if shadow.passed else [shadow.reason])]
@@ -158,7 +170,7 @@ class RetrainingPipeline:
     async def trained(self, run_id: str, model_id: str, *, cpu_s: float) -> dict[str, Any]:
         """The candidate of a run: into the shadow where its certificate passed, refused otherwise; where it is now."""
         model = await self._registry.get_model(model_id, stage=None)
-        incumbent = await self._incumbent(model.model_type, model_id)
+        incumbent = await self.incumbent(model.model_type, model_id)
         reasons = list(await self._uncertified(model_id, incumbent))
         if model.stage == "production":
             reasons.append("the same bytes are in production already")
@@ -192,14 +204,26 @@ class RetrainingPipeline:
         if model.stage == "production":
             await self._runs.step(run.run_id, "PROMOTED", "promoted by name")
             return None
+        if model.stage != "staging":
+            await self._runs.step(
+                run.run_id, "REFUSED", f"{run.successor} was taken out of the shadow by name"
+            )
+            return None
         found = await self.validate_retrained_model(run.successor)
         if found["improved"]:
             await self._promote(run, found)
-        elif found["decided"]:
-            if model.stage == "staging":
-                await self._registry.demote_model(run.successor, actor=ACTOR, reason=found["reasons"][0])
-            await self._runs.step(run.run_id, "REFUSED", "; ".join(found["reasons"]))
+        else:
+            await self._give_up(run, run.successor, found)
         return found
+
+    async def _give_up(self, run: Retraining, successor: str, found: Mapping[str, Any]) -> None:
+        """Out of the shadow with what is decided against, or undecided for too long."""
+        late = outlived(run, self._settings, self._clock.now_ns())
+        if not found["decided"] and not late:
+            return
+        reasons = [*found["reasons"], *([] if found["decided"] else [late])]
+        await self._registry.demote_model(successor, actor=ACTOR, reason=reasons[-1])
+        await self._runs.step(run.run_id, "REFUSED", "; ".join(reasons))
 
     async def _promote(self, run: Retraining, found: Mapping[str, Any]) -> None:
         said = found["shadow"]["reason"]
@@ -208,7 +232,8 @@ class RetrainingPipeline:
         elif await self.deploy_if_improved(found["incumbent"] or "", str(run.successor)):
             await self._runs.step(run.run_id, "PROMOTED", said)
 
-    async def _incumbent(self, model_type: str, successor: str) -> str | None:
+    async def incumbent(self, model_type: str, successor: str | None = None) -> str | None:
+        """The version in production that a successor would replace; None where none is, or it is the successor itself."""
         found = await self._registry.list_models("production", model_type=model_type)
         return next((one["model_id"] for one in found if one["model_id"] != successor), None)
 

@@ -153,12 +153,19 @@ def _say_what_was_found(screen: Screen, running: Running) -> None:
     model, gates = outcome["model_id"], f"{outcome['gates_passed']} of {outcome['gates']} gates passed"
     if outcome["promoted"]:
         screen.say(f"Certificate of {model}: {gates}; it is in production.", style="green")
+    elif outcome["shadow"]:
+        screen.say(f"Certificate of {model}: {gates}; it goes into the shadow of {outcome['production']}.")
     else:
-        screen.say(
-            f"Certificate of {model}: {gates}; it is registered but refused for production:", style="yellow"
-        )
-        for reason in outcome["reasons"]:
-            screen.say(f"  - {reason}")
-        screen.say("It trades paper money under an override, so that the whole path is seen.", style="yellow")
+        _say_why_not(screen, outcome, f"Certificate of {model}: {gates}; it is registered but refused")
     screen.say(f"Validation page: {outcome['validation_page']}")
     screen.say(f"Dagster (lineage, runs, reports): {running.dagster}")
+
+
+def _say_why_not(screen: Screen, outcome: Mapping[str, Any], said: str) -> None:
+    screen.say(f"{said} for production:", style="yellow")
+    for reason in outcome["reasons"]:
+        screen.say(f"  - {reason}")
+    if outcome["production"]:
+        screen.say(f"{outcome['production']} trades on.", style="yellow")
+    else:
+        screen.say("It trades paper money under an override, so that the whole path is seen.", style="yellow")

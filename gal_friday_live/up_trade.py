@@ -44,12 +44,13 @@ async def trade(
 ) -> dict[str, Any]:
     """Run the paper engine until its feed ends, or for ever; `check` raises where the user asked to stop.
 
-    The engine's summary, with `override` as the terms that a refused model traded under, or None.
+    The engine's summary, with `override` as the terms that a refused model traded under, or None. Where a model is in
+    production it trades, whatever became of the new one.
     """
     start_ns = None if market.live else int(outcome["holdout_start"])
     async with Database(database_url) as database:
         override = None
-        if not outcome["promoted"]:
+        if not outcome["production"]:
             predictor = await ModelRegistry(manager, database).by_id(str(outcome["model_id"]))
             override = override_for(predictor, lake, start_ns)
         engine = await build_paper_engine(

@@ -5,8 +5,11 @@ from datetime import timedelta
 
 import dagster as dg
 
+from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets.automation import schedule
 from gal_friday_assets.partitions import EXCHANGE_POOL, pairs, range_tags
+from gal_friday_assets.resources import Settings
+from gal_friday_assets.retraining_runs import ask, run_for
 from gal_friday_core.candles import Series
 
 UNDER_WAY = (
@@ -39,10 +42,19 @@ def daily_refresh(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReque
 
 
 @schedule(job_name="retrain", cron_schedule="0 2 * * 0")
-def weekly_retrain(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """A new candidate of every series; it replaces the production model only when its gates pass."""
-    for key in context.instance.get_dynamic_partitions(str(pairs.name)):
-        yield dg.RunRequest(run_key=f"{key} {context.scheduled_execution_time:%Y-%m-%d}", partition_key=key)
+def weekly_retrain(
+    context: dg.ScheduleEvaluationContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """A new candidate of every series. What is in production it replaces only after certificate and shadow period."""
+    keys = context.instance.get_dynamic_partitions(str(pairs.name))
+    day = f"{context.scheduled_execution_time:%Y-%m-%d}"
+    asked = ask(settings, lake, keys, {"cause": "schedule", "reason": f"the weekly retrain of {day}"})
+    runs = [run_for(context.instance, key, one, f"{key} {day}") for key, one in asked.items()]
+    wanted = [one for one in runs if one is not None]
+    said = [f"{key}: {one.said}" for key, one in asked.items() if one is not None]
+    return wanted or dg.SkipReason("; ".join(said) or "no series is known")
 
 
 @schedule(job_name="experiments", cron_schedule="30 * * * *")

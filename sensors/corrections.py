@@ -1,7 +1,7 @@
 """Late and corrected history: a model that learnt from candles which the lake no longer holds is trained again."""
 
 import json
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import dagster as dg
 
@@ -10,18 +10,26 @@ from gal_friday_assets.automation import sensor
 from gal_friday_assets.feature_store import outdated_months
 from gal_friday_assets.lineage import said
 from gal_friday_assets.partitions import month_bounds, pairs
+from gal_friday_assets.resources import Settings
+from gal_friday_assets.retraining_runs import ask, run_for
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.times import to_iso
+from gal_friday_live.clock import SystemClock
 
 Months = dict[str, list[str]]
 """Month → stamp of its file, and hash of those of its bars that were learnt from."""
 
 
 class Dealt(TypedDict):
-    """What was looked at once and needs no second look: for a model that learnt from `learnt`, these months."""
+    """What was looked at once and needs no second look: for a model that learnt from `learnt`, these months.
+
+    `waiting`: the version of corrected candles that could not be learnt from yet.
+    """
 
     learnt: str
     months: Months
+    waiting: NotRequired[str]
 
 
 Seen = dict[str, Dealt]
@@ -30,26 +38,47 @@ Seen = dict[str, Dealt]
 @sensor(job_name="retrain", minimum_interval_seconds=300)
 def corrected_history(
     context: dg.SensorEvaluationContext,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
 ) -> dg.SensorResult:
     """Ask for a new candidate of each series whose candles changed within the span that its last one learnt from.
 
-    Bars that came after that span are no correction: the weekly retrain learns from them. Features are waited for.
+    Bars that came after that span are no correction: the weekly retrain learns from them. Features are waited for, and
+    so is what holds a retraining back.
     """
     before: Seen = json.loads(context.cursor or "{}")
     now: Seen = {}
-    requests = []
+    corrected: dict[str, str] = {}
     for key in context.instance.get_dynamic_partitions(str(pairs.name)):
         learnt = said(context.instance, "candidate_model", key)
         if learnt is None:
             continue
         version, dealt = look(lake, tables, Series.parse(key), learnt["trained_on"], before.get(key))
         if version is not None:
-            requests.append(dg.RunRequest(run_key=f"{key} {version}", partition_key=key))
+            corrected[key] = version
         if dealt is not None:
             now[key] = dealt
-    return dg.SensorResult(run_requests=requests, cursor=json.dumps(now, sort_keys=True))
+    requests = []
+    for key, version in corrected.items():
+        asked = ask(settings, lake, [key], _why(version))[key]
+        if asked is not None and asked.state == "HELD_BACK":
+            now[key]["waiting"] = version  # stays in the cursor, and is asked for again
+            continue
+        now[key].pop("waiting", None)
+        requests.append(run_for(context.instance, key, asked, f"{key} {version}"))
+    return dg.SensorResult(
+        run_requests=[one for one in requests if one is not None], cursor=json.dumps(now, sort_keys=True)
+    )
+
+
+def _why(version: str) -> dict[str, str]:
+    """The same correction asks once a day."""
+    return {
+        "cause": "correction",
+        "reason": f"candles that the last candidate learnt from were corrected: {version[:12]}",
+        "window": f"{version} {to_iso(SystemClock().now_ns())[:10]}",
+    }
 
 
 def look(
@@ -63,7 +92,7 @@ def look(
     if before is not None and before["learnt"] == learnt["candles_sha256"]:
         months = unchanged(lake, series, learnt, stamps, before["months"])
         if months is not None:
-            return None, Dealt(learnt=before["learnt"], months=months)
+            return before.get("waiting"), before | {"months": months}
     candles = lake.read(series)
     version = within(candles, learnt).fingerprint()
     corrected = version != learnt["candles_sha256"]

@@ -12,8 +12,10 @@ from gal_friday_core.drift.finding import Finding, worst
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.times import DAY_NS, HOUR_NS, to_iso
 
-Cause = Literal["drift", "decay", "age", "data", "operator"]
+Cause = Literal["drift", "decay", "age", "data", "operator", "schedule", "correction", "run"]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+HAVE_RUNS: frozenset[Cause] = frozenset({"schedule", "correction", "run"})
+"""Whoever asks for these starts the run as well."""
 
 State = Literal["REQUESTED", "HELD_BACK", "STARTED", "REFUSED", "SHADOW", "READY", "PROMOTED", "FAILED"]
 OPEN: frozenset[State] = frozenset({"REQUESTED", "STARTED", "SHADOW", "READY"})
@@ -38,7 +40,10 @@ WINDOW_NS = DAY_NS
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody wants a model type trained again. `window` says what is the same request: see `window_of`."""
+    """Somebody wants a model type trained again. `window` says what is the same request: see `window_of`.
+
+    `trained`: its candidate is there already, so what training costs holds nothing back.
+    """
 
     model_type: str
     model_id: str
@@ -46,6 +51,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     window: str
     reason: str
     info: dict[str, Any] = {}
+    trained: bool = False
 
 
 class Retraining(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +88,13 @@ def held_back(request: Request, past: Sequence[Retraining], config: RetrainingCo
     under_way = next((one for one in own if one.state in OPEN), None)
     if under_way is not None:
         return f"another is under way: {under_way.run_id} is {under_way.state}"
+    return "" if request.trained else _too_often(own, past, config, now_ns)
+
+
+def _too_often(
+    own: Sequence[Retraining], past: Sequence[Retraining], config: RetrainingConfig, now_ns: int
+) -> str:
+    """What cool-down and budget say. `own`: those of its model type."""
     begun = [(one, one.started_ns) for one in own if one.started_ns is not None]
     if begun:
         since = now_ns - max(started for _, started in begun)
@@ -94,6 +107,14 @@ def held_back(request: Request, past: Sequence[Retraining], config: RetrainingCo
     if spent >= config.cpu_minutes_a_week:
         return f"{spent:.0f} processor minutes were spent within seven days (retraining.cpu_minutes_a_week)"
     return ""
+
+
+def outlived(run: Retraining, config: RetrainingConfig, now_ns: int) -> str:
+    """Why the shadow of a retraining is given up although nothing is decided; empty where it is not."""
+    days = (now_ns - (run.started_ns or now_ns)) / DAY_NS
+    if not config.max_shadow_days or days < config.max_shadow_days:
+        return ""
+    return f"begun {days:.0f} days ago, and nothing is decided yet (retraining.max_shadow_days)"
 
 
 def asked_by(findings: Iterable[Finding]) -> tuple[Cause, str] | None:

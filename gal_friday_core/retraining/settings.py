@@ -41,6 +41,11 @@ class RetrainingConfig(Section):
     shadow_predictions: int = Field(
         5_000, ge=1, description="Predictions with a known label that stand in for those days"
     )
+    max_shadow_days: float = Field(
+        30.0,
+        ge=0,
+        description="Days after its training began on which an undecided successor leaves the shadow; 0 is never",
+    )
     min_shadow_labels: int = Field(
         30,
         ge=2,

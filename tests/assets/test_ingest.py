@@ -16,6 +16,7 @@ from gal_friday_assets import retries
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.instance import prepare_home
 from gal_friday_assets.partitions import PAIR, range_tags
+from gal_friday_assets.resources import Settings
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.times import MINUTE_NS
 from sensors.corrections import corrected_history
@@ -118,7 +119,11 @@ class Corrections:
             instance=self._instance,
             cursor=self._cursor,
             definitions=defs,
-            resources={"lake": self._lake, "tables": TableLake(self._lake.root)},
+            resources={
+                "settings": Settings(),
+                "lake": self._lake,
+                "tables": TableLake(self._lake.root),
+            },
         )
         result = corrected_history(context)
         assert isinstance(result, dg.SensorResult)
@@ -172,6 +177,13 @@ def altered(candles: Candles, row: int, later_ns: int = 0) -> Candles:
     return bar
 
 
+@pytest.fixture
+def registry(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One without a model."""
+    monkeypatch.setenv("GAL_FRIDAY_DATABASE_URL", database_url)
+
+
+@pytest.mark.usefixtures("registry")
 def test_a_correction_asks_for_a_new_candidate_once_its_features_are_there(
     instance: dg.DagsterInstance, lake: CandleLake, stored: Candles, series: Series
 ):

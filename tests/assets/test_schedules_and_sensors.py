@@ -135,16 +135,6 @@ def test_a_top_up_is_asked_for_unless_one_is_under_way(stored_instance: dg.Dagst
     assert isinstance(frequent_top_up(context), dg.SkipReason)
 
 
-def test_the_weekly_retrain_asks_once_a_series(stored_instance: dg.DagsterInstance, series: Series):
-    stored_instance.add_dynamic_partitions(PAIR, ["kraken:ETH-USD:1m"])
-    context = dg.build_schedule_context(
-        instance=stored_instance, scheduled_execution_time=datetime(2017, 2, 5, 2, tzinfo=UTC)
-    )
-    requests = list(weekly_retrain(context))
-    assert [request.partition_key for request in requests] == [series.key, "kraken:ETH-USD:1m"]
-    assert len({request.run_key for request in requests}) == 2
-
-
 def test_schedules_wait_until_somebody_starts_them():
     for schedule in (frequent_top_up, daily_refresh, weekly_retrain):
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED

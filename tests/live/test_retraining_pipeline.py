@@ -232,3 +232,48 @@ def test_what_ended_goes_on_no_more(talk):
             await here.pipeline.trained(run.run_id, NEW, cpu_s=1)
 
     talk(body)
+
+
+def test_what_an_operator_takes_out_of_the_shadow_is_never_promoted(talk):
+    async def body(here):
+        run = await shadowed(here)
+        await here.registry.demote_model(NEW, actor="ada", reason="I do not trust it")
+        await here.pipeline.review(run)
+        return (await here.pipeline.runs())[0], await stage(here, NEW)
+
+    run, now = talk(body, promote="auto")
+    assert (run.state, run.said, now) == (
+        "REFUSED", f"{NEW} was taken out of the shadow by name", "development",
+    )  # fmt: skip
+
+
+def test_an_undecided_successor_leaves_the_shadow_after_its_time(talk):
+    async def body(here):
+        states = []
+        run = await shadowed(here)
+        for days in (29, 30):
+            here.clock._now_ns = run.started_ns + days * DAY_NS
+            await here.pipeline.review(run)
+            states.append(((await here.pipeline.runs())[0].state, await stage(here, NEW)))
+        return states, (await here.pipeline.runs())[0].said
+
+    states, said = talk(body, skills={"v1": 0.2, "v2": None}, promote="auto")
+    assert states == [("SHADOW", "staging"), ("REFUSED", "development")]
+    assert "begun 30 days ago, and nothing is decided yet" in said
+
+
+def test_a_candidate_that_is_there_already_is_held_back_by_another_alone(talk):
+    async def body(here):
+        by_run = {"cause": "run", "reason": "started by hand"}
+        first = await here.pipeline.ask(OLD, by_run | {"window": "a"}, trained=True)
+        second = await here.pipeline.ask(OLD, by_run | {"window": "b"}, trained=True)
+        await here.pipeline.begun(first.run_id, "a run")
+        await here.pipeline.failed(first.run_id, "stopped by hand")
+        here.clock._now_ns = (await here.pipeline.runs())[0].started_ns
+        third = await here.pipeline.ask(OLD, by_run | {"window": "c"}, trained=True)
+        asked = await here.pipeline.ask(OLD, DRIFT)
+        return [one.state for one in (first, second, third)], asked.said
+
+    states, said = talk(body, cool_down_h=24)
+    assert states == ["REQUESTED", "HELD_BACK", "REQUESTED"]
+    assert "another is under way" in said
