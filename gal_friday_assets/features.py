@@ -5,6 +5,7 @@ import hashlib
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_assets.columns import of_features
 from gal_friday_assets.describe import feature_columns, month_of_features
 from gal_friday_assets.feature_checks import SAMPLE_BARS, dead_columns, leaked_columns, stream_mismatches
 from gal_friday_assets.feature_store import compute_months, latest_rows, write_month
@@ -27,7 +28,11 @@ from gal_friday_core.features.candle_set import CANDLES_V1
     backfill_policy=all_months_at_once,
     deps=["candles"],
     code_version=CANDLES_V1.hash[:12],
-    metadata={"dagster/column_schema": feature_columns(CANDLES_V1), "schema_hash": CANDLES_V1.hash},
+    metadata={
+        "dagster/column_schema": feature_columns(CANDLES_V1),
+        "dagster/column_lineage": of_features(CANDLES_V1),
+        "schema_hash": CANDLES_V1.hash,
+    },
 )
 def feature_table(
     context: dg.AssetExecutionContext,

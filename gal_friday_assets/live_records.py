@@ -1,18 +1,21 @@
 """What live engines did, back as assets: the lineage from a candle to realised profit, month by month and by series."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_assets import live_divergences, live_exports
+from gal_friday_assets.columns import of_labels
 from gal_friday_assets.partitions import all_months_at_once, pair_months
 from gal_friday_assets.resources import Settings
 
 
 def _by_month(
-    *deps: str, kinds: frozenset[str] = frozenset({"postgres", "parquet"})
+    *deps: str,
+    kinds: frozenset[str] = frozenset({"postgres", "parquet"}),
+    columns: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """An asset of this room, cut as the candles are."""
     return dg.asset(
@@ -23,6 +26,7 @@ def _by_month(
         code_version="1",
         kinds=set(kinds),
         deps=deps,
+        metadata=columns,
     )
 
 
@@ -66,7 +70,7 @@ def live_latencies(context: dg.AssetExecutionContext, settings: dg.ResourceParam
     live_exports.exported(context, settings, live_exports.latencies(settings))
 
 
-@_by_month("live_predictions", "candles")
+@_by_month("live_predictions", "candles", columns={"dagster/column_lineage": of_labels()})
 def live_labels(
     context: dg.AssetExecutionContext,
     settings: dg.ResourceParam[Settings],
