@@ -103,7 +103,7 @@ def ingest(
     if bool(history) == bool(exchange):
         raise DataError("give either --history PATH or --exchange NAME")
     lake = CandleLake(lake_dir(load_config(config).config))
-    with _bars() as progress:
+    with progress_bars() as progress:
         if history:
             report = _from_files(history, lake, (venue, pair, interval), skip_bad_rows, progress)
         else:
@@ -160,7 +160,7 @@ def _tell_retry(details: "RetryDetails") -> None:
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """One progress bar a file, on standard error; gone when done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bars:
