@@ -7,7 +7,7 @@ certificate like every model.
 
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from typing import Any, Final
 
@@ -197,10 +197,14 @@ class ExperimentManager:
         return record.analysis(stored, analysis)
 
     async def review(self, experiment_id: str) -> dict[str, Any]:
-        """Collect, analyse, and do what follows by itself: stop losing variants, move traffic, end what is decided."""
+        """Collect, analyse, and do what follows by itself: stop losing variants and those that left their stage, move
+        traffic, end what is decided.
+        """
         await self.collect(experiment_id)
         stored, analysis, outcomes = await self._analysed(experiment_id)
         if stored.state == "RUNNING":
+            absent = await self._absent(stored.design, await self._served_now(stored))
+            analysis = msgspec.structs.replace(analysis, alarms=(*absent, *analysis.alarms))
             await self._act(stored, analysis, outcomes)
         stored = await self._experiments.named(stored.experiment_id)
         return record.analysis(stored, analysis)
@@ -264,15 +268,24 @@ class ExperimentManager:
         return record.served(design, outcomes, await self._experiments.assignments(stored.experiment_id))
 
     async def _require_served(self, design: Design) -> None:
+        absent = await self._absent(design, range(len(design.variants)))
+        if absent:
+            raise RegistryError(f"experiment {design.name}: {absent[0].text}")
+
+    async def _absent(self, design: Design, places: Iterable[int]) -> list[Alarm]:
         """Whoever does not predict can only lose. Production serves the control of split traffic."""
-        for place, variant in enumerate(design.variants):
+        found = []
+        for place in places:
+            variant = design.variants[place]
             stage = (await self._registry.get_model_metadata(variant.model_id))["stage"]
             allowed = ("production",) if design.mode == "split" and place == 0 else ("production", "staging")
             if stage not in allowed:
-                raise RegistryError(
-                    f"experiment {design.name}: {variant.model_id} is in {stage}; {variant.name} must be in "
-                    f"{' or '.join(allowed)} to be served: `gal-friday models promote {variant.model_id} --stage {allowed[-1]}`"
+                text = (
+                    f"{variant.model_id} is in {stage}; {variant.name} must be in {' or '.join(allowed)} to be served: "
+                    f"`gal-friday models promote {variant.model_id} --stage {allowed[-1]}`"
                 )
+                found.append(Alarm(code="NOT_SERVED", variant=variant.name, text=text))
+        return found
 
     async def _pilot(self, stored: Stored) -> record.Values:
         """Differences of recorded predictions before the start; none where nothing was recorded."""

@@ -184,11 +184,15 @@ class PredictionService:
     ) -> Assigned | None:
         """Who is heard on this row, noted once a unit, which stays with its variant also where shares move meanwhile. A
         variant that cannot serve leaves the row to production, and no assignment: the experiment finds that it is dead.
+        So does everything once the control is not in production any more.
         """
         pair = row.trading_pair
         turn = experiments.assigned(row.exchange, pair, row.timestamp_features_for)
         schema_hash = row.features.schema.hash
         if turn is None or self._override is not None:
+            return None
+        if turn.control not in {a.predictor.model_id for a in serving if not a.shadow}:
+            self.skipped["CONTROL_REPLACED"] += 1
             return None
         noted = self._turns.get(pair)
         again = noted is not None and turn.same_unit(noted)

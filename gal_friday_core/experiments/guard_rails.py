@@ -13,7 +13,7 @@ from gal_friday_core.experiments.outcomes import Outcomes, Served
 from gal_friday_core.experiments.sequence import Rule, walk
 from gal_friday_core.times import HOUR_NS
 
-Code = Literal["HARM", "LOSS", "DEAD_VARIANT", "TRAFFIC_MISMATCH", "NO_TRAFFIC"]
+Code = Literal["HARM", "LOSS", "DEAD_VARIANT", "TRAFFIC_MISMATCH", "NO_TRAFFIC", "NOT_SERVED"]
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):

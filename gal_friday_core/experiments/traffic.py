@@ -10,13 +10,17 @@ from gal_friday_core.payloads import Experiment
 
 
 class Assigned(msgspec.Struct, frozen=True, kw_only=True):
-    """Who serves a unit. `models` are all that take part: those that do not serve predict, and are not heard."""
+    """Who serves a unit. `models` are all that take part: those that do not serve predict, and are not heard.
+
+    `control` is the model that all are compared with; there is nothing to compare once it is not in production.
+    """
 
     experiment_id: str
     unit: str
     at_ns: int
     variant: str
     model_id: str
+    control: str
     models: frozenset[str]
     propensity: Mapping[str, float]
 
@@ -62,7 +66,7 @@ class Traffic(Protocol):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A running experiment that splits traffic, ready to assign. `models` by variant."""
+    """A running experiment that splits traffic, ready to assign. `models` by variant, the control first."""
 
     experiment_id: str
     hash_key: str
@@ -77,5 +81,5 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
         variant = assign(self.hash_key, unit, tuple(self.shares.items()))
         return Assigned(
             experiment_id=self.experiment_id, unit=unit, at_ns=at_ns, variant=variant, model_id=self.models[variant],
-            models=frozenset(self.models.values()), propensity=self.shares,
+            control=next(iter(self.models.values())), models=frozenset(self.models.values()), propensity=self.shares,
         )  # fmt: skip

@@ -3,13 +3,14 @@
 import asyncio
 
 import numpy as np
+import psycopg
 import pytest
 
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_core.errors import ConfigError, DataError, RegistryError
 from gal_friday_core.times import MINUTE_NS, to_iso
 from gal_friday_live.experiment_traffic import ExperimentTraffic
-from tests.live.certified import certify
+from tests.live.certified import certify, promote
 from tests.live.experiment_room import SHADOW, SPLIT, V1, V2, V3, rooms
 from tests.live.world import SERIES, START
 
@@ -149,6 +150,72 @@ async def test_dead_variant_is_stopped(room):
         found = await here.manager.review("night")
     assert [alarm["code"] for alarm in found["alarms"]] == ["DEAD_VARIANT"]
     assert found["state"] == "STOPPED"
+
+
+async def test_a_split_whose_control_left_production_stops_at_the_next_review(room):
+    async with room(3) as here:
+        await here.manager.create_experiment(SPLIT)
+        await here.manager.start_experiment("split")
+        await promote(here.registry, V3)
+        found = await here.manager.review("split")
+        shown = await here.manager.get_experiment("split")
+    assert (found["state"], [alarm["code"] for alarm in found["alarms"]]) == ("STOPPED", ["NOT_SERVED"])
+    assert "champion must be in production to be served" in shown["history"][-1]["reason"]
+
+
+async def test_a_challenger_that_left_staging_is_stopped_and_the_others_go_on(room):
+    variants = [*SHADOW["variants"], {"name": "third", "model_id": V3}]
+    async with room(3) as here:
+        await here.manager.create_experiment({**SHADOW, "variants": variants})
+        await here.manager.start_experiment("night")
+        await here.registry.demote_model(V2, actor="ada", reason="test")
+        found = [await here.manager.review("night") for _ in range(2)]
+        shown = await here.manager.get_experiment("night")
+        await here.registry.demote_model(V3, actor="ada", reason="test")
+        ended = await here.manager.review("night")
+    assert [one["state"] for one in found] == ["RUNNING", "RUNNING"]
+    stops = [event["variant"] for event in shown["history"] if event["action"] == "VARIANT_STOPPED"]
+    assert stops == ["challenger"]
+    assert ended["state"] == "STOPPED"
+
+
+def test_only_a_start_begins_an_experiment_and_each_action_leads_to_its_state(database_url):
+    """Whoever may write events may not bend the audit."""
+    event = """
+        insert into experiment_event (experiment_id, action, state, actor, reason)
+        values ('00000000-0000-0000-0000-000000000001', %s, %s, 'ada', 'test')
+    """
+    refused = {
+        "": [("CREATED", "RUNNING"), ("STARTED", "RUNNING"), ("STOPPED", "CREATED")],
+        "CREATED": [
+            ("CREATED", "RUNNING"), ("TRAFFIC_ASSIGNED", "RUNNING"), ("VARIANT_STOPPED", "RUNNING"),
+            ("COMPLETED", "RUNNING"), ("STARTED", "STOPPED"), ("CREATED", "CREATED"), ("COMPLETED", "COMPLETED"),
+        ],
+        "STARTED": [
+            ("STARTED", "RUNNING"), ("STOPPED", "RUNNING"), ("STOPPED", "COMPLETED"), ("COMPLETED", "STOPPED"),
+            ("TRAFFIC_ASSIGNED", "STOPPED"), ("CREATED", "RUNNING"),
+        ],
+        "TRAFFIC_ASSIGNED": [("STARTED", "RUNNING")],
+        "COMPLETED": [("STARTED", "RUNNING"), ("TRAFFIC_ASSIGNED", "RUNNING"), ("STOPPED", "STOPPED")],
+    }  # fmt: skip
+    states = {
+        "CREATED": "CREATED",
+        "STARTED": "RUNNING",
+        "TRAFFIC_ASSIGNED": "RUNNING",
+        "COMPLETED": "COMPLETED",
+    }
+    with connect(database_url) as connection:
+        connection.execute(
+            "insert into experiment (experiment_id, name, series, mode, design, hash_key) values "
+            "('00000000-0000-0000-0000-000000000001', 'x', 'kraken:BTC-USD:1m', 'split', '{}', %s)",
+            ("k" * 32,),
+        )
+        for action, wrong in refused.items():
+            if action:
+                connection.execute(event, (action, states[action]))
+            for one in wrong:
+                with pytest.raises(psycopg.IntegrityError, match="cannot make it"), connection.transaction():
+                    connection.execute(event, one)
 
 
 async def test_only_one_experiment_splits_the_traffic_of_a_series(room):

@@ -144,6 +144,18 @@ async def test_variant_that_cannot_serve_leaves_the_row_to_production():
     assert noted == []
 
 
+async def test_once_the_control_left_production_every_row_is_productions():
+    traffic = FixedTraffic(champion=0.01, challenger=0.99)
+    traffic.running.models["champion"] = "another@v7"
+    async with Room(staged(), experiments=traffic) as room:
+        room.tell()
+        await room.tasks.settle()
+        noted = await entries(room.journal, "EXPERIMENT_ASSIGNMENT")
+    assert room.models() == [V1.model_id]
+    assert room.service.skipped["CONTROL_REPLACED"] == 1
+    assert noted == []
+
+
 async def test_model_on_trial_is_known_as_such_only_while_the_experiment_runs():
     traffic = FixedTraffic()
     async with Room(staged(), experiments=traffic) as room:
