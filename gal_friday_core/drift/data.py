@@ -41,7 +41,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     """One feature: `shift` is the Wasserstein distance in standard deviations of the reference; None is unknown.
 
     `stability_noise` is the index that chance alone passes once in twenty; `q_value` the p-value adjusted for all
-    features; `independent_rows` what the current window is worth.
+    features; `independent_rows` what the current window is worth, `reference_rows` what the reference is.
     """
 
     name: str
@@ -54,6 +54,7 @@ class FeatureDrift(msgspec.Struct, frozen=True, kw_only=True):
     stability_noise: float | None
     missing_share: float
     independent_rows: float
+    reference_rows: float
 
     @property
     def told(self) -> bool:
@@ -130,6 +131,7 @@ def data_drift(
             stability=_known(distances[column, 2]),
             stability_noise=stability_noise(held[column], worth[column])[1] if judged[column] else None,
             missing_share=float(missing[column]), independent_rows=float(worth[column]),
+            reference_rows=float(held[column]),
         )
         for column, name in enumerate(reference.names)
     )  # fmt: skip

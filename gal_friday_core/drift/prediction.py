@@ -122,12 +122,7 @@ def prediction_finding(
     """What it amounts to; `estimated` is shown beside it."""
     metrics = _metrics(drift, estimated)
     if drift.score.state == "short" and drift.signal_q_value is None:
-        return undecided(
-            model_id, "PREDICTION_DRIFT",
-            f"the predictions are worth {drift.score.independent_rows:.1f} independent rows, fewer than "
-            f"{config.min_effective_rows}: wait for more, or take a longer window",
-            metrics,
-        )  # fmt: skip
+        return undecided(model_id, "PREDICTION_DRIFT", _short(drift.score, config), metrics)
     known = [q for q in (drift.score.q_value, drift.signal_q_value) if q is not None]
     silent = drift.score.state in {"dead", "missing"}
     confidence = 1.0 if silent else 1 - min(known, default=1.0)
@@ -171,6 +166,15 @@ def _reason(drift: PredictionDrift) -> str:
             f"{drift.signal_rate:.2%} of the bars are signals, {drift.reference_signal_rate:.2%} were before"
         )
     return "; ".join(parts) or "scores and signals are as they were"
+
+
+def _short(score: FeatureDrift, config: DriftConfig) -> str:
+    """Which side is too short, and what would help."""
+    if score.independent_rows < config.min_effective_rows:
+        side, worth, then = "the predictions are", score.independent_rows, "wait for more"
+    else:
+        side, worth, then = "what it said of its holdout is", score.reference_rows, "train on more history"
+    return f"{side} worth {worth:.1f} independent rows, fewer than {config.min_effective_rows}: {then}"
 
 
 def _metrics(drift: PredictionDrift, estimated: Estimated | None) -> dict[str, Any]:
