@@ -12,8 +12,8 @@ from gal_friday_live.commands.common import ConfigOption, JsonOption, console, l
 
 if TYPE_CHECKING:
     from gal_friday_adapters.lake import CandleLake
+    from gal_friday_core.candles import Series
     from gal_friday_core.predictor import Predictor
-    from gal_friday_live.commands.backtest_asked import Asked
     from gal_friday_live.configuration import ConfigurationManager
 
 HistoryOption = Annotated[
@@ -109,9 +109,10 @@ def backtest(
     capital = asking.cash(initial, manager)
     by_model = asking.asks_model(manager, model, threshold)
     with asking.lake(history, (venue, pair, interval), manager) as lake:
-        asked = asking.asked(manager, lake, series, (venue, pair, interval), (start, end))
-        predictor = asking.predictor(manager, model, asked.series) if by_model else None
-        report, took_s = _run(manager, lake, asked, predictor, threshold, capital, exact=engine)
+        chosen = asking.chosen(manager, lake, series, (venue, pair, interval))
+        predictor = asking.predictor(manager, model, chosen) if by_model else None
+        span = asking.span(lake, chosen, start, end)
+        report, took_s = _run(manager, lake, chosen, span, predictor, threshold, capital, exact=engine)
     report["notes"] = [*notes, *report["notes"]]
     told = document(report, took_s, strategy=manager.config.strategy.id, model=predictor)
     if output is not None:
@@ -127,7 +128,8 @@ def backtest(
 def _run(
     manager: "ConfigurationManager",
     lake: "CandleLake",
-    asked: "Asked",
+    series: "Series",
+    span: tuple[int, int],
     predictor: "Predictor | None",
     threshold: float | None,
     capital: Decimal,
@@ -142,10 +144,10 @@ def _run(
     if threshold is not None and predictor is not None:
         override = ModelOverride(predictor.model_id, "threshold given on the command line", threshold)
     tester = BacktestingEngine(
-        manager, lake=lake, predictor=predictor, series=asked.series, override=override, exact=exact
+        manager, lake=lake, predictor=predictor, series=series, override=override, exact=exact
     )
-    start, end = (datetime.fromtimestamp(moment / SECOND_NS, UTC) for moment in asked.span)
-    with console.status(f"trading {asked.series.key}"):
+    start, end = (datetime.fromtimestamp(moment / SECOND_NS, UTC) for moment in span)
+    with console.status(f"trading {series.key}"):
         report = tester.run_backtest(start, end, capital)
     return report, tester.took_s
 

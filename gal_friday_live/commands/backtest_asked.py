@@ -4,7 +4,6 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +19,6 @@ if TYPE_CHECKING:
 
 Named = tuple[str | None, str | None, str | None]
 """Venue, pair and interval, as far as they were said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Bars of `series` that open in `span`, ns UTC, the end exclusive."""
-
-    series: Series
-    span: tuple[int, int]
 
 
 def settings(
@@ -93,22 +84,12 @@ def lake(history: list[Path] | None, named: Named, manager: "ConfigurationManage
         yield own
 
 
-def asked(
-    manager: "ConfigurationManager",
-    lake: "CandleLake",
-    series: str | None,
-    named: Named,
-    between: tuple[str | None, str | None],
-) -> Asked:
-    """Raises DataError where it is not stored, or does not say which of several is meant."""
-    chosen = Series.parse(series) if series is not None else _choose(lake, named, manager)
-    return Asked(chosen, _span(lake, chosen, *between))
-
-
-def _choose(lake: "CandleLake", named: Named, manager: "ConfigurationManager") -> Series:
-    """The one stored series that fits, else the configured one."""
+def chosen(manager: "ConfigurationManager", lake: "CandleLake", series: str | None, named: Named) -> Series:
+    """The series by its key, else the one stored that fits, else the configured one. Raises DataError."""
     from gal_friday_adapters.history.naming import split_pair
 
+    if series is not None:
+        return Series.parse(series)
     venue, pair, interval = named
     pair = split_pair(pair) if pair is not None else None
     stored = [
@@ -132,8 +113,8 @@ def _choose(lake: "CandleLake", named: Named, manager: "ConfigurationManager") -
     )  # fmt: skip
 
 
-def _span(lake: "CandleLake", series: Series, start: str | None, end: str | None) -> tuple[int, int]:
-    """The time asked for; all that is stored by default."""
+def span(lake: "CandleLake", series: Series, start: str | None, end: str | None) -> tuple[int, int]:
+    """The time asked for, ns UTC, the end exclusive; all that is stored by default. Raises DataError."""
     months = lake.months(series)
     if not months:
         raise DataError(f"no candles of {series.key} are stored: run gal-friday ingest first")
