@@ -12,8 +12,19 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 960, 84, 16, 12, 28
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """Another line of a plot, over times of its own."""
+
+    times: Sequence[int]
+    values: Sequence[float]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
-    """One plot: `values` over `times`; `area` fills up to zero, for losses; `percent` reads fractions."""
+    """One plot: `values` over `times`; `area` fills up to zero, for losses; `percent` reads fractions. `others` are
+    drawn below it.
+    """
 
     title: str
     times: Sequence[int]
@@ -22,6 +33,7 @@ class Panel:
     kind: str
     area: bool = False
     percent: bool = False
+    others: Sequence[Line] = ()
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -86,16 +98,19 @@ class Frame:
 
 def svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
     """The drawing; `title` is read to those who cannot see it."""
+    kind = "whole" if width == WIDTH else "half"
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
     )
 
 
 def chart(panel: Panel, labels: Sequence[tuple[int, str]]) -> str:
     """The panel as one `<svg>`; `labels` are (time, text) marks of the time axis."""
-    low, high = min(panel.values), max(panel.values)
+    every = [panel.values, *(line.values for line in panel.others)]
+    low, high = min(map(min, every)), max(map(max, every))
     if panel.area:
-        low, high = min(low, -0.01), max(high, 0.0)
+        low, high = (min(low, -0.01), max(high, 0.0)) if low < 0 else (0.0, max(high, 0.01))
     first, last = panel.times[0], panel.times[-1]
     frame = Frame(WIDTH, panel.height, first, last, ticks(low, high), panel.percent)
     points = frame.points(panel.times, panel.values)
@@ -106,6 +121,10 @@ def chart(panel: Panel, labels: Sequence[tuple[int, str]]) -> str:
             f'<polygon class="{panel.kind} area" '
             f'points="{frame.x(first):.1f},{zero} {points} {frame.x(last):.1f},{zero}"/>'
         )
+    parts += [
+        f'<polyline class="{line.kind}" points="{frame.points(line.times, line.values)}"/>'
+        for line in panel.others
+    ]
     parts.append(f'<polyline class="{panel.kind}" points="{points}"/>')
     return svg(WIDTH, panel.height, panel.title, parts)
 

@@ -62,8 +62,13 @@ def whiskers(title: str, found: Sequence[Interval], *, percent: bool = False) ->
     return svg(HALF, HEIGHT, title, parts)
 
 
-def columns(title: str, found: Sequence[tuple[str, float]], *, width: int = HALF) -> str:
-    """Bars up from zero for gains, down for losses, fractions read as percent; names where there is room."""
+def columns(
+    title: str, found: Sequence[tuple[str, float]], *, width: int = HALF, signs: Sequence[bool] | None = None
+) -> str:
+    """Bars up from zero for gains, down for losses, fractions read as percent; names where there is room.
+
+    `signs`: which bars are gains, where their height does not say so.
+    """
     frame = _columns(found, [0.0, *(value for _, value in found)], percent=True, width=width)
     thick = min(40.0, 0.7 * (frame.x(1) - frame.x(0)))
     every = -(-len(found) * 70 // (width - 100))
@@ -72,8 +77,9 @@ def columns(title: str, found: Sequence[tuple[str, float]], *, width: int = HALF
         if place % every == 0:
             parts.append(frame.below(place, name))
         top, bottom = sorted((frame.y(value), frame.y(0.0)))
+        gain = value >= 0 if signs is None else signs[place]
         parts.append(
-            f'<rect class="bar {"gain" if value >= 0 else "lost"}" x="{frame.x(place) - thick / 2:.1f}" '
+            f'<rect class="bar {"gain" if gain else "lost"}" x="{frame.x(place) - thick / 2:.1f}" '
             f'y="{top:.1f}" width="{thick:.1f}" height="{bottom - top:.1f}">'
             f"<title>{escape(f'{name}: {value:+.2%}')}</title></rect>"
         )

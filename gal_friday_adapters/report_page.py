@@ -1,14 +1,18 @@
 """A run's report as one HTML page: self-contained, light and dark, every text escaped, no script.
 
-Entry point: `render`. It reads what `gal_friday_core.performance.performance` returns, and of what a
-caller may add: `title`, `notes` (sentences shown on top) and `context` (a table of name and value).
+Entry point: `render`. It reads what `gal_friday_core.performance.performance` or, with more sections,
+`gal_friday_core.tearsheet.sheet.tearsheet` returns, and of what a caller may add: `title`, `notes` (sentences shown on
+top), `guards` (see `gal_friday_core.lookahead`) and `context` (a table of name and value).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gal_friday_adapters.report_chart import Panel, chart
+from gal_friday_adapters import report_sections as sections
+from gal_friday_adapters.report_chart import Line, Panel, chart
+from gal_friday_adapters.report_guards import guards
 from gal_friday_adapters.report_parts import document, figures, note, percent, plain, soft, table, time_labels
+from gal_friday_core.tearsheet.comparison import BUY_AND_HOLD
 from gal_friday_core.times import from_iso
 
 MOST_TRADES_SHOWN = 2_000
@@ -20,10 +24,12 @@ def render(report: Mapping[str, Any]) -> str:
     notes = "".join(note(str(text)) for text in report.get("notes", ()))
     explained = soft(
         "A year has 365 days; statistics that the data cannot support are left open. "
-        "The Sharpe interval follows Lo (2002) on daily returns."
+        "The Sharpe interval above follows Lo (2002) on daily returns."
     )
     body = (
-        f"{soft(span)}{notes}{_figures(report)}{_charts(report['equity_curve'])}{_reasons(report['trades'])}"
+        f"{soft(span)}{notes}{_figures(report)}{_charts(report)}{sections.months(report)}{sections.confidence(report)}"
+        f"{sections.chosen(report)}{sections.compared(report)}{sections.costs(report)}{sections.spread(report)}"
+        f"{sections.places(report)}{_reasons(report['trades'])}{sections.doubts(report)}{guards(report)}"
         f"{_trades(report['trade_list'])}{_context(report.get('context', {}))}{explained}"
     )
     return document(str(report.get("title", "Backtest")), body)
@@ -59,17 +65,31 @@ def _figures(report: Mapping[str, Any]) -> str:
     return figures(cells)
 
 
-def _charts(curve: Sequence[tuple[str, float]]) -> str:
-    times = [from_iso(moment) for moment, _ in curve]
-    equity = [value for _, value in curve]
+def _charts(report: Mapping[str, Any]) -> str:
+    times = [from_iso(moment) for moment, _ in report["equity_curve"]]
+    equity = [value for _, value in report["equity_curve"]]
     highest, drawdown = equity[0], []
     for value in equity:
         highest = max(highest, value)
         drawdown.append(value / highest - 1)
     labels = time_labels(times[0], times[-1])
-    above = Panel("Equity over time", times, equity, 320, "equity")
+    curves = report.get("curves")
+    others, legend, invested = _more(curves, labels) if curves is not None else ((), "", "")
+    above = Panel("Equity over time", times, equity, 320, "equity", others=others)
     below = Panel("Drawdown over time", times, drawdown, 160, "drawdown", area=True, percent=True)
-    return f"<h2>Equity</h2>{chart(above, labels)}<h2>Drawdown</h2>{chart(below, labels)}"
+    return f"<h2>Equity</h2>{legend}{chart(above, labels)}<h2>Drawdown</h2>{chart(below, labels)}{invested}"
+
+
+def _more(curves: Mapping[str, Any], labels: Sequence[tuple[int, str]]) -> tuple[tuple[Line, ...], str, str]:
+    """The line of holding the market, what the lines are called, and how much was invested."""
+    times = [from_iso(moment) for moment in curves["times"]]
+    holding = Line(times, curves[BUY_AND_HOLD], "second")
+    legend = (
+        '<p class="soft"><span class="key equity"></span>this run'
+        f'<span class="key second"></span>{BUY_AND_HOLD}</p>'
+    )
+    panel = Panel("Exposure over time", times, curves["exposure"], 130, "exposure", area=True, percent=True)
+    return (holding,), legend, f"<h2>Exposure</h2>{chart(panel, labels)}"
 
 
 def _reasons(trades: Mapping[str, Any]) -> str:

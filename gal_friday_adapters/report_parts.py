@@ -32,6 +32,12 @@ svg { width: 100%; height: auto; display: block; } .grid { stroke: var(--line); 
 .tick { fill: var(--soft); font: 12px system-ui, sans-serif; }
 polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; } .equity { stroke: var(--equity); }
 .drawdown { stroke: var(--loss); } .area { stroke: none; fill: var(--loss); opacity: 0.25; }
+.second { stroke: var(--second); } .exposure.area { fill: var(--equity); }
+polyline.exposure { stroke: var(--equity); stroke-width: 1; }
+.key { display: inline-block; width: 22px; border-top: 3px solid; margin: 0 6px 4px 0; }
+.key.equity { border-color: var(--equity); } .key.second { border-color: var(--second); margin-left: 18px; }
+.heat { background: color-mix(in srgb, var(--tone) var(--heat), transparent); }
+.heat.gain { --tone: var(--gain); color: inherit; } .heat.lost { --tone: var(--loss); color: inherit; }
 .band { stroke: none; fill: var(--equity); opacity: 0.18; } .zero { stroke: var(--soft); }
 .ideal { stroke: var(--soft); stroke-dasharray: 5 4; } .edge { stroke: var(--line); stroke-dasharray: 2 4; }
 .whisker { stroke: var(--equity); stroke-width: 2; } .mark { fill: var(--equity); }
@@ -44,6 +50,10 @@ th { position: sticky; top: 0; background: var(--ground); color: var(--soft); fo
 td:first-child, th:first-child { text-align: left; } .gain { color: var(--gain); } .lost { color: var(--loss); }
 .scroll.wide { max-height: none; }
 .wide td:last-child, .wide th:last-child { text-align: left; white-space: normal; min-width: 300px; }
+@media (max-width: 640px) { body { padding: 16px 12px 40px; } .pair { grid-template-columns: 1fr; }
+  .figures { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); } .figures dd { font-size: 17px; }
+  svg.whole .tick { font-size: 24px; } svg.half .tick, svg.half .name { font-size: 14px; }
+  .wide td:last-child, .wide th:last-child { min-width: 200px; } }
 """
 
 

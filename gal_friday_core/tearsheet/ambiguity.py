@@ -7,14 +7,12 @@ trade told again with the target instead.
 from decimal import Decimal
 
 import msgspec
-import numpy as np
 
-from gal_friday_core.candles import Candles
 from gal_friday_core.money import ZERO, fee_of, product, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.protection import stop_id
-from gal_friday_core.tearsheet.record import RunRecord
+from gal_friday_core.tearsheet.record import RunRecord, closed_by
 
 
 class Ambiguity(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,14 +53,9 @@ def _both_reached(fill: ExecutionReport, entry: Order, run: RunRecord) -> bool:
     if stop is None or target is None or fill.last_price != product(stop, 1 - run.costs.slippage):
         return False
     bars = run.bars[fill.trading_pair]
-    row = closed_at(bars, fill.timestamp_exchange)
+    row = closed_by(bars, fill.timestamp_exchange)
     reached = bars.low[row] <= float(stop) < bars.open[row] and bars.high[row] >= float(target)
     return bool(reached)
-
-
-def closed_at(bars: Candles, moment_ns: int) -> int:
-    """The row of the last bar that is over at a moment; the first where none is."""
-    return max(int(np.searchsorted(bars.ts, moment_ns - bars.series.interval_ns, side="right")) - 1, 0)
 
 
 def _forgone(fill: ExecutionReport, entry: Order, taker_fee: Decimal) -> Decimal:

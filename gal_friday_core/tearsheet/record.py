@@ -34,3 +34,8 @@ class RunRecord:
         object.__setattr__(self, "fills", fills)
         object.__setattr__(self, "trips", round_trips(fills))
         object.__setattr__(self, "returns", daily_returns(self.curve.ts, self.curve.equity))
+
+
+def closed_by(bars: Candles, moment_ns: int) -> int:
+    """The row of the last bar that is over at a moment; -1 where none is."""
+    return int(np.searchsorted(bars.ts, moment_ns - bars.series.interval_ns, side="right")) - 1

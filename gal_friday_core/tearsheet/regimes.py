@@ -4,7 +4,7 @@ A regime is named by what had happened before the trade was decided. Where calm 
 the whole run, told afterwards: it sorts trades, and decides none.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -14,13 +14,18 @@ from numpy.typing import NDArray
 from gal_friday_core.candles import Candles
 from gal_friday_core.evidence.slices import REGIMES, TREND_BARS
 from gal_friday_core.money import ZERO
-from gal_friday_core.tearsheet.record import RunRecord
+from gal_friday_core.tearsheet.record import RunRecord, closed_by
 from gal_friday_core.times import HOUR_NS
 from gal_friday_core.trades import Trade
 
 VOLATILITY_BARS = 60
 UNKNOWN = "unknown"
+"""Of trades that began before enough bars were seen."""
+VOLATILITIES = (UNKNOWN, "calm", "normal", "wild")
+TRENDS = (UNKNOWN, "rising", "falling")
 _HOURS = 6
+
+Codes = NDArray[np.int8]
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,25 +49,23 @@ def parts(run: RunRecord) -> tuple[Part, ...]:
     markets = {pair: _market(candles) for pair, candles in run.bars.items()}
     return (
         *_by("pair", trades, lambda trade: trade.trading_pair, dict.fromkeys(sorted(run.bars))),
-        *_by_market("volatility", run, {pair: names for pair, (names, _) in markets.items()}),
-        *_by_market("trend", run, {pair: names for pair, (_, names) in markets.items()}),
+        *_by_market("volatility", VOLATILITIES, run, {pair: wild for pair, (wild, _) in markets.items()}),
+        *_by_market("trend", TRENDS, run, {pair: trend for pair, (_, trend) in markets.items()}),
         *_by("hour", trades, lambda trade: _hour(trade.entry_ns), {_span(hour): 1 / 4 for hour in range(0, 24, _HOURS)}),
     )  # fmt: skip
 
 
-def _market(candles: Candles) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
-    """Of each bar, as it was when the bar closed: its volatility's and its trend's name, each (bars,)."""
+def _market(candles: Candles) -> tuple[Codes, Codes]:
+    """Of each bar, as it was when the bar closed: places in `VOLATILITIES` and in `TRENDS`, each (bars,)."""
+    wild = np.zeros(len(candles), np.int8)
     known, spread = volatility(candles.close)
-    names = np.full(len(candles), UNKNOWN, dtype="<U8")
     if known.any():
         edges = np.quantile(spread[known], REGIMES)
-        names[known] = np.array(["calm", "normal", "wild"])[
-            np.searchsorted(edges, spread[known], side="right")
-        ]
-    trend = np.full(len(candles), UNKNOWN, dtype="<U8")
+        wild[known] = 1 + np.searchsorted(edges, spread[known], side="right")
+    trend = np.zeros(len(candles), np.int8)
     rise = candles.close[TREND_BARS:] - candles.close[:-TREND_BARS]
-    trend[TREND_BARS:] = np.where(rise >= 0, "rising", "falling")
-    return names, trend
+    trend[TREND_BARS:] = np.where(rise >= 0, 1, 2)
+    return wild, trend
 
 
 def volatility(close: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -70,26 +73,25 @@ def volatility(close: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[n
     known = np.arange(len(close)) >= VOLATILITY_BARS
     spread = np.full(len(close), np.nan)
     if known.any():
-        steps = np.diff(np.log(close), prepend=np.nan)[1:]
-        windows = np.lib.stride_tricks.sliding_window_view(steps, VOLATILITY_BARS)
-        spread[known] = windows.std(axis=1)
+        steps = np.concatenate(([0.0], np.diff(np.log(close))))
+        sums, squares = np.cumsum(steps), np.cumsum(steps**2)
+        mean = (sums[VOLATILITY_BARS:] - sums[:-VOLATILITY_BARS]) / VOLATILITY_BARS
+        square = (squares[VOLATILITY_BARS:] - squares[:-VOLATILITY_BARS]) / VOLATILITY_BARS
+        spread[known] = np.sqrt(np.maximum(square - mean**2, 0.0))
     return known, spread
 
 
-def _by_market(by: str, run: RunRecord, names: dict[str, NDArray[np.str_]]) -> tuple[Part, ...]:
-    every = np.concatenate(list(names.values())) if names else np.empty(0, "<U8")
-    kinds, counts = np.unique(every, return_counts=True)
-    shares = {str(kind): float(count) / len(every) for kind, count in zip(kinds, counts, strict=True)}
-    order = [kind for kind in ("calm", "normal", "wild", "rising", "falling", UNKNOWN) if kind in shares]
+def _by_market(by: str, names: Sequence[str], run: RunRecord, codes: Mapping[str, Codes]) -> tuple[Part, ...]:
+    every = np.concatenate(list(codes.values()))
+    counts, bars = np.bincount(every, minlength=len(names)), len(every)
+    shares = {name: float(count) / bars for name, count in zip(names[1:], counts[1:], strict=True)}
 
     def named(trade: Trade) -> str:
         candles = run.bars[trade.trading_pair]
-        decided = (
-            int(np.searchsorted(candles.ts, trade.entry_ns - candles.series.interval_ns, side="right")) - 1
-        )
-        return str(names[trade.trading_pair][decided]) if decided >= 0 else UNKNOWN
+        decided = closed_by(candles, trade.entry_ns)
+        return names[codes[trade.trading_pair][decided]] if decided >= 0 else UNKNOWN
 
-    return _by(by, run.trips.trades, named, {kind: shares[kind] for kind in order})
+    return _by(by, run.trips.trades, named, shares)
 
 
 def _by(

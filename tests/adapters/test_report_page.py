@@ -4,12 +4,16 @@ import re
 from decimal import Decimal
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from gal_friday_adapters.report_chart import ticks
 from gal_friday_adapters.report_page import render
 from gal_friday_core.performance import performance
+from gal_friday_core.tearsheet.deflation import Tried
+from gal_friday_core.tearsheet.sheet import tearsheet
 from gal_friday_core.times import DAY_NS
+from tests.core.tearsheet.runs import bought, candles, run, won
 from tests.core.trading import fill
 
 VOID = {"meta"}
@@ -65,8 +69,67 @@ def test_page_shows_figures_trades_and_context():
     assert page.count("<svg") == 2
 
 
-def test_page_asks_the_network_for_nothing():
-    page = render(traded())
+def whole():
+    """A report with every section."""
+    rng = np.random.default_rng(8)
+    close = 100 * np.exp(np.cumsum(rng.normal(0, 0.002, 24 * 90)))
+    bars = candles(close)
+    fills = [
+        one
+        for number in range(30)
+        for first in [60 * number + 10]
+        for one in (
+            bought(f"k{number}", first, str(close[first])),
+            won(f"k{number}", first + 5, str(close[first + 5])),
+        )
+    ]
+    equity = 1000 * np.exp(np.cumsum(rng.normal(0, 0.001, len(close) + 1)))
+    check = {"about": "bars <b>shuffled</b>", "checked": 900, "columns": []}
+    guards = {
+        "passed": False,
+        "checks": [
+            {**check, "name": "shuffled future", "differing": 0, "passed": True},
+            {**check, "name": "past alone", "differing": 3, "passed": False, "columns": ["volatility"]},
+        ],
+        "delays": [
+            {"bars": 0, "trades": 30, "net_profit": "12.5", "total_return": 0.01, "sharpe": 1.0},
+            {"bars": 1, "trades": 29, "net_profit": "-3", "total_return": -0.003, "sharpe": None},
+        ],
+    }
+    return tearsheet(run(bars, equity, fills), tried=Tried(20, None, "a sweep")) | {"guards": guards}
+
+
+def test_page_has_every_section_and_they_read_well():
+    page = render(whole())
+    text = " ".join(read(page).text)
+    for wanted in (
+        "buy and hold", "Exposure", "Months", "2024", "How sure the figures are", "resamples in blocks of",
+        "One of how many", "a sweep", "Compared", "Costs", "Bears costs", "Spread of trades", "Where it was earned",
+        "Volatility: wild", "Inside the bar", "No bar reached", "This run saw its future: past alone",
+        "differing: volatility", "1 bar late",
+    ):  # fmt: skip
+        assert wanted in text, wanted
+    assert "nan" not in text.lower()
+    assert "None" not in text
+    assert page.count('class="heat ') >= 3
+
+
+def test_interval_below_zero_is_not_coloured_as_a_loss():
+    page = render(whole())
+    assert not re.findall(r'<td class="lost">−[^<]* to ', page)
+
+
+def test_page_without_trades_has_every_section_that_it_can():
+    report = tearsheet(run(candles([100 + place % 7 for place in range(24 * 40)]), [1000] * (24 * 40 + 1)))
+    text = " ".join(read(render(report)).text)
+    assert "No trade was closed." in text
+    assert "Spread of trades" not in text
+    assert "None" not in text
+
+
+@pytest.mark.parametrize("report", [whole, traded])
+def test_page_asks_the_network_for_nothing(report):
+    page = render(report())
     assert "<script" not in page
     assert re.findall(r"(?:src|href|url\()", page) == []
     assert "://" not in page
