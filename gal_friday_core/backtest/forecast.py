@@ -51,25 +51,30 @@ class Forecast:
     skipped: dict[str, int]
 
 
-def forecast(market: Market, strategy: Strategy, served: Served | None) -> Forecast:
-    """Of every bar of the market. Raises DataError for bars that the features' kernel refuses."""
+def forecast(
+    market: Market, strategy: Strategy, served: Served | None, said: "Predicted | None" = None
+) -> Forecast:
+    """Of every bar of the market; `said` where it is known already what the model says of it.
+
+    Raises DataError for bars that the features' kernel refuses.
+    """
     rule = strategy.rule
     if served is None:
         bars = len(market.bars)
         entries = np.zeros(bars, np.bool_) if rule is None else _fires(rule, market)
         return Forecast(entries, None, None, 0, {"NO_MODEL": bars} if bars else {})
-    predicted = _predicted(market, served)
+    told = said or predicted(market, served.predictor)
     if rule is not None:
         entries = _fires(rule, market)
     else:
-        entries = strategy.candidates(predicted.probability, served.entry_threshold) & predicted.asked
-    return Forecast(
-        entries, predicted.probability, predicted.volatility, predicted.predictions, predicted.skipped
-    )
+        entries = strategy.candidates(told.probability, served.entry_threshold) & told.asked
+    return Forecast(entries, told.probability, told.volatility, told.predictions, told.skipped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Predicted:
+class Predicted:
+    """What a model says of a market, a row a bar, whatever strategy listens; `asked` marks bars of which it has learnt."""
+
     probability: Floats
     volatility: Floats
     asked: Mask
@@ -77,8 +82,9 @@ class _Predicted:
     skipped: dict[str, int]
 
 
-def _predicted(market: Market, served: Served) -> _Predicted:
-    bars, predictor = market.bars, served.predictor
+def predicted(market: Market, predictor: Predictor) -> Predicted:
+    """Of every bar. Raises DataError for bars that the features' kernel refuses, SchemaMismatchError for a model of others."""
+    bars = market.bars
     predictor.require_schema(CANDLES_V1.hash)
     stream = _stream(market)
     probability, volatility = np.full(len(bars), np.nan), np.empty(len(bars))
@@ -96,7 +102,7 @@ def _predicted(market: Market, served: Served) -> _Predicted:
     fit = told & (probability >= 0) & (probability <= 1)
     skipped = {"FEATURES_UNKNOWN": unknown, "NOT_A_PROBABILITY": len(bars) - unknown - int(fit.sum())}
     probability[~fit] = np.nan
-    return _Predicted(
+    return Predicted(
         probability,
         volatility,
         asked,

@@ -7,11 +7,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from gal_friday_core.backtest.run import Ran
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import DataError
 from gal_friday_core.evidence.sharpe import Record
-from gal_friday_core.performance import daily_returns, max_drawdown
+from gal_friday_core.money import ZERO
+from gal_friday_core.performance import daily_returns, exposure_time, max_drawdown
 from gal_friday_core.times import DAY_NS, from_iso
+from gal_friday_core.trades import fills_of, round_trips
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +63,27 @@ def outcome_of(report: Mapping[str, Any], bars: int) -> Outcome:
         max_drawdown=float(report["max_drawdown"]["depth"]),
         exposure=float(report["exposure_time"]),
         halted=tuple(report["engine"]["halt_reasons"]),
+    )
+
+
+def outcome_of_run(ran: Ran) -> Outcome:
+    """Of a run from event to event: the figures of its report, without the rest of it."""
+    curve = ran.equity.curve()
+    curve.require()
+    ts, equity, account = curve.ts, curve.equity, ran.account
+    fills = fills_of(account.reports)
+    trips = round_trips(fills)
+    return Outcome(
+        first_day=int(ts[0]) // DAY_NS,
+        returns=tuple(daily_returns(ts, equity).tolist()),
+        bars=len(ran.tape),
+        trades=len(trips.trades),
+        net_profit=str(curve.final - curve.initial),
+        fees=str(sum((fill.commission or ZERO for fill in fills), ZERO)),
+        total_return=float(equity[-1] / equity[0] - 1),
+        max_drawdown=max_drawdown(ts, equity).depth,
+        exposure=exposure_time(trips, int(ts[0]), int(ts[-1])),
+        halted=tuple(account.reasons),
     )
 
 

@@ -1,7 +1,8 @@
 """What is left of the best of a sweep when luck is taken off: the Sharpe ratio deflated by all trials, and CSCV.
 
 A sweep overfits where its best is not beyond what the best of so many trials without skill would show, or where
-being best in one half of the time says nothing of the other half. References: Bailey and López de Prado, The
+being best in one half of the time says nothing of the other half and loses money there: among points that all earn
+alike it is luck which is the best, and no harm. References: Bailey and López de Prado, The
 Deflated Sharpe Ratio, 2014; Bailey, Borwein, López de Prado and Zhu, The Probability of Backtest Overfitting, 2017.
 """
 
@@ -153,20 +154,20 @@ def _word(
             f"The best is beyond the luck of {trials:,} trials with a probability of {dsr:.1%}; "
             f"{gates.min_dsr:.0%} is asked for."
         )
-    if choice is not None and choice.probability > gates.max_pbo:
-        against.append(
-            f"The best in one half of the days is below the median in the other half in {choice.probability:.1%} "
-            f"of {choice.splits:,} splits; {gates.max_pbo:.0%} is allowed."
-        )
+    told = "" if choice is None else _chosen(choice)
+    if choice is not None and min(choice.probability, choice.loss_probability) > gates.max_pbo:
+        against.append(f"{told} {gates.max_pbo:.0%} is allowed.")
     if against:
         return "OVERFITTED", tuple(against)
-    said = [f"The best is beyond the luck of {trials:,} trials with a probability of {dsr:.1%}."]
-    if choice is not None:
-        said.append(
-            f"The best in one half of the days is below the median in the other half in {choice.probability:.1%} "
-            "of splits."
-        )
-    return "HOLDS", tuple(said)
+    for_it = f"The best is beyond the luck of {trials:,} trials with a probability of {dsr:.1%}."
+    return "HOLDS", tuple(filter(None, (for_it, told)))
+
+
+def _chosen(choice: Overfitting) -> str:
+    return (
+        f"What is best in one half of the days is below the median in the other half in {choice.probability:.1%} of "
+        f"{choice.splits:,} splits, and loses there in {choice.loss_probability:.1%}."
+    )
 
 
 def _unmeasured(days: int, trials: int) -> str:

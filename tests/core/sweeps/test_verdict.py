@@ -48,6 +48,15 @@ def test_an_edge_that_many_points_share_is_not_flagged():
         assert verdict.pbo < 0.2
 
 
+def test_among_points_that_all_earn_alike_it_is_luck_which_is_best_and_no_harm():
+    rng = np.random.default_rng(8)
+    tried = 0.004 + 0.01 * rng.standard_normal((DAYS, 1)) + 0.001 * rng.standard_normal((DAYS, 40))
+    verdict, _ = judged(tried)
+    assert verdict.pbo > 0.3
+    assert verdict.loss_probability < 0.01
+    assert verdict.word == "HOLDS"
+
+
 def test_one_true_edge_among_noises_is_found_and_not_flagged():
     tried = noise(3, 200)
     tried[:, 120] += 0.004

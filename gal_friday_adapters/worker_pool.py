@@ -1,0 +1,223 @@
+"""Many processes at one list of tasks, through dask.distributed: here by default, on a cluster by its address.
+
+Whoever may speak to a scheduler may run code on its workers. So workers started here speak TLS with keys made for
+this run, and a scheduler elsewhere is spoken to by TLS, or by plain TCP on this machine only. Entry point: `workers`.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from gal_friday_adapters.shared_data import Shared, packed, unpack
+from gal_friday_core import __version__
+from gal_friday_core.compiled import sources
+from gal_friday_core.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.security import Security
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CONNECT_S = 15
+PACKAGE = "distributed is not installed: use the pipeline's requirements, or --workers 1"
+
+
+class Workers(Protocol):
+    """Who works. `count`: tasks that run at the same time, as far as is known."""
+
+    count: int
+
+    def hold(self, data: Iterable[Shared]) -> None:
+        """Have these candles where the work is done, before it begins."""
+        ...
+
+    def each(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        """(place of a task, what `work` gave), as they come; leaving early cancels what has not begun."""
+        ...
+
+
+class Here:
+    """One task after the other, in this process."""
+
+    count = 1
+
+    def hold(self, data: Iterable[Shared]) -> None:
+        del data
+
+    def each(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        for place, task in enumerate(tasks):
+            yield place, work(task)
+
+
+class Processes:
+    """The workers of one dask client."""
+
+    def __init__(self, client: "Client", *, send: bool) -> None:
+        self._client = client
+        self._send = send
+        self.count = sum(client.nthreads().values()) or 1
+        _same_code(client)
+
+    def hold(self, data: Iterable[Shared]) -> None:
+        """Workers that share no disk with this process get a copy, those that join later too."""
+        if self._send:
+            self._client.register_plugin(_holder([(one, packed(one)) for one in data]))
+
+    def each(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[tuple[int, Result]]:
+        from distributed import KilledWorker, as_completed
+
+        futures = self._client.map(work, tasks, pure=False, key="backtests")
+        places = {future.key: place for place, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures):
+                yield places[future.key], future.result()
+                future.release()
+        except KilledWorker as error:
+            raise StorageError(
+                f"worker processes died again and again on one task: {error}; is memory short? Try fewer --workers"
+            ) from error
+        finally:
+            self._client.cancel(futures)
+
+
+@contextmanager
+def workers(
+    count: int | None = None, scheduler: str | None = None, *, tls: Sequence[Path] | None = None
+) -> Iterator[Workers]:
+    """`count` processes here (one a core by default; 1: this one), or those of the `scheduler` at an address.
+
+    `tls`: files of the authority, of the own certificate and of its key. Raises ConfigError for an address that is
+    not safe to speak to, StorageError where nobody answers there or its workers run other code.
+    """
+    if scheduler is not None:
+        with _cluster(scheduler, tls) as client:
+            yield Processes(client, send=True)
+    elif (wanted := count or cores()) == 1:
+        yield Here()
+    else:
+        with _local(wanted) as client:
+            yield Processes(client, send=False)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def require_safe(address: str, *, tls: bool) -> None:
+    """Raises ConfigError for an address that is none, or whose line anybody could use."""
+    parts = urlsplit(address)
+    if parts.scheme not in {"tcp", "tls"} or not parts.hostname or not parts.port:
+        raise ConfigError(
+            f"not a scheduler's address: {address}; write tls://HOST:PORT or tcp://127.0.0.1:PORT"
+        )
+    if parts.scheme == "tcp" and parts.hostname not in LOOPBACK:
+        raise ConfigError(
+            f"{address}: plain TCP lets anybody on the way run code on the workers; start the scheduler with TLS and "
+            "give tls://HOST:PORT with --tls, or tunnel it to this machine"
+        )
+    if parts.scheme == "tls" and not tls:
+        raise ConfigError(f"{address}: TLS needs --tls CA.pem CERTIFICATE.pem KEY.pem")
+
+
+@contextmanager
+def _local(count: int) -> "Iterator[Client]":
+    """Processes of this machine, on its loopback, gone after the block."""
+    try:
+        from distributed import Client, LocalCluster
+        from distributed.security import Security
+    except ImportError as error:
+        raise ConfigError(PACKAGE) from error
+    security = Security.temporary()
+    with (
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+            security=security,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, security=security) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _cluster(address: str, tls: Sequence[Path] | None) -> "Iterator[Client]":
+    require_safe(address, tls=bool(tls))
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ConfigError(PACKAGE) from error
+    try:
+        client = Client(address, timeout=CONNECT_S, security=_security(tls))
+    except (OSError, TimeoutError) as error:
+        raise StorageError(f"no scheduler answers at {address}: {error}") from error
+    with client:
+        if not client.nthreads():
+            raise StorageError(
+                f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
+            )
+        yield client
+
+
+def _security(tls: Sequence[Path] | None) -> "Security | None":
+    from distributed.security import Security
+
+    if not tls:
+        return None
+    authority, certificate, key = (str(path) for path in tls)
+    return Security(
+        require_encryption=True, tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key
+    )
+
+
+def _code() -> tuple[str, str]:
+    return __version__, sources()
+
+
+def _same_code(client: "Client") -> None:
+    """Other code gives other trades: refuse it."""
+    own = _code()
+    others = sorted(address for address, code in client.run(_code).items() if tuple(code) != own)
+    if others:
+        raise StorageError(
+            f"{len(others)} workers run other code than this process (gal-friday {__version__}), such as {others[0]}: "
+            "install the same version there"
+        )
+
+
+def _holder(data: list[tuple[Shared, dict[str, bytes]]]) -> Any:
+    """Made here, since only those who have dask can name its class."""
+    from distributed import WorkerPlugin
+
+    class Holder(WorkerPlugin):  # type: ignore[misc]  # dask is not typed
+        """Writes the candles below the worker's own directory, when it starts."""
+
+        name = "gal-friday-candles"
+
+        def setup(self, worker: Any) -> None:
+            for one, files in data:
+                unpack(Path(worker.local_directory), one, files)
+
+    return Holder()
+
+
+def worker_directory() -> Path | None:
+    """Of the dask worker that this code runs in; None in any other process."""
+    try:
+        from distributed import get_worker
+
+        return Path(get_worker().local_directory)
+    except (ImportError, ValueError):
+        return None

@@ -1,0 +1,230 @@
+"""Sweeps: a grid of settings over one or many series, in parallel, judged by everything that was ever tried.
+
+`sweep` runs every point over the whole time; with `Request.walk` it chooses on each window and trades the next. Every
+trial is told to the log as it comes, so that a sweep which is cut off has been counted too.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from gal_friday_adapters.postgres.trial_log import TrialLog
+from gal_friday_adapters.shared_data import share_candles, share_model, sharing
+from gal_friday_adapters.worker_pool import Workers
+from gal_friday_core.candles import Candles, Series
+from gal_friday_core.config import Config
+from gal_friday_core.errors import DataError
+from gal_friday_core.progress import Progress, quiet
+from gal_friday_core.strategies.registry import history_bars
+from gal_friday_core.sweeps.grid import Axis, Grid, configured, grid
+from gal_friday_core.sweeps.outcome import Outcome, held
+from gal_friday_core.sweeps.result import (
+    ALL,
+    Best,
+    Objective,
+    Run,
+    Step,
+    Sweep,
+    Walk,
+    best_one,
+    choose,
+    stitched,
+    together,
+    walked,
+)
+from gal_friday_core.sweeps.walk import Window, windows
+from gal_friday_live.sweep_making import Making, by_stretch
+from gal_friday_live.sweep_run import Batch, Job, told
+from gal_friday_live.sweep_trials import Ledger
+
+Model = tuple[str, dict[str, bytes]]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is swept. `models`: id and files of the model that trades a series, by its key. `walk`: days to choose on,
+    days to trade, and whether every choice looks back to the start.
+    """
+
+    axes: tuple[Axis, ...]
+    start_ns: int
+    end_ns: int
+    capital: Decimal
+    objective: Objective = "ratio"
+    models: dict[str, Model] = msgspec.field(default_factory=dict)
+    walk: tuple[int, int, bool] | None = None
+
+
+def sweep(
+    config: Config,
+    candles: Mapping[Series, Candles],
+    request: Request,
+    workers: Workers,
+    *,
+    log: TrialLog | None = None,
+    progress: Progress = quiet,
+) -> Sweep:
+    """Run the grid over `candles`, each series with the bars before the start that its features are warmed up on.
+
+    KeyboardInterrupt ends it early: what has run by then is judged. Raises ConfigError for a grid that cannot be,
+    DataError where a series has no bars in that time or not one point gave anything, StorageError where the log of
+    trials does not answer.
+    """
+    found = grid(config, request.axes)
+    spans = {series.key: _span(bars, request) for series, bars in candles.items()}
+    models = {key: model_id for key, (model_id, _) in request.models.items()}
+    versions = {key: bars.fingerprint() for key, bars in spans.items()}
+    ledger = Ledger(config, request.capital, versions, models, log)
+    with sharing() as folder:
+        job = _job(config, found, candles, request, folder)
+        workers.hold((*job.candles.values(), *job.models.values()))
+        making = Making(job, found, workers, progress)
+        bests: Sequence[Best] = ()
+        walks: Sequence[Walk] = ()
+        if request.walk is None:
+            bests = _bests(request, spans, making, ledger, config)
+        else:
+            walks = _walks(request, request.walk, spans, making, ledger, config)
+    return Sweep(
+        strategy=config.strategy.id,
+        models=models,
+        objective=request.objective,
+        start_ns=request.start_ns,
+        end_ns=request.end_ns,
+        grid=found,
+        runs=tuple(making.runs),
+        bests=tuple(bests),
+        walks=tuple(walks),
+        workers=workers.count,
+        wall_s=making.wall_s,
+        cancelled=making.cancelled,
+    )
+
+
+def _job(
+    config: Config, found: Grid, candles: Mapping[Series, Candles], request: Request, folder: Path
+) -> Job:
+    return Job(
+        config=told(config),
+        capital=request.capital,
+        before=max(history_bars(configured(config, point)) for point in found.points),
+        candles={series.key: share_candles(folder, bars) for series, bars in candles.items()},
+        models={key: share_model(folder, *model) for key, model in request.models.items()},
+    )
+
+
+def _span(candles: Candles, request: Request) -> Candles:
+    """The bars that are traded. Raises DataError where there are too few."""
+    found = candles.between(request.start_ns, request.end_ns)
+    if len(found) < 2:
+        raise DataError(f"{candles.series.key} has {len(found)} bars in the time that is swept: ingest more")
+    return found
+
+
+def _bests(
+    request: Request, spans: Mapping[str, Candles], making: Making, ledger: Ledger, config: Config
+) -> list[Best]:
+    """Every point over the whole time, of each series and of all together."""
+    points, start_ns, end_ns = making.grid.points, request.start_ns, request.end_ns
+
+    def keep(runs: Sequence[Run]) -> None:
+        for (series, _, _), these in by_stretch(runs).items():
+            tried = [(points[run.place], run.outcome, run.reason) for run in these]
+            ledger.keep(series, start_ns, end_ns, tried)
+
+    everything = tuple(range(len(points)))
+    making.make("sweep", [Batch(key, start_ns, end_ns, everything, points) for key in spans], keep)
+    making.require_result()
+    outcomes = {key: making.outcomes(key, start_ns, end_ns) for key in spans}
+    assets = {key: held(bars) for key, bars in spans.items()}
+    if len(spans) > 1:
+        columns = list(outcomes.values())
+        outcomes[ALL] = [together(at) for at in zip(*columns, strict=True)]
+        assets[ALL] = _certain(together(list(assets.values())))
+        pooled = [(points[place], one, "") for place, one in enumerate(outcomes[ALL]) if one is not None]
+        ledger.keep(ALL, start_ns, end_ns, pooled)
+    return [_best(key, outcomes[key], assets[key], request, making, ledger, config) for key in outcomes]
+
+
+def _best(  # noqa: PLR0917 - one caller, everything that it knows
+    series: str,
+    outcomes: Sequence[Outcome | None],
+    asset: Outcome,
+    request: Request,
+    making: Making,
+    ledger: Ledger,
+    config: Config,
+) -> Best:
+    trials, ratios = ledger.tried("backtest", series)
+    return best_one(
+        series, making.grid, outcomes, asset,
+        objective=request.objective, trials=trials, ratios=ratios, gates=config.gates,
+    )  # fmt: skip
+
+
+def _certain(found: Outcome | None) -> Outcome:
+    assert found is not None
+    return found
+
+
+def _walks(  # noqa: PLR0917 - one caller, everything that it knows
+    request: Request,
+    terms: tuple[int, int, bool],
+    spans: Mapping[str, Candles],
+    making: Making,
+    ledger: Ledger,
+    config: Config,
+) -> list[Walk]:
+    """Choose on every window of every series at once, then trade all that was chosen."""
+    train_days, test_days, anchored = terms
+    steps = windows(
+        request.start_ns, request.end_ns, train_days=train_days, test_days=test_days, anchored=anchored
+    )
+    points = making.grid.points
+    everything = tuple(range(len(points)))
+    stretches = [(key, step) for key in spans for step in steps]
+    making.make("choose", [Batch(key, at.train_ns, at.test_ns, everything, points) for key, at in stretches])
+    making.require_result()
+    chosen = {
+        at: choose(making.outcomes(at[0], at[1].train_ns, at[1].test_ns), request.objective)
+        for at in stretches
+    }
+    making.make(
+        "trade",
+        [
+            Batch(key, step.test_ns, step.end_ns, (place,), (points[place],))
+            for (key, step), place in chosen.items()
+            if place is not None
+        ],
+    )
+    said = {"train_days": train_days, "test_days": test_days, "anchored": anchored}
+    found = []
+    for key, bars in spans.items():
+        made = [_step(making, key, step, chosen[key, step]) for step in steps]
+        whole = stitched(made)
+        if whole is not None and not making.cancelled:
+            span = {"start_ns": request.start_ns, "end_ns": request.end_ns, "objective": request.objective}
+            ledger.keep_walk(key, making.grid.axes, {**said, **span}, whole)
+        trials, ratios = ledger.tried("walk", key)
+        found.append(walked(key, made, whole, held(bars), trials=trials, ratios=ratios, gates=config.gates))
+    return found
+
+
+def _step(making: Making, series: str, window: Window, place: int | None) -> Step:
+    if place is None:
+        return Step(
+            series=series, window=window, place=None, chosen_ratio=None, traded_ratio=None, traded=None,
+            reason="no point gave a result to choose by",
+        )  # fmt: skip
+    chosen = making.outcomes(series, window.train_ns, window.test_ns)[place]
+    traded = making.run(series, place, window.test_ns, window.end_ns)
+    return Step(
+        series=series,
+        window=window,
+        place=place,
+        chosen_ratio=chosen.ratio if chosen else None,
+        traded_ratio=traded.outcome.ratio if traded and traded.outcome else None,
+        traded=traded.outcome if traded else None,
+        reason=traded.reason if traded else "not traded: the sweep was ended before",
+    )
