@@ -5,6 +5,8 @@ the password. Statements are parameterised; identifiers go through `psycopg.sql`
 """
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from types import TracebackType
@@ -28,8 +30,13 @@ from gal_friday_core.errors import StorageError
 
 Connection = psycopg.AsyncConnection[DictRow]
 
-_KEEPALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""Over TCP, a listener whose server vanished without a word notices within half a minute."""
+_KEEPALIVE: dict[str, Any] = {
+    "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2, "tcp_user_timeout": 5_000,
+}  # fmt: skip
+"""Over TCP, a connection whose server vanished without a word is lost within five seconds."""
+
+PROBE_S = 2.0
+"""So long a listener hears nothing before it asks whether anybody is there, and so long it waits for the answer."""
 
 RECONNECT_DELAYS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
@@ -46,7 +53,7 @@ class Database:
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._url,
             connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_TIMEOUT_S},
+            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_TIMEOUT_S, **_KEEPALIVE},
             min_size=1,
             max_size=size,
             timeout=timeout_s,
@@ -106,7 +113,8 @@ class Database:
         """Payloads of NOTIFY on `channel`, over a connection of its own, until the caller stops.
 
         Yields "" whenever listening begins, also after a lost connection: notifications sent before that are
-        gone, so read the table then. Raises StorageError only when the first connection fails.
+        gone, so read the table then. A server that says nothing is asked every `PROBE_S`; one that does not answer is
+        a lost connection, though the line may stand. Raises StorageError only when the first connection fails.
         """
         connection = await self._connect()
         while True:
@@ -114,9 +122,11 @@ class Database:
                 async with connection:
                     await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
                     yield ""
-                    async with aclosing(connection.notifies()) as notifications:
-                        async for notification in notifications:
-                            yield notification.payload
+                    while True:
+                        async with aclosing(connection.notifies(timeout=PROBE_S)) as notifications:
+                            async for notification in notifications:
+                                yield notification.payload
+                        await _probe(connection)
             except psycopg.OperationalError:
                 pass  # the server went away: come back when it does
             connection = await self._reconnect()
@@ -150,6 +160,20 @@ class Database:
             raise StorageError(f"no connection to {describe(self._url)}: {one_line(error)}") from error
         except psycopg.Error as error:
             raise StorageError(f"{describe(self._url)} failed: {one_line(error)}") from error
+
+
+async def _probe(connection: Connection) -> None:
+    """Ask for an answer. Raises OperationalError where none comes: cancelling would wait for the server once more."""
+    asking = asyncio.ensure_future(connection.execute("select 1"))
+    asking.add_done_callback(lambda asked: asked.exception())  # seen, also where nobody waits any more
+    try:
+        await asyncio.wait({asking}, timeout=PROBE_S)
+    finally:
+        if not asking.done():
+            with socket.socket(fileno=os.dup(connection.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+            await asyncio.wait({asking})
+    await asking
 
 
 DatabaseManager = Database

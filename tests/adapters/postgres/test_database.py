@@ -2,9 +2,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import psutil
 import psycopg
 import pytest
 
+from gal_friday_adapters.postgres import database as database_module
 from gal_friday_adapters.postgres.connect import connect, sqlalchemy_url, url_parts, with_database
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.migrate import ensure_database, revisions, upgrade
@@ -112,6 +114,51 @@ def test_listen_returns_after_a_lost_connection_with_an_empty_hint(database_url:
         assert await next_of(heard) == ""
         notify(database_url, "news", "again")
         assert await next_of(heard) == "again"
+        await heard.aclose()
+
+    with_open_database(database_url, body)
+
+
+def test_a_server_that_only_falls_silent_is_a_lost_connection_too(database_url: str) -> None:
+    """The line stands, and whatever is notified would never come."""
+
+    async def body(database: Database) -> None:
+        heard = database.listen("news")
+        assert await next_of(heard) == ""
+        with connect(database_url) as connection:
+            found = "select pid from pg_stat_activity where query = 'listen \"news\"'"
+            ((pid,),) = connection.execute(found).fetchall()
+        process = psutil.Process(pid)
+        process.suspend()
+        try:
+            assert await next_of(heard) == ""
+            notify(database_url, "news", "again")
+            assert await next_of(heard) == "again"
+        finally:
+            process.resume()
+        await heard.aclose()
+
+    with_open_database(database_url, body)
+
+
+def test_what_is_notified_while_a_quiet_server_is_asked_is_heard(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "PROBE_S", 0.0)
+    patience = 60.0
+
+    async def answered(connection: database_module.Connection) -> None:
+        async with asyncio.timeout(patience):
+            await connection.execute("select 1")
+
+    monkeypatch.setattr(database_module, "_probe", answered)
+
+    async def body(opened: Database) -> None:
+        heard = opened.listen("news")
+        assert await next_of(heard) == ""
+        for number in range(50):
+            notify(database_url, "news", str(number))
+            assert await next_of(heard) == str(number)
         await heard.aclose()
 
     with_open_database(database_url, body)
