@@ -11,17 +11,26 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
 from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.events import Event
+from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
-from gal_friday_core.performance import Curve, performance
+from gal_friday_core.performance import Curve
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.registry import history_bars
+from gal_friday_core.tearsheet.deflation import Tried
+from gal_friday_core.tearsheet.of_run import record_of
+from gal_friday_core.tearsheet.record import RunRecord
+from gal_friday_core.tearsheet.sheet import tearsheet
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
@@ -29,6 +38,7 @@ from gal_friday_live.fast_backtest import Trading, trade, why_not
 from gal_friday_live.feature_engine import Rows
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
+from gal_friday_live.intents import KIND as INTENT
 from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.paper import replay_ports
 from gal_friday_live.prediction_service import ModelOverride
@@ -43,7 +53,8 @@ class BacktestingEngine:
     is the configured one by default, or the one that the predictor was trained for. With `exact` the engine plays
     every bar, and leaves its journal in `journal`; without, it does so only where the fast way cannot, and the
     report's `driver` says why. `took_s` is how long the last run
-    traded, by the `timer`: without reading bars, compiling and writing the report.
+    traded, by the `timer`: without reading bars, compiling and writing the report. The report is told how many
+    runs this one was chosen from by `tried`, and compared with `others`: daily returns over the same bars, by name.
     """
 
     def __init__(
@@ -57,6 +68,8 @@ class BacktestingEngine:
         override: ModelOverride | None = None,
         exact: bool = False,
         timer: Callable[[], float] = time.perf_counter,
+        tried: Tried | None = None,
+        others: Mapping[str, NDArray[np.float64]] | None = None,
     ) -> None:
         self._config = config
         self._lake = lake or CandleLake(lake_dir(config.config))
@@ -70,13 +83,14 @@ class BacktestingEngine:
             )
         self._override = override
         self._timer = timer
+        self._tried, self._others = tried, others
         self.took_s = 0.0
         self.journal = MemoryJournal(keep_notes=False)
 
     def run_backtest(
         self, start_date: datetime, end_date: datetime, initial_capital: Decimal
     ) -> dict[str, Any]:
-        """Trade [start_date, end_date); the report of `core.performance` plus `engine`, the run's summary.
+        """Trade [start_date, end_date); the report of `core.tearsheet` plus `engine`, the run's summary.
 
         Dates without a zone are UTC. Raises DataError where no candles are stored for that time.
         """
@@ -111,7 +125,19 @@ class BacktestingEngine:
         finally:
             await engine.stop()
         trades = [engine.prediction.model(name).predictor for name in engine.prediction.model_ids]
-        return self._report(engine.summary(), Curve.of(curve), fills, trades, why)
+        record = RunRecord(
+            bars={played.series.pair: played.bars},
+            curve=Curve.of(curve),
+            fills=fills,
+            entries={order.client_order_id: order for order in self._sent() if order.side == "BUY"},
+            costs=self._config.config.costs,
+        )
+        return self._report(engine.summary(), record, trades, why)
+
+    def _sent(self) -> list[Order]:
+        """The orders of the engine's run, as its journal has them."""
+        intents = (entry.record for entry in self.journal.entries if entry.kind == INTENT)
+        return [msgspec.convert(intent, Order) for intent in intents]
 
     def _trading(self, played: Stretch) -> Trading:
         threshold = None if self._override is None else self._override.entry_threshold
@@ -123,8 +149,8 @@ class BacktestingEngine:
         self.took_s = self._timer() - begun
         reason = None if self._override is None else self._override.reason
         trades = [] if trading.predictor is None else [trading.predictor]
-        fills = [report for report in ran.account.reports if report.execution_id is not None]
-        return self._report(summary_of(ran, override=reason), ran.equity.curve(), fills, trades, "")
+        record = record_of(ran, self._config.config.costs)
+        return self._report(summary_of(ran, override=reason), record, trades, "")
 
     def _engine(
         self, played: Stretch, initial_capital: Decimal, curve: list[tuple[int, Decimal]], rows: Rows | None
@@ -147,20 +173,19 @@ class BacktestingEngine:
     def _report(
         self,
         summary: Mapping[str, Any],
-        curve: Curve,
-        fills: Sequence[ExecutionReport],
+        record: RunRecord,
         models: Sequence[Predictor],
         why_engine: str,
     ) -> dict[str, Any]:
         confidence = self._config.config.gates.confidence
         named = ", ".join(summary["model_ids"]) or "no model"
         return {
-            **performance(curve, fills, confidence=confidence),
+            **tearsheet(record, confidence=confidence, tried=self._tried, others=self._others),
             "title": f"Backtest of {named}",
             "series": self._series.key,
             "engine": summary,
             "driver": {"name": "engine" if why_engine else "scan", "why": why_engine},
-            "notes": [*_notes(summary), *_in_sample(models, int(curve.ts[0]))],
+            "notes": [*_notes(summary), *_in_sample(models, int(record.curve.ts[0]))],
             "context": {
                 "series": self._series.key,
                 "model": named,
