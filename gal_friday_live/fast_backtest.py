@@ -1,6 +1,6 @@
 """Backtests without the engine's event loop, where nothing configured needs it: the same modules, from event to event."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ from gal_friday_core.backtest.tape import Market
 from gal_friday_core.config import Config
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.predictor import Predictor
-from gal_friday_core.strategies.registry import factory
+from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import to_iso
 from gal_friday_live.ids import derived
 from gal_friday_live.replay_data import Stretch
@@ -41,21 +41,22 @@ def why_not(config: Config, pairs: Sequence[Trading]) -> str:
     return next(filter(None, (_pair_fault(pair) for pair in pairs)), "")
 
 
-def trade(config: Config, pairs: Sequence[Trading], cash: Decimal) -> Ran:
+def trade(
+    config: Config, pairs: Sequence[Trading], cash: Decimal, strategies: Mapping[str, Factory] = STRATEGIES
+) -> Ran:
     """Run it, once `why_not` has nothing to say."""
-    make = factory(config.strategy.id)
-    players = []
-    for pair in pairs:
-        predictor = pair.predictor
-        served = None
-        if predictor is not None:
-            own = pair.entry_threshold is None
-            served = Served(
-                predictor, predictor.entry_threshold if own else float(pair.entry_threshold or 0.0)
-            )
-        strategy = make(config, config.barriers if served is None else served.barriers)
-        players.append(Player(pair.market, strategy, served))
-    return run(config, players, cash, derived)
+    return run(config, [player_of(config, pair, strategies) for pair in pairs], cash, derived)
+
+
+def player_of(config: Config, pair: Trading, strategies: Mapping[str, Factory] = STRATEGIES) -> Player:
+    """The configured strategy on this pair, with the model that it listens to."""
+    predictor = pair.predictor
+    served = None
+    if predictor is not None:
+        own = pair.entry_threshold is None
+        served = Served(predictor, predictor.entry_threshold if own else float(pair.entry_threshold or 0.0))
+    make = factory(config.strategy.id, strategies)
+    return Player(pair.market, make(config, config.barriers if served is None else served.barriers), served)
 
 
 def _pair_fault(pair: Trading) -> str:

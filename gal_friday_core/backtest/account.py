@@ -58,7 +58,9 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Account:
-    """`now` is the run's clock. `orders`, `reports` and `refused` are kept in the order they happened."""
+    """`now` is the run's clock. `orders`, `reports`, `refused` and `judged`, every signal with its verdict, are kept in
+    the order they happened.
+    """
 
     def __init__(
         self,
@@ -107,6 +109,7 @@ class Account:
         self.orders: list[Order] = []
         self.reports: list[ExecutionReport] = []
         self.refused: list[Refused] = []
+        self.judged: list[tuple[TradeSignalProposed, Approved | Rejected]] = []
 
     @property
     def halted(self) -> bool:
@@ -124,6 +127,7 @@ class Account:
     def propose(self, signal: TradeSignalProposed, volatility: float) -> Rejected | None:
         """Judge a signal, and send its order where it passes; else why not."""
         verdict = check(signal, self._desk(signal, volatility))
+        self.judged.append((signal, verdict))
         if isinstance(verdict, Rejected):
             self.rejected[verdict.code] += 1
             self.refused.append(Refused(signal.signal_id, signal.side, verdict))
