@@ -23,13 +23,13 @@ from gal_friday_core.journal import JournalLine
 from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport, PotentialHaltTrigger, TradeSignalApproved
 from gal_friday_core.risk.loosening import changed_limits
+from gal_friday_core.risk.order_count import ANOMALY as ORDER_RATE
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.error_texts import ENGINE_RATE_LIMIT, INSUFFICIENT_FUNDS, REST_RATE_LIMIT
 from gal_friday_core.venue.orders import Execution, VenueOrder
 from gal_friday_core.venue.requests import AddOrder
 from gal_friday_live.engine import Engine
 from gal_friday_live.intents import PROVENANCE
-from gal_friday_live.order_rate import CODE as ORDER_RATE
 from gal_friday_live.reconciliation_service import HALT_REASON
 from gal_friday_live.simulation.calm import CalmWatch
 from gal_friday_live.simulation.store import Store
