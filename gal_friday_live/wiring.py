@@ -16,7 +16,7 @@ from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.order_checks import OrderChecks
 from gal_friday_core.simulated_exchange import SimulatedExchange
-from gal_friday_core.strategies.registry import factory
+from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
@@ -60,7 +60,7 @@ class Ports:
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
     With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist. `timer`
     counts seconds for every pause and duration; it never jumps. Models that are slow predict in the `pool`. `rows` of features are
-    taken as they are given, where another engine's are to be traded again.
+    taken as they are given, where another engine's are to be traded again. `strategies` are those that `strategy.id` may name.
     """
 
     series: Sequence[Series]
@@ -83,6 +83,7 @@ class Ports:
     health_every_s: float | None = None
     timer: Callable[[], float] = time.monotonic
     pool: Callable[[], InferencePool] = InferencePool
+    strategies: Mapping[str, Factory] = field(default_factory=lambda: STRATEGIES)
 
 
 def build(config: ConfigurationManager, ports: Ports) -> Engine:
@@ -183,7 +184,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     )  # fmt: skip
     strategy = StrategyArbitrator(
         config, bus, series=ports.series, instruments=ports.instruments, positions=portfolio.positions,
-        models=prediction, clock=clock, ids=ids, rules=rules,
+        models=prediction, clock=clock, ids=ids, rules=rules, strategies=ports.strategies,
     )  # fmt: skip
     features = FeatureEngine(
         config, bus, series=ports.series, history=ports.history, historical=ports.historical, tasks=tasks,
@@ -232,7 +233,7 @@ def _keep_notes(journal: SessionJournal, tasks: TaskSupervisor) -> None:
 def entry_rules(config: ConfigurationManager, ports: Ports) -> EntryRules | None:
     """The rule of the configured strategy over the bars of every series; None where it asks a model."""
     settings = config.config
-    rule = factory(settings.strategy.id)(settings, settings.barriers).rule
+    rule = factory(settings.strategy.id, ports.strategies)(settings, settings.barriers).rule
     return None if rule is None else EntryRules(rule, ports.series, ports.history)
 
 

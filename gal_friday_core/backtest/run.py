@@ -126,6 +126,7 @@ class _Run:
             curve[place] = self._total[0]
             self._arm(number, seat)
             place += 1
+        account.now.ns = int(tape.close_ns[-1])
         account.cancel_entries()
         ts = np.concatenate(([tape.start_ns], tape.close_ns))
         first = int(cash.scaleb(_CENTS).to_integral_value())
