@@ -5,6 +5,7 @@ in which it did no worse, and with `retraining.promote: ask` (the default) an op
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ import msgspec
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.retrainings import RetrainingRepository
 from gal_friday_core.drift.delay import Scored
-from gal_friday_core.drift.ladder import in_force, news, shown
+from gal_friday_core.drift.ladder import in_force, news, shown, unfinished
 from gal_friday_core.drift.looks import DriftRecords, Look, Watched, look
 from gal_friday_core.errors import ArtifactError, DataError, RegistryError
 from gal_friday_core.ports import Clock
@@ -27,11 +28,13 @@ from gal_friday_core.retraining.policy import (
     window_of,
 )
 from gal_friday_core.retraining.shadow import ShadowResult, compare
-from gal_friday_core.times import to_iso
+from gal_friday_core.times import from_iso, to_iso
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.drift_detector import DriftDetector
 from gal_friday_live.model_registry import ModelRegistry
+
+log = logging.getLogger(__name__)
 
 ACTOR = "retraining"
 """Who a promotion was made by that nobody's hand was on."""
@@ -83,6 +86,7 @@ class RetrainingPipeline:
         held = in_force(rows, model_id)
         if steps:
             held = await self._registry.restrict_model(model_id, steps, actor=ACTOR)
+        await self._finish_rollback(model_id)
         asked = asked_by(seen.findings)
         return seen, {
             "model_id": model_id,
@@ -93,6 +97,22 @@ class RetrainingPipeline:
             "cause": asked[0] if asked else None,
             "reason": asked[1] if asked else None,
         }
+
+    async def _finish_rollback(self, model_id: str) -> None:
+        """Put back the model before, where that was decided and whoever decided it was cut off before doing it."""
+        known = await self._registry.get_model_metadata(model_id)
+        if known["stage"] != "production":
+            return
+        since = next(event["ts"] for event in reversed(known["history"]) if event["stage"] == "production")
+        asked = unfinished(await self._registry.restrictions(model_id), model_id, from_iso(since))
+        if asked is None:
+            return
+        try:
+            await self._registry.rollback_model(
+                known["model_type"], actor=ACTOR, reason=asked.reason, instead_of=model_id
+            )
+        except (RegistryError, ArtifactError) as error:
+            log.warning("%s is not rolled back, and trades nothing: %s", model_id, error)
 
     async def trigger_retraining(self, model_id: str, drift_info: Mapping[str, Any]) -> str:
         """Ask for a successor; the id of the retraining, which `runs` tells more of. As `ask`."""

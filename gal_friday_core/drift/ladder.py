@@ -121,6 +121,20 @@ def in_force(rows: Iterable[Restriction], model_id: str) -> Restriction | None:
     return held
 
 
+def unfinished(rows: Iterable[Restriction], model_id: str, since_ns: int) -> Restriction | None:
+    """The rollback that was decided against a version that came into production at `since_ns`, and is there still.
+
+    None where none was, where it was released, or where the version was promoted again by name after it.
+    """
+    asked: Restriction | None = None
+    for row in rows:
+        if row.model_id == model_id and row.step == "release":
+            asked = None
+        elif row.model_id == model_id and row.step == "roll_back":
+            asked = row
+    return asked if asked is not None and asked.at_ns > since_ns else None
+
+
 def news(
     rows: Sequence[Restriction], findings: Iterable[Finding], config: DriftConfig, model_id: str
 ) -> tuple[Decision, ...]:

@@ -8,7 +8,8 @@ import pytest
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.config import Config
-from gal_friday_core.errors import DataError, RegistryError
+from gal_friday_core.drift.ladder import Decision
+from gal_friday_core.errors import DataError, RegistryError, StorageError
 from gal_friday_core.times import DAY_NS, HOUR_NS
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.configuration import ConfigurationManager
@@ -277,3 +278,59 @@ def test_a_candidate_that_is_there_already_is_held_back_by_another_alone(talk):
     states, said = talk(body, cool_down_h=24)
     assert states == ["REQUESTED", "HELD_BACK", "REQUESTED"]
     assert "another is under way" in said
+
+
+DECIDED = Decision("roll_back", None, "PERFORMANCE_DRIFT CRITICAL: it loses")
+
+
+async def cut_off(here, monkeypatch):
+    """The second model in production, and a rollback that was written down and not done."""
+    await here.registry.promote_model(NEW, "production", actor="ada")
+
+    async def killed(*_args, **_options):
+        raise StorageError("the process was killed here")
+
+    with monkeypatch.context() as crash:
+        crash.setattr(here.registry, "rollback_model", killed)
+        with pytest.raises(StorageError):
+            await here.registry.restrict_model(NEW, [DECIDED], actor="retraining")
+    assert await stage(here, NEW) == "production"
+
+
+def test_a_rollback_that_was_cut_off_is_finished_by_the_next_look(talk, monkeypatch):
+    async def body(here):
+        await cut_off(here, monkeypatch)
+        await here.pipeline.detect_drift(NEW)
+        event = (await here.registry.get_model_metadata(OLD))["history"][-1]
+        return await stage(here, NEW), await stage(here, OLD), event
+
+    new, old, event = talk(body)
+    assert (new, old) == ("archived", "production")
+    assert (event["actor"], event["reason"]) == ("retraining", DECIDED.reason)
+
+
+@pytest.mark.parametrize("by", ["release", "promotion"])
+def test_a_rollback_that_an_operator_overruled_is_not_finished(talk, monkeypatch, by):
+    async def body(here):
+        await cut_off(here, monkeypatch)
+        if by == "release":
+            await here.registry.release_model(NEW, actor="ada", reason="the feed was broken")
+        else:
+            await here.pipeline.detect_drift(NEW)
+            await here.registry.promote_model(
+                NEW, "production", actor="ada", override=("ada", "I know better")
+            )
+        await here.pipeline.detect_drift(NEW)
+        return await stage(here, NEW)
+
+    assert talk(body) == "production"
+
+
+def test_a_rollback_that_is_refused_is_tried_again_and_stops_nothing(talk, caplog):
+    async def body(here):
+        await here.registry.restrict_model(OLD, [DECIDED], actor="retraining")
+        await here.pipeline.detect_drift(OLD)
+        return await stage(here, OLD)
+
+    assert talk(body) == "production"
+    assert "no model was in production before the last one" in caplog.text
