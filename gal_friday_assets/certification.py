@@ -35,9 +35,11 @@ def judge(
     table = read_features(tables, candles, CANDLES_V1)
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
     heard = heard_features(flights_dir(config), series, table.schema, config.validation.replayed_bars)
+    said = heard.table if len(heard.table) or heard.left_out else None
     outside = look_outside(
-        files, candles, table, config, incumbent=incumbent if comparable else None, heard=heard
-    )
+        files, candles, table, config, incumbent=incumbent if comparable else None,
+        heard=said, heard_from=heard.source,
+    )  # fmt: skip
     if incumbent is not None and not comparable:
         outside = dataclasses.replace(outside, challenge=_incomparable(incumbent))
     return decide(files, config.gates, outside, model_type=model_type or series.key)

@@ -87,11 +87,13 @@ def look_outside(
     incumbent: Predictor | None = None,
     source: str = "stored candles",
     heard: FeatureTable | None = None,
+    heard_from: str = "recorded live engines",
 ) -> Outside:
     """Replay the latest bars as live, and challenge the model in production on the holdout of both.
 
     `candles` of the whole series, `table` of its features; `source` names them in the certificate. `heard` are
-    features as recorded live engines had them: they must be those of the table. Raises ArtifactError for files that cannot serve, SchemaMismatchError for features of another set.
+    features as live engines had them, which `heard_from` names: they must be those of the table. Raises ArtifactError
+    for files that cannot serve, SchemaMismatchError for features of another set.
     """
     model = Predictor.from_files(files, model_id="the candidate", model_type="", version=0)
     met = None
@@ -99,8 +101,8 @@ def look_outside(
         block_events = report_of(files).block_events
         met = challenge(model, incumbent, candles, table, config, block_events=block_events)
     replayed = replay(model, candles, table, config.validation.replayed_bars, source)
-    if heard is not None and len(heard):
-        replayed = together(replayed, lived(table, heard, "recorded live engines"))
+    if heard is not None:
+        replayed = together(replayed, lived(table, heard, heard_from))
     return Outside(met, replayed)
 
 

@@ -26,18 +26,41 @@ class Told(msgspec.Struct, frozen=True):
 _TOLD = msgspec.json.Decoder(Told)
 
 
-def heard_features(folder: Path, series: Series, schema: FeatureSchema, rows: int) -> FeatureTable:
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """Features as live engines had them, and why which flights were `left_out`."""
+
+    table: FeatureTable
+    left_out: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """For who reads the certificate."""
+        if not self.left_out:
+            return "recorded live engines"
+        first, *more = self.left_out
+        also = f", and {len(more)} more" if more else ""
+        return f"recorded live engines (left out: {first}{also})"
+
+
+def heard_features(folder: Path, series: Series, schema: FeatureSchema, rows: int) -> Heard:
     """The latest features of a series in the flights of a folder, about `rows` of them; the newest flight's word counts.
 
     A flight on a simulated exchange says nothing of the real market, and one of another interval nothing of these
-    bars. Raises DataError for a record that is damaged.
+    bars. One of another version of the record is left out, and said so. Raises DataError for a record that is damaged.
     """
     found: dict[int, str] = {}
+    left_out = []
     for flight in reversed(flights_in(folder)):
         if len(found) >= rows:
             break
-        if _is_of(flight, series):
+        if (unread := FlightRecord(flight).unreadable()) is not None:
+            left_out.append(unread)
+        elif _is_of(flight, series):
             found = _rows_of(flight, series, schema.hash) | found
+    return Heard(table=_table(found, schema, rows), left_out=tuple(left_out))
+
+
+def _table(found: dict[int, str], schema: FeatureSchema, rows: int) -> FeatureTable:
     ts = sorted(found)[-rows:]
     values = [np.frombuffer(bytes.fromhex(found[at]), "<f8").astype(np.float64) for at in ts]
     return FeatureTable(np.array(ts, np.int64), np.array(values).reshape(len(ts), len(schema)), schema)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -36,6 +36,13 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     code_version: str
     request: dict[str, Any]
     config: dict[str, Any]
+
+
+class _Version(msgspec.Struct, frozen=True):
+    version: int
+
+
+First = TypeVar("First", Head, _Version)
 
 
 @dataclass(slots=True)
@@ -103,16 +110,28 @@ class FlightRecord:
 
     @property
     def head(self) -> Head:
+        if (unread := self.unreadable()) is not None:
+            raise DataError(unread)
+        return self._first(Head)
+
+    def unreadable(self) -> str | None:
+        """Why a record of another version is not read; None for one of this. Raises DataError where there is none."""
+        version = self._first(_Version).version
+        return (
+            None
+            if version == VERSION
+            else f"{self.folder} is a record of version {version}; this reads {VERSION}"
+        )
+
+    def _first(self, kind: type[First]) -> First:
+        """What the first line says. Of another version, only its number is known."""
         first = next(iter(self.session), None)
         if first is None or first.kind != HEAD:
             raise DataError(f"{self.folder} holds no flight record: gal-friday live --record makes one")
         try:
-            head = msgspec.convert(self.attached.read(first.message), Head)
+            return msgspec.convert(self.attached.read(first.message), kind)
         except msgspec.MsgspecError as error:
             raise DataError(f"{self.folder}: the record's first line cannot be read: {error}") from None
-        if head.version != VERSION:
-            raise DataError(f"{self.folder} is a record of version {head.version}; this reads {VERSION}")
-        return head
 
     def steps(self) -> Iterator[Step]:
         """In order, up to the last that is whole. Raises DataError where records were lost in between."""

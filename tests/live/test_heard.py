@@ -10,7 +10,7 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.times import MINUTE_NS
 from gal_friday_live.flight.heard import heard_features
-from gal_friday_live.flight.record import HEAD, TELL, TIME, Head
+from gal_friday_live.flight.record import HEAD, TELL, TIME, FlightRecord, Head
 from gal_friday_live.flight.values import text_of
 
 SERIES = Series("kraken", "BTC/USD", "1m")
@@ -18,12 +18,21 @@ SCHEMA = CANDLES_V1
 
 
 def flight(
-    folder, name, bars, *, venue=None, interval="1m", pair="BTC/USD", schema_hash=SCHEMA.hash, add=0.0
+    folder,
+    name,
+    bars,
+    *,
+    venue=None,
+    interval="1m",
+    pair="BTC/USD",
+    schema_hash=SCHEMA.hash,
+    add=0.0,
+    head=None,
 ):
     """As `Recorder` writes it: a step for each bar, on which its features are told."""
     writer = SessionWriter(folder / name, compress=False)
     writer.start()
-    head = Head(
+    head = head or Head(
         code_version="test", request={"mode": "paper", "venue": venue},
         config={"market": {"exchange": "kraken", "interval": interval}},
     )  # fmt: skip
@@ -39,7 +48,7 @@ def flight(
 
 
 def heard(folder, rows=100):
-    found = heard_features(folder, SERIES, SCHEMA, rows)
+    found = heard_features(folder, SERIES, SCHEMA, rows).table
     return dict(zip((found.ts // MINUTE_NS).tolist(), found.values[:, 0].tolist(), strict=True))
 
 
@@ -70,3 +79,14 @@ def test_features_that_cannot_be_read_are_named(tmp_path):
     part.write_text(part.read_text().replace('"known_ns"', '"known"'))
     with pytest.raises(DataError, match="20240101T000000Z"):
         heard(tmp_path)
+
+
+def test_a_flight_of_another_version_is_left_out_and_named(tmp_path):
+    """Its first line may hold anything; the others count."""
+    flight(tmp_path, "20240101T000000Z", [1, 2])
+    flight(tmp_path, "20240102T000000Z", [2, 3], add=0.5, head={"version": 7, "of": "tomorrow"})
+    assert heard(tmp_path) == {1: 1.0, 2: 2.0}
+    found = heard_features(tmp_path, SERIES, SCHEMA, 100)
+    assert "20240102T000000Z is a record of version 7; this reads 1" in found.source
+    with pytest.raises(DataError, match="is a record of version 7"):
+        _ = FlightRecord(tmp_path / "20240102T000000Z").head
