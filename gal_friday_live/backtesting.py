@@ -7,6 +7,7 @@ event instead (`fast_backtest`), hundreds of times as fast, with the same orders
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
+from gal_friday_core.backtest.run import Ran
 from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.events import Event
+from gal_friday_core.lookahead import Guards
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.performance import Curve
@@ -28,10 +31,12 @@ from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.registry import history_bars
 from gal_friday_core.tearsheet.deflation import Tried
+from gal_friday_core.tearsheet.explanation import explained
 from gal_friday_core.tearsheet.of_run import record_of
 from gal_friday_core.tearsheet.record import RunRecord
 from gal_friday_core.tearsheet.sheet import tearsheet
 from gal_friday_core.times import SECOND_NS, to_iso
+from gal_friday_live.backtest_guards import guards
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.fast_backtest import Trading, trade, why_not
@@ -44,6 +49,15 @@ from gal_friday_live.paper import replay_ports
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, stretch
 from gal_friday_live.wiring import build
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Last:
+    """What was traded last, and what became of it where the engine did not play it."""
+
+    trading: Trading
+    cash: Decimal
+    ran: Ran | None = None
 
 
 class BacktestingEngine:
@@ -84,6 +98,7 @@ class BacktestingEngine:
         self._override = override
         self._timer = timer
         self._tried, self._others = tried, others
+        self._last: _Last | None = None
         self.took_s = 0.0
         self.journal = MemoryJournal(keep_notes=False)
 
@@ -105,6 +120,7 @@ class BacktestingEngine:
         why = self._why or ("features are given" if rows is not None else "")
         trading = self._trading(played)
         why = why or why_not(self._config.config, (trading,))
+        self._last = _Last(trading, initial_capital)
         if not why:
             return self._fast(trading, initial_capital)
         curve: list[tuple[int, Decimal]] = [(int(played.bars.ts[0]), initial_capital)]
@@ -139,6 +155,28 @@ class BacktestingEngine:
         intents = (entry.record for entry in self.journal.entries if entry.kind == INTENT)
         return [msgspec.convert(intent, Order) for intent in intents]
 
+    def explain(self, asked: str) -> dict[str, Any]:
+        """Why one trade of the last run happened: its number in the list of trades, from 1, or its signal's id.
+
+        Raises DataError where there is none, ConfigError where only the engine can run it.
+        """
+        last = self._traced()
+        ran = last.ran or trade(self._config.config, (last.trading,), last.cash)
+        return explained(ran, self._config.config.costs, asked)
+
+    def guard(self) -> Guards:
+        """Whether any decision of the last run knew what came after it. Raises as `explain` does."""
+        last = self._traced()
+        return guards(self._config.config, last.trading, last.cash)
+
+    def _traced(self) -> "_Last":
+        if self._last is None:
+            raise ConfigError("nothing was traded yet: run the backtest first")
+        why = why_not(self._config.config, (self._last.trading,))
+        if why:
+            raise ConfigError(f"trades of this run cannot be traced back: {why}")
+        return self._last
+
     def _trading(self, played: Stretch) -> Trading:
         threshold = None if self._override is None else self._override.entry_threshold
         return Trading(played, self._predictor, threshold)
@@ -147,6 +185,7 @@ class BacktestingEngine:
         begun = self._timer()
         ran = trade(self._config.config, (trading,), cash)
         self.took_s = self._timer() - begun
+        self._last = _Last(trading, cash, ran)
         reason = None if self._override is None else self._override.reason
         trades = [] if trading.predictor is None else [trading.predictor]
         record = record_of(ran, self._config.config.costs)
@@ -178,16 +217,17 @@ class BacktestingEngine:
         why_engine: str,
     ) -> dict[str, Any]:
         confidence = self._config.config.gates.confidence
-        named = ", ".join(summary["model_ids"]) or "no model"
+        named, strategy = ", ".join(summary["model_ids"]) or "no model", self._config.config.strategy.id
         return {
             **tearsheet(record, confidence=confidence, tried=self._tried, others=self._others),
-            "title": f"Backtest of {named}",
+            "title": f"Backtest of {named if summary['model_ids'] else strategy}",
             "series": self._series.key,
             "engine": summary,
             "driver": {"name": "engine" if why_engine else "scan", "why": why_engine},
             "notes": [*_notes(summary), *_in_sample(models, int(record.curve.ts[0]))],
             "context": {
                 "series": self._series.key,
+                "strategy": strategy,
                 "model": named,
                 "bars": f"{summary['bars']:,}",
                 "predictions": f"{summary['predictions']:,}",

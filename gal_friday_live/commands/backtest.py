@@ -1,5 +1,6 @@
 """`gal-friday backtest`: trade stored history with what trades live, and say what it earned."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from gal_friday_adapters.lake import CandleLake
     from gal_friday_core.candles import Series
     from gal_friday_core.predictor import Predictor
+    from gal_friday_live.backtesting import BacktestingEngine
+    from gal_friday_live.commands.backtest_models import Models
     from gal_friday_live.configuration import ConfigurationManager
 
 HistoryOption = Annotated[
@@ -89,6 +92,33 @@ def backtest(
         bool,
         typer.Option("--engine", help="Play every bar through the whole engine: slower, the same result."),
     ] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            help="Why one trade happened: its number on the page, from 1, or its signal_id.",
+            show_default=False,
+        ),
+    ] = None,
+    guards: Annotated[
+        bool,
+        typer.Option("--guards", help="Ask every decision again with its future changed, alone, and late."),
+    ] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            help="A model that trades the same bars beside it: production, or as `models list` prints it. "
+            "With --model, production by default.",
+            show_default=False,
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of how many runs this is the best, for the deflated Sharpe ratio; a model knows its own.",
+            show_default=False,
+        ),
+    ] = None,
     output: OutputOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -103,53 +133,104 @@ def backtest(
     the whole report.
     """
     from gal_friday_live.commands import backtest_asked as asking
-    from gal_friday_live.commands.backtest_shown import document, table
+    from gal_friday_live.commands.backtest_models import models as models_of
+    from gal_friday_live.commands.backtest_shown import document
 
     manager, notes = asking.settings(load_config(config), strategy, limits)
     capital = asking.cash(initial, manager)
     by_model = asking.asks_model(manager, model, threshold)
     with asking.lake(history, (venue, pair, interval), manager) as lake:
         chosen = asking.chosen(manager, lake, series, (venue, pair, interval))
-        predictor = asking.predictor(manager, model, chosen) if by_model else None
-        span = asking.span(lake, chosen, start, end)
-        report, took_s = _run(manager, lake, chosen, span, predictor, threshold, capital, exact=engine)
+        models = models_of(manager, model, compare, chosen, by_model=by_model)
+        run = _Run(manager, lake, chosen, asking.span(lake, chosen, start, end), capital)
+        report, tester = run.trade(models, threshold, trials, exact=engine)
+        more = _more(tester, explain, guards=guards)
     report["notes"] = [*notes, *report["notes"]]
-    told = document(report, took_s, strategy=manager.config.strategy.id, model=predictor)
+    report |= {name: found for name, found in more.items() if name == "guards"}
+    told = document(report, tester.took_s, strategy=manager.config.strategy.id, model=models.traded) | more
     if output is not None:
         _write(output, report, told)
     if as_json:
         print_json(told)
     else:
-        console.print(table(report, told))
-        for note in report["notes"]:
-            console.print(f"[yellow]{note}[/]")
+        _show(report, told)
 
 
-def _run(
-    manager: "ConfigurationManager",
-    lake: "CandleLake",
-    series: "Series",
-    span: tuple[int, int],
-    predictor: "Predictor | None",
-    threshold: float | None,
-    capital: Decimal,
-    *,
-    exact: bool,
-) -> tuple[dict[str, Any], float]:
-    """The report, and the seconds that trading took."""
-    from gal_friday_live.backtesting import BacktestingEngine
-    from gal_friday_live.prediction_service import ModelOverride
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Bars of `series` that open in `span`, traded from `capital` on."""
 
-    override = None
-    if threshold is not None and predictor is not None:
-        override = ModelOverride(predictor.model_id, "threshold given on the command line", threshold)
-    tester = BacktestingEngine(
-        manager, lake=lake, predictor=predictor, series=series, override=override, exact=exact
-    )
-    start, end = (datetime.fromtimestamp(moment / SECOND_NS, UTC) for moment in span)
-    with console.status(f"trading {series.key}"):
-        report = tester.run_backtest(start, end, capital)
-    return report, tester.took_s
+    manager: "ConfigurationManager"
+    lake: "CandleLake"
+    series: "Series"
+    span: tuple[int, int]
+    capital: Decimal
+
+    def trade(
+        self, models: "Models", threshold: float | None, trials: int | None, *, exact: bool
+    ) -> tuple[dict[str, Any], "BacktestingEngine"]:
+        """The report, and who made it."""
+        from gal_friday_core.tearsheet.deflation import Tried
+        from gal_friday_live.backtesting import BacktestingEngine
+        from gal_friday_live.prediction_service import ModelOverride
+
+        override, predictor = None, models.traded
+        if threshold is not None and predictor is not None:
+            override = ModelOverride(predictor.model_id, "threshold given on the command line", threshold)
+        tester = BacktestingEngine(
+            self.manager, lake=self.lake, predictor=predictor, series=self.series, override=override, exact=exact,
+            tried=models.tried if trials is None else Tried(trials, None, "as --trials says"),
+            others=self._beside(models.beside),
+        )  # fmt: skip
+        with console.status(f"trading {self.series.key}"):
+            return tester.run_backtest(*self._dates(), self.capital), tester
+
+    def _beside(self, predictor: "Predictor | None") -> dict[str, Any]:
+        """Daily returns of another model, by a strategy that asks one, under the same costs and limits."""
+        import numpy as np
+
+        from gal_friday_core.strategies.presets import trading
+        from gal_friday_live.backtesting import BacktestingEngine
+        from gal_friday_live.commands.backtest_asked import asks_model
+        from gal_friday_live.configuration import ConfigurationManager
+
+        if predictor is None:
+            return {}
+        manager = self.manager
+        if not asks_model(manager, None, None):
+            manager = ConfigurationManager.from_config(trading(manager.config, "threshold"))
+        tester = BacktestingEngine(manager, lake=self.lake, predictor=predictor, series=self.series)
+        with console.status(f"trading {predictor.model_id} beside it"):
+            report = tester.run_backtest(*self._dates(), self.capital)
+        return {predictor.model_id: np.array(report["daily_returns"])}
+
+    def _dates(self) -> tuple[datetime, datetime]:
+        start, end = (datetime.fromtimestamp(moment / SECOND_NS, UTC) for moment in self.span)
+        return start, end
+
+
+def _more(tester: "BacktestingEngine", explain: str | None, *, guards: bool) -> dict[str, Any]:
+    """What was asked for beyond the report."""
+    found = {}
+    if explain is not None:
+        found["explained"] = tester.explain(explain)
+    if guards:
+        with console.status("asking every decision again"):
+            found["guards"] = tester.guard().to_dict()
+    return found
+
+
+def _show(report: dict[str, Any], told: dict[str, Any]) -> None:
+    from gal_friday_live.commands.backtest_shown import table
+    from gal_friday_live.commands.backtest_told import explanation_table, guards_table
+
+    console.print(table(report, told))
+    if "guards" in told:
+        console.print(guards_table(told["guards"]))
+    if "explained" in told:
+        console.print(explanation_table(told["explained"]))
+    for note in report["notes"]:
+        console.print(f"[yellow]{note}[/]")
 
 
 def _write(folder: Path, report: dict[str, Any], told: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """What `gal-friday backtest` is asked for: under which settings, which bars, and which model, or one clear error."""
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import ConfigError, DataError, RegistryError
+from gal_friday_core.errors import ConfigError, DataError
 from gal_friday_core.times import from_iso, to_iso
 
 if TYPE_CHECKING:
@@ -147,21 +146,8 @@ def asks_model(manager: "ConfigurationManager", model_id: str | None, threshold:
 
 def predictor(manager: "ConfigurationManager", model_id: str | None, series: Series) -> "Predictor":
     """The model to trade: that of the registry by its name, else the one in production. Raises RegistryError."""
-    return asyncio.run(_registered(manager, model_id, series))
+    from gal_friday_live.commands.backtest_models import models
 
-
-async def _registered(manager: "ConfigurationManager", model_id: str | None, series: Series) -> "Predictor":
-    from gal_friday_live.commands.storage import open_database
-    from gal_friday_live.model_registry import ModelRegistry
-
-    async with open_database(manager.config) as database:
-        registry = ModelRegistry(manager, database)
-        if model_id is not None:
-            return await registry.by_id(model_id)
-        found = await registry.production(series.key)
-    if found is None:
-        raise RegistryError(
-            f"{series.key} has no production model: name one with --model (gal-friday models list), train "
-            "with gal-friday up, or trade a rule with --strategy ema_cross"
-        )
+    found = models(manager, model_id, None, series, by_model=True).traded
+    assert found is not None  # or it had raised
     return found
