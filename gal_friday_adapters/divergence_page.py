@@ -5,7 +5,7 @@ Entry point: `render`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from itertools import pairwise
 
 from gal_friday_adapters.report_chart import TOP, WIDTH, Frame, svg, ticks
@@ -17,6 +17,7 @@ from gal_friday_core.times import to_iso
 HEIGHT = 320
 ROOM = 14
 MOST_TRADES = 500
+FIGURES = Context(prec=10)
 ABOUT = {
     "data": "bars that live heard otherwise than the lake has them, or not at all",
     "feature": "features that live had, where they are not what its bars give",
@@ -138,4 +139,5 @@ def _money(amount: Decimal | None) -> str:
 
 
 def _digits(amount: Decimal | None) -> str:
-    return "–" if amount is None else f"{amount.normalize():f}"
+    """Ten figures: what slippage makes of a price has twenty, and nobody reads them."""
+    return "–" if amount is None else f"{amount.normalize(FIGURES):f}"

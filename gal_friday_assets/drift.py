@@ -41,7 +41,7 @@ def no_drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not said["drift"],
         severity=dg.AssetCheckSeverity.WARN,
-        description=said["reason"] or "as certified",
+        description=said["reason"],
     )
 
 

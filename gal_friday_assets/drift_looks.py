@@ -99,10 +99,10 @@ def write_page(settings: Settings, series: Series, seen: Look) -> Path:
 
 
 def described(seen: Look, answer: Mapping[str, Any], page: Path) -> Metadata:
-    """Severities as numbers from 0 (LOW) to 3, so that Dagster draws them; findings as a table."""
+    """Severities as numbers from 0 (LOW) to 3, so that Dagster draws them; findings in words, which no table has room for."""
     lines = [
-        f"| {one.drift_type} | {one.severity if one.metrics['judged'] else 'undecided'} | {one.confidence:.3f} "
-        f"| {one.recommendation} | {one.metrics['reason']} |"
+        f"- **{one.drift_type}** {one.severity if one.metrics['judged'] else 'undecided'}, confidence "
+        f"{one.confidence:.3f}, {one.recommendation}: {one.metrics['reason']}"
         for one in seen.findings
     ]
     measured: dict[str, Any] = {}
@@ -116,14 +116,11 @@ def described(seen: Look, answer: Mapping[str, Any], page: Path) -> Metadata:
         "drift_page": dg.MetadataValue.path(page),
         "model_id": seen.model_id,
         "drift": any(one.threshold_exceeded for one in seen.findings),
-        "reason": "; ".join(str(one.metrics["reason"]) for one in seen.findings if one.threshold_exceeded),
-        "step": held["step"] if held else "",
-        "retraining": answer.get("retraining", ""),
-        "findings": dg.MetadataValue.md(
-            "\n".join(
-                ["| type | severity | confidence | recommended | in words |", "|---|---|---|---|---|", *lines]
-            )
-        ),
+        "reason": "; ".join(str(one.metrics["reason"]) for one in seen.findings if one.threshold_exceeded)
+        or "nothing that could be judged has drifted",
+        "step": held["step"] if held else "none",
+        "retraining": answer.get("retraining", "none"),
+        "findings": dg.MetadataValue.md("\n".join(lines)),
         **numbers(measured),
     }
 
@@ -167,7 +164,7 @@ def evidently_page(settings: Settings, lake: CandleLake, series: Series) -> Meta
     sides = [table.values[rows & table.finite_rows()][-SAMPLE_ROWS:] for rows in (now, before)]
     if not all(len(side) for side in sides):
         return {"model_id": model.model_id, "reason": "no bars yet that the model did not learn from"}
-    page = settings.report_file(series.key, f"drift-{model.version}", "evidently.html")
+    page = settings.report_file(series.key, f"drift-v{model.version}", "evidently.html")
     shares = _evidently(sides, table.schema.names, page)
     return {
         "model_id": model.model_id,

@@ -24,8 +24,7 @@ def retraining(
     Features are waited for.
     """
     found = wanted(context.instance, settings, lake)
-    return dg.SensorResult(
-        run_requests=[
-            one for one in found if has_features(lake, tables, Series.parse(str(one.partition_key)))
-        ]
-    )
+    ready = [one for one in found if has_features(lake, tables, Series.parse(str(one.partition_key)))]
+    waiting = [str(one.partition_key) for one in found if one not in ready]
+    said = f"features are awaited of {', '.join(waiting)}" if waiting else "nothing is asked for"
+    return dg.SensorResult(run_requests=ready, skip_reason=None if ready else dg.SkipReason(said))

@@ -14,6 +14,9 @@ from gal_friday_core.times import from_iso
 
 Record = Mapping[str, Any]
 
+BEFORE = frozenset({"REQUESTED", "HELD_BACK", "STARTED"})
+"""States in which there is no successor yet."""
+
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """`what` happened to `whom` at `at_ns`, by the database's clock; who decided it, and what was said."""
@@ -51,7 +54,7 @@ def told(
 
 def _states(run: Retraining, events: Sequence[Record]) -> Iterator[Moment]:
     for event in events:
-        whom = run.model_id if event["state"] in {"REQUESTED", "HELD_BACK"} else run.successor or run.model_id
+        whom = run.model_id if event["state"] in BEFORE else run.successor or run.model_id
         yield Moment(
             at_ns=event["at_ns"], what=event["state"], whom=whom, by="retraining", said=event["said"]
         )

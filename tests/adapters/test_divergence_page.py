@@ -53,3 +53,18 @@ def test_page_names_parts_trades_and_verdicts_and_escapes_them():
     ):
         assert part in page
     assert "<script" not in page
+
+
+def test_prices_are_written_in_ten_figures():
+    long = Trade(
+        decided_ns=10,
+        legs=tuple(
+            Leg(ts_ns=11, side=side, quantity=D("1.76482330"), price=D("1090.0872992748874410"), fee=D(0)).charged(RATE)
+            for side in ("BUY", "SELL")
+        ),
+    )  # fmt: skip
+    lived = Lived(trades=(long,), decisions={})
+    page = render("t", SPLIT, [Stretch("s", SPLIT, [long], lived, MARK)])
+    assert ">1090.087299<" in page
+    assert ">1.7648233<" in page
+    assert "1090.0872992" not in page

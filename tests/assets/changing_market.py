@@ -27,6 +27,7 @@ LOOSE = SMALL | {
     "RETRAINING__SHADOW_DAYS": "1",
     "RETRAINING__MIN_SHADOW_LABELS": "20",
     "RETRAINING__MAX_AGE_DAYS": "0",  # its bars are of 2017
+    "RETRAINING__NEW_DATA_SHARE": "0",  # only drift asks
     "RISK__MAX_DAILY_DRAWDOWN": "1",
     "RISK__MAX_WEEKLY_DRAWDOWN": "1",
     "RISK__MAX_TOTAL_DRAWDOWN": "1",

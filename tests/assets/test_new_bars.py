@@ -1,5 +1,7 @@
 """Looks for drift as the market goes on."""
 
+import uuid
+
 import dagster as dg
 import pytest
 
@@ -44,6 +46,20 @@ def test_a_look_is_asked_for_once_so_many_bars_more_are_stored(tick, lake: Candl
     assert tick() == [key]
     lake.write(later)
     assert tick() == []
+
+
+def test_looks_do_not_pile_up_behind_one_that_is_not_over(
+    tick, instance: dg.DagsterInstance, trending: Candles
+):
+    key = trending.series.key
+    run = dg.DagsterRun(
+        job_name="monitor", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.QUEUED,
+        tags={"dagster/partition": key},
+    )  # fmt: skip
+    instance.add_run(run)
+    assert tick() == []
+    instance.delete_run(run.run_id)
+    assert tick() == [key]
 
 
 def test_a_series_without_bars_is_not_looked_at(tick):
