@@ -53,7 +53,7 @@ def test_looks_do_not_pile_up_behind_one_that_is_not_over(
 ):
     key = trending.series.key
     run = dg.DagsterRun(
-        job_name="monitor", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.QUEUED,
+        job_name="monitor", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.STARTED,
         tags={"dagster/partition": key},
     )  # fmt: skip
     instance.add_run(run)
