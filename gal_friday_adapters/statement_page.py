@@ -4,7 +4,7 @@ Entry point: `render`.
 """
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from gal_friday_adapters.report_parts import Marked, document, figures, note, soft, table
@@ -13,6 +13,7 @@ from gal_friday_core.statement_lines import AssetLine, FlowLine, PairLine, Trade
 from gal_friday_core.times import to_iso
 
 MOST_TRADES_SHOWN = 2_000
+FIGURES = Context(prec=10)
 
 
 def render(stated: Statement, owner: Mapping[str, Any]) -> str:
@@ -88,7 +89,7 @@ def _pairs(pairs: tuple[PairLine, ...]) -> str:
         (
             line.pair, f"{line.fills:,}", _plain(line.bought), _plain(line.sold), _cash(line.turnover),
             _cash(line.fees), _change(line.realized), _change(line.closing_unrealized - line.opening_unrealized),
-            _plain(line.closing), "–" if line.closing_mark is None else _plain(line.closing_mark),
+            _plain(line.closing), "–" if line.closing_mark is None else _price(line.closing_mark),
         )
         for line in pairs
     ]  # fmt: skip
@@ -123,7 +124,7 @@ def _trades(trades: tuple[TradeLine, ...]) -> str:
     rows = [
         (
             _moment(trade.time) + (" late" if trade.late else ""), trade.pair, trade.side.lower(),
-            trade.order_type.lower().replace("_", " "), _plain(trade.quantity), _plain(trade.price),
+            trade.order_type.lower().replace("_", " "), _plain(trade.quantity), _price(trade.price),
             _cash(trade.value), f"{_plain(trade.fee)} {trade.fee_asset or ''}".strip(),
             _change(trade.realized) if trade.side == "SELL" else "",
             "ours" if trade.ours else "somebody else's", trade.execution_id,
@@ -148,6 +149,11 @@ def _cash(amount: Decimal) -> str:
 def _change(amount: Decimal) -> str:
     """With its sign, which colours it in a table."""
     return f"{amount:+,.2f}".replace("-", "−") if round(amount, 2) else "0.00"
+
+
+def _price(amount: Decimal) -> str:
+    """In ten figures: what slippage makes of a simulated price has twenty."""
+    return _plain(FIGURES.plus(amount))
 
 
 def _plain(amount: Decimal) -> str:

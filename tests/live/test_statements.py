@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 import time
 from decimal import Decimal
 
@@ -84,6 +85,8 @@ async def test_days_of_an_engine_add_up_to_what_it_said_at_its_end(tmp_path, dat
     ):
         assert part in page
     assert "<script" not in page
+    assert any(len(trade.price.as_tuple().digits) > 10 for trade in busiest.trades)
+    assert not re.search(r">[\d,]+\.\d{10,}<", page)
 
     code, printed, _ = await asyncio.to_thread(invoke, "--day", busiest.day, "--json")
     told = json.loads(printed)
