@@ -10,11 +10,13 @@ from gal_friday_assets.backtest_report import backtest_metadata, write_report
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.partitions import pairs
 from gal_friday_assets.progress import Progress
-from gal_friday_assets.resources import Settings
+from gal_friday_assets.resources import Registry, Settings
 from gal_friday_core import __version__
 from gal_friday_core.candles import Series
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.tearsheet.tried import tried_of
 from gal_friday_core.times import SECOND_NS
+from gal_friday_live.backtest_beside import beside
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.override import override_for
 
@@ -29,12 +31,16 @@ from gal_friday_live.override import override_for
 )
 def backtest_report(
     context: dg.AssetExecutionContext,
+    *,
     settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     artifacts: dg.ResourceParam[ArtifactStore],
+    registry: dg.ResourceParam[Registry],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
-    """What the model would have earned on the history that nothing was learnt from; a refused one under an override."""
+    """What the model would have earned on the history that nothing was learnt from, beside the one in production; a
+    refused one under an override.
+    """
     progress("backtest", 0, 1)
     decision = latest(context, "production_model")
     artifact_id = latest(context, "candidate_model")["artifact"]
@@ -42,8 +48,17 @@ def backtest_report(
     start, end = holdout(lake, predictor)
     refused = not decision["promoted"]
     override = override_for(predictor, lake, predictor.metadata.holdout_start_ns) if refused else None
-    engine = BacktestingEngine(settings.manager, lake=lake, predictor=predictor, override=override)
-    report = engine.run_backtest(start, end, settings.config.paper.initial_cash)
+    cash, production = settings.config.paper.initial_cash, decision["production"]
+    others = []
+    if production and production != predictor.model_id:
+        incumbent = registry.call(lambda models: models.by_id(production))
+        others.append(beside(settings.manager, lake, incumbent, (start, end), cash))
+    engine = BacktestingEngine(
+        settings.manager, lake=lake, predictor=predictor, override=override,
+        tried=tried_of(artifacts.get(artifact_id)), others={other.name: other.returns for other in others},
+    )  # fmt: skip
+    report = engine.run_backtest(start, end, cash)
+    report["notes"] += [note for other in others for note in other.notes]
     report |= {"model_id": predictor.model_id, "under_override": refused}
     page = write_report(settings.report_file(predictor.model_type, artifact_id[:12], "backtest.html"), report)
     progress("backtest", 1, 1)

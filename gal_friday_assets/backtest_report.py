@@ -30,8 +30,31 @@ def backtest_metadata(report: dict[str, Any], page: Path) -> Metadata:
         **{name: engine[name] for name in ("predictions", "orders", "fills")},
         "max_drawdown": report["max_drawdown"]["depth"],
         **numbers({"sharpe": report["sharpe"]["value"]}),
+        **_judged(report),
         "model_id": report["model_id"],
         "under_override": report["under_override"],
         "page": link(page),
         "backtest_page": dg.MetadataValue.path(page),
     }
+
+
+def _judged(report: dict[str, Any]) -> Metadata:
+    """How sure it is, what the trials take off it, and how it compares."""
+    deflated, costs = report["deflated"], report["costs"]
+    low = next(
+        one["estimate"]["low"] for one in report["intervals"]["figures"] if one["name"] == "total_return"
+    )
+    ahead = {f"ahead_of_{one['other']}": one["ahead"] for one in report["comparisons"]}
+    return {
+        "trials": deflated["trials"],
+        **numbers(
+            {"deflated_sharpe": deflated["dsr"], "total_return_low": low, "bears_costs": costs["bearable"]}
+        ),
+        **numbers({_named(name): share for name, share in ahead.items()}),
+        "ambiguous_stops": report["ambiguity"]["trades"],
+    }
+
+
+def _named(text: str) -> str:
+    """One name a kind of rival, so that Dagster draws one line of it over all versions."""
+    return "ahead_of_production" if "@v" in text else text.replace(" ", "_")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from gal_friday_core.errors import ConfigError
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from gal_friday_adapters.lake import CandleLake
     from gal_friday_core.candles import Series
     from gal_friday_core.predictor import Predictor
+    from gal_friday_live.backtest_beside import Beside
     from gal_friday_live.backtesting import BacktestingEngine
     from gal_friday_live.commands.backtest_models import Models
     from gal_friday_live.configuration import ConfigurationManager
@@ -177,32 +179,30 @@ class _Run:
         override, predictor = None, models.traded
         if threshold is not None and predictor is not None:
             override = ModelOverride(predictor.model_id, "threshold given on the command line", threshold)
+        other = self._beside(models.beside)
         tester = BacktestingEngine(
             self.manager, lake=self.lake, predictor=predictor, series=self.series, override=override, exact=exact,
             tried=models.tried if trials is None else Tried(trials, None, "as --trials says"),
-            others=self._beside(models.beside),
+            others={other.name: other.returns} if other else None,
         )  # fmt: skip
         with console.status(f"trading {self.series.key}"):
-            return tester.run_backtest(*self._dates(), self.capital), tester
+            report = tester.run_backtest(*self._dates(), self.capital)
+        report["notes"] += other.notes if other else ()
+        return report, tester
 
-    def _beside(self, predictor: "Predictor | None") -> dict[str, Any]:
-        """Daily returns of another model, by a strategy that asks one, under the same costs and limits."""
-        import numpy as np
-
-        from gal_friday_core.strategies.presets import trading
-        from gal_friday_live.backtesting import BacktestingEngine
-        from gal_friday_live.commands.backtest_asked import asks_model
-        from gal_friday_live.configuration import ConfigurationManager
+    def _beside(self, predictor: "Predictor | None") -> "Beside | None":
+        """What another model earns on the same bars."""
+        from gal_friday_live.backtest_beside import beside
 
         if predictor is None:
-            return {}
-        manager = self.manager
-        if not asks_model(manager, None, None):
-            manager = ConfigurationManager.from_config(trading(manager.config, "threshold"))
-        tester = BacktestingEngine(manager, lake=self.lake, predictor=predictor, series=self.series)
+            return None
+        if predictor.metadata.series != self.series.key:
+            raise ConfigError(
+                f"{predictor.model_id} was trained for {predictor.metadata.series}: compare {self.series.key} with "
+                "a model of its own"
+            )
         with console.status(f"trading {predictor.model_id} beside it"):
-            report = tester.run_backtest(*self._dates(), self.capital)
-        return {predictor.model_id: np.array(report["daily_returns"])}
+            return beside(self.manager, self.lake, predictor, self._dates(), self.capital)
 
     def _dates(self) -> tuple[datetime, datetime]:
         start, end = (datetime.fromtimestamp(moment / SECOND_NS, UTC) for moment in self.span)

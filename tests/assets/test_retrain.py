@@ -148,6 +148,13 @@ def test_a_passed_certificate_puts_the_model_into_production(
     assert traded["under_override"] is False
     assert traded["trade_count"] > 0
     assert traded["total_return"] > 0
+    assert traded["trials"] == 1
+    monkeypatch.setenv("GAL_FRIDAY__TRAINING__SEED", "8")
+    successor = said(execute("retrain"), "backtest_report")
+    assert successor["model_id"] == f"{series.key}@v2"
+    page = Path(successor["backtest_page"])
+    others = [one["other"] for one in json.loads(page.with_suffix(".json").read_bytes())["comparisons"]]
+    assert others == ["buy and hold", f"{series.key}@v1"]
 
 
 def test_a_validation_is_a_page_and_numbers_that_plot(execute: Execute, stored: Candles):

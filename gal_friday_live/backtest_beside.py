@@ -1,0 +1,43 @@
+"""Another model over the bars of a backtest, under the same costs and limits: what the backtest is compared with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_core.predictor import Predictor
+from gal_friday_core.strategies.presets import trading
+from gal_friday_core.strategies.registry import factory
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.configuration import ConfigurationManager
+
+ASKS_A_MODEL = "threshold"
+"""The strategy that another model trades by where the configured one asks none."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Beside:
+    """Daily `returns` (days,), and `notes` on them, such as that some of the bars were learnt from."""
+
+    name: str
+    returns: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+
+def beside(
+    manager: ConfigurationManager,
+    lake: CandleLake,
+    predictor: Predictor,
+    span: tuple[datetime, datetime],
+    capital: Decimal,
+) -> Beside:
+    """Trade the same bars with it. Raises ConfigError for a model of another series than the backtest's, DataError without bars."""
+    config = manager.config
+    if factory(config.strategy.id)(config, config.barriers).rule is not None:
+        manager = ConfigurationManager.from_config(trading(config, ASKS_A_MODEL))
+    report = BacktestingEngine(manager, lake=lake, predictor=predictor).run_backtest(*span, capital)
+    notes = tuple(f"Compared with {predictor.model_id}. {note}" for note in report["notes"])
+    return Beside(predictor.model_id, np.array(report["daily_returns"]), notes)
