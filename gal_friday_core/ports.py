@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.alerts import Alert
+from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.book_layout import Columns
 from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.kraken.wire import PriceLevel
@@ -241,8 +242,8 @@ class Exchange(Protocol):
         """Disconnect. Orders stay where they are; a dead man's switch is turned off."""
         ...
 
-    def adopt(self, orders: Iterable[Order]) -> None:
-        """Orders sent by an earlier run, so that reports on them carry their ids. Before `start`."""
+    def adopt(self, orders: Iterable[OrderRecord]) -> None:
+        """Orders sent by earlier runs, open or ended, so that reports on them carry their ids. Before `start`."""
         ...
 
     async def submit(self, order: Order) -> None:

@@ -74,8 +74,8 @@ async def recover_orders(
 
 
 def take_up(recovered: Recovered, execution: ExecutionHandler, exchange: Exchange) -> None:
-    """Hand the open orders to the exchange, before it starts, and have the unknown ones asked about once it has."""
-    exchange.adopt([record.order for record in execution.blotter.open()])
+    """Hand the orders to the exchange, before it starts, and have the unknown ones asked about once it has."""
+    exchange.adopt(execution.blotter.records())
     for client_order_id in recovered.unknown:
         execution.unknown.add(client_order_id)
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
@@ -51,10 +52,11 @@ class PaperExchange:
     async def stop(self) -> None:
         """Keeps what it has."""
 
-    def adopt(self, orders: Iterable[Order]) -> None:
+    def adopt(self, orders: Iterable[OrderRecord]) -> None:
         """Take over resting orders. A market order ended with the process that sent it: its bar has passed."""
-        for order in orders:
-            if order.order_type != "MARKET":
+        for record in orders:
+            order = record.order
+            if record.is_open and order.order_type != "MARKET":
                 self._exchange.adopt(order)
                 self._orders[order.client_order_id] = _facts_of(order)
 

@@ -31,6 +31,7 @@ class ExecutionsLedger:
     def __init__(self, venue: str) -> None:
         self._venue = venue
         self._orders: dict[str, Order] = {}
+        self._past: dict[str, Order] = {}
         self._records: dict[str, OrderRecord] = {}
         self._by_client: dict[str, str] = {}
         self._children: dict[str, Order] = {}
@@ -43,6 +44,16 @@ class ExecutionsLedger:
     def expect(self, order: Order) -> None:
         """An order that is about to be sent, or was by an earlier run."""
         self._orders[order.client_order_id] = order
+        self._adopt_child(order)
+
+    def recall(self, order: Order) -> None:
+        """An order that ended in an earlier run: nothing more is expected of it, and what is told again is known as
+        ours.
+        """
+        self._past[order.client_order_id] = order
+        self._adopt_child(order)
+
+    def _adopt_child(self, order: Order) -> None:
         entry, made, exchange_order_id = order.client_order_id.rpartition(CHILD)
         if made and entry:
             self._children[exchange_order_id] = order
@@ -126,7 +137,7 @@ class ExecutionsLedger:
 
     def knows(self, client_order_id: str) -> bool:
         """Whether an order of that id was sent, or heard of."""
-        return client_order_id in self._orders or client_order_id in self._by_client
+        return any(client_order_id in known for known in (self._orders, self._past, self._by_client))
 
     def is_ours(self, facts: OrderFacts) -> bool:
         return facts.client_order_id in self._orders
@@ -210,7 +221,8 @@ class ExecutionsLedger:
     def _identity(self, record: OrderRecord) -> Identity | None:
         """Who an order is; None where that is not known yet."""
         adopted = self._children.get(record.exchange_order_id)
-        ours = adopted or self._orders.get(record.client_order_id or "")
+        key = record.client_order_id or ""
+        ours = adopted or self._orders.get(key) or self._past.get(key)
         if ours is not None:
             return Identity(ours.client_order_id, ours.signal_id)
         if not record.complete:

@@ -22,11 +22,13 @@ from gal_friday_adapters.kraken.account_stream import AccountStream
 from gal_friday_adapters.kraken.connection import PicowsTransport
 from gal_friday_adapters.kraken.dead_man_switch import DeadManSwitch, SwitchRule
 from gal_friday_adapters.kraken.executions_ledger import ExecutionsLedger, may_rest
+from gal_friday_adapters.kraken.past_requests import requests
 from gal_friday_adapters.kraken.patience import Patience, Retries
 from gal_friday_adapters.kraken.private_keeper import PRIVATE_URL, LineEvents, PrivateKeeper
 from gal_friday_adapters.kraken.private_line import PrivateLine
 from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
+from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.errors import ContractError, ExchangeError, OutcomeUnknownError
 from gal_friday_core.kraken import order_requests
 from gal_friday_core.kraken.exchange_time import ExchangeTime
@@ -191,9 +193,15 @@ class KrakenExchange:
 
     # Orders
 
-    def adopt(self, orders: Iterable[Order]) -> None:
-        for order in orders:
-            self._ledger.expect(order)
+    def adopt(self, orders: Iterable[OrderRecord]) -> None:
+        asked: dict[str, list[tuple[int, int]]] = {}
+        for record in orders:
+            remember = self._ledger.expect if record.is_open else self._ledger.recall
+            remember(record.order)
+            if record.order.purpose != "EXTERNAL":
+                asked.setdefault(record.order.trading_pair, []).extend(requests(record, self._clock.now_ns()))
+        for pair, costs in asked.items():
+            self.counters.resume(pair, costs, self._now())
 
     async def submit(self, order: Order) -> None:
         if self._ledger.knows(order.client_order_id):

@@ -4,6 +4,7 @@ The same rules that the simulated exchange enforces (`venue.limits`, KRAKEN_PROT
 little stricter. Times are a monotonic clock's nanoseconds, passed in.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from gal_friday_core.times import SECOND_NS
@@ -204,6 +205,24 @@ class EngineCounters:
         """The counter that Kraken tells. Only more than ours is believed: what is on its way is not in it yet."""
         counter = self._counter(pair)
         counter.add(max(int(told * _UNITS) - counter.units(now_ns), 0), now_ns)
+
+    def resume(self, pair: str, asked: Iterable[tuple[int, int]], now_ns: int) -> None:
+        """Go on counting after what an earlier run asked: how long ago, in nanoseconds, and for how many points.
+
+        Where anything of it may still count, a cancel that it left no trace of is counted too.
+
+        >>> counters = EngineCounters("starter")
+        >>> counters.resume("BTC/USD", [(9 * SECOND_NS, 1), (5 * SECOND_NS, 8)], 0)
+        >>> counters.read("BTC/USD", 0)
+        Decimal('11')
+        """
+        past, counter, since_ns = _Counter(self._limit.decay), self._counter(pair), 0
+        for ago_ns, cost in sorted(asked, reverse=True):
+            since_ns = since_ns or ago_ns
+            past.add(cost * _UNITS, since_ns - ago_ns)
+        left = past.units(since_ns)
+        if left:
+            counter.add(max(min(left + _KEPT, self._most) - counter.units(now_ns), 0), now_ns)
 
     def exceeded(self, pair: str, now_ns: int) -> None:
         """Kraken says that the limit is exceeded."""

@@ -238,7 +238,7 @@ class ScriptedExchange:
         self.told_flow = handler
 
     def adopt(self, orders):
-        self.adopted = list(orders)
+        self.adopted = [record.order for record in orders if record.is_open]
 
     async def start(self):
         """Connected: everything that happened is told again, as a snapshot and a backfill would."""

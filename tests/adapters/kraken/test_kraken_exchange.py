@@ -10,7 +10,7 @@ from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.orders import Amendment, is_terminal
 from gal_friday_core.times import HOUR_NS, SECOND_NS
 from gal_friday_core.venue.requests import AddOrder, CancelOrder, Conditional
-from tests.adapters.kraken.trading import PAIR, Told, client, order, served, trading, until
+from tests.adapters.kraken.trading import PAIR, Told, client, order, recorded, served, trading, until
 from tests.adapters.simulated_kraken.running import KEY
 
 
@@ -85,7 +85,7 @@ async def test_every_type_of_order_that_rests_is_taken_told_and_cancelled(by_res
             expiry = {"expires_at": time.time_ns() + HOUR_NS} if fields.get("time_in_force") == "GTD" else {}
             placed = order(**fields, **expiry)
             if by_rest:
-                exchange.adopt([placed])
+                exchange.adopt([recorded(placed)])
                 await exchange.rest.add_order(placed)
             else:
                 await exchange.submit(placed)
@@ -249,7 +249,7 @@ async def test_what_happened_between_two_runs_is_told_to_the_second():
         kraken.exchange.trade(KEY, CancelOrder(cl_ord_id=(rests.client_order_id,)), "rest")
         second = client(kraken)
         again = Told(second)
-        second.adopt([entry, rests])
+        second.adopt([recorded(entry), recorded(rests)])
         await second.start()
         try:
             assert again.lines == [(True, "connected")]

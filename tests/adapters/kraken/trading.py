@@ -15,6 +15,7 @@ from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.kraken.rest_line import RestClock, RestPatience
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
+from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.orders import Order, is_terminal
 from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange
 
@@ -26,6 +27,13 @@ REST_PATIENCE = RestPatience(timeout_s=2.0, retry_s=0.1, retry_max_s=0.5, limite
 class Now:
     def now_ns(self):
         return time.time_ns()
+
+
+def recorded(placed, status="NEW"):
+    """An order as the blotter of an earlier run had it."""
+    return OrderRecord(
+        placed, placed.quantity, placed.limit_price, placed.trigger_price, status, updated_at=time.time_ns()
+    )
 
 
 class Told:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gal_friday_core.kraken.rate_counters import EngineCounters, PublicPace, RestCounter
+from gal_friday_core.kraken.rate_counters import EngineCounters, PublicPace, RestCounter, points
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.limits import ENGINE_LIMITS, EngineLimiter, RestLimiter, age_points
 
@@ -47,6 +47,26 @@ def test_however_fast_orders_come_one_of_them_can_be_cancelled_at_once(tier, pau
         assert counters.take("BTC/USD", now_ns) == fits
         assert counters.read("BTC/USD", now_ns) == before + fits
     assert counters.wait_ns("BTC/USD", "cancel", now_ns, age_ns=0) == 0
+
+
+@given(TIERS, st.lists(ACTIONS, max_size=40), PAUSES, st.lists(ACTIONS, max_size=20))
+def test_whoever_goes_on_after_a_restart_and_waits_as_told_never_hits_the_engines_limit(
+    tier, before, down_ns, after
+):
+    ours, theirs, now_ns, asked = EngineCounters(tier), EngineLimiter(tier), 0, []
+    for action, age_ns, pause_ns, _ in before:
+        now_ns += pause_ns + ours.wait_ns("BTC/USD", action, now_ns + pause_ns, age_ns=age_ns)
+        ours.charge("BTC/USD", action, now_ns, age_ns=age_ns)
+        assert theirs.charge("BTC/USD", Decimal(points(action, age_ns)), now_ns)
+        asked.append((now_ns, points(action, age_ns)))
+    now_ns += down_ns
+    ours = EngineCounters(tier)
+    ours.resume("BTC/USD", [(now_ns - at_ns, cost) for at_ns, cost in asked], now_ns)
+    for action, age_ns, pause_ns, _ in after:
+        now_ns += pause_ns
+        now_ns += ours.wait_ns("BTC/USD", action, now_ns, age_ns=age_ns)
+        ours.charge("BTC/USD", action, now_ns, age_ns=age_ns)
+        assert theirs.charge("BTC/USD", Decimal(points(action, age_ns)), now_ns)
 
 
 def test_pairs_are_counted_apart():
