@@ -12,7 +12,8 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.live_records import UNNOTED, Line
 
 SIGNAL, INTENT, REPORT, FILL = "SIGNAL", "ORDER_INTENT", "EXECUTION_REPORT", "FILL"
-TOLD = (SIGNAL, INTENT, REPORT, FILL)
+QUOTE = "ORDER_QUOTE"
+TOLD = (SIGNAL, INTENT, QUOTE, REPORT, FILL)
 SIMULATED_TIME = frozenset({"paper-replay", "backtest"})
 """Modes whose times are those of a simulated clock, to which the database's say nothing."""
 
@@ -33,6 +34,14 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     target_price: str | None = None
     parent: str | None = None
     model_id: str | None = None
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pair stood at when an order left: the middle of the book, or the trade of `known_ns`."""
+
+    price: str
+    source: str
+    known_ns: int
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +95,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
 _READERS: dict[str, "msgspec.json.Decoder[Any]"] = {
     SIGNAL: msgspec.json.Decoder(Signal),
     INTENT: msgspec.json.Decoder(Intent),
+    QUOTE: msgspec.json.Decoder(Quote),
     REPORT: msgspec.json.Decoder(Report),
     FILL: msgspec.json.Decoder(Fill),
 }

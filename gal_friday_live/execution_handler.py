@@ -56,7 +56,8 @@ class ExecutionHandler:
     """One order a signal. `orders` counts what was sent, `refused` what ended before the exchange by code,
     `repeated` reports that told nothing new, `anomalies` reports that should not have been, by code.
     `deadline_ns` is how long after its making the venue may still match an order on arrival. `keeps_entries` says
-    whether the halt that an engine starts with lets waiting entries stand.
+    whether the halt that an engine starts with lets waiting entries stand. `leaving` is told of an order just before
+    its bytes are.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ExecutionHandler:
         order_deadline_s: float = ORDER_DEADLINE_S,
         ask_every_s: float = EVERY_S,
         checks: Callable[[Order], Rejected | None] = lambda _: None,
+        leaving: Callable[[Order], None] = lambda _: None,
     ) -> None:
         del config
         self._bus = event_bus
@@ -91,6 +93,7 @@ class ExecutionHandler:
         self._provenance = provenance or UnknownProvenance()
         self.deadline_ns = int(order_deadline_s * SECOND_NS)
         self._checks = checks
+        self._leaving = leaving
         self._queue = ReportQueue(journal, tasks, self._deliver)
         self._in_hand: set[str] = set()  # between the blotter and the exchange
         self._exits: Exits | None = None
@@ -247,6 +250,7 @@ class ExecutionHandler:
             self.refuse(order, *refusal)
             return
         self.orders += 1
+        self._leaving(order)
         try:
             # Nothing may be awaited between the checks above and this call, nor in it before the bytes are handed over.
             await self._exchange.submit(order)

@@ -35,6 +35,7 @@ from gal_friday_live.journal_replay import records_of
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.order_quotes import OrderQuotes
 from gal_friday_live.order_rate import OrderRate
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
@@ -170,6 +171,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
         provenance=provenance,
         order_deadline_s=config.config.exchange.order_deadline_s,
         checks=lambda order: rate.why(order) or checks.why(order),
+        leaving=(lambda _: None) if prices is None else OrderQuotes(prices, ports.journal, clock).note,
     )  # fmt: skip
     protection = ProtectionKeeper(
         bus, execution=execution, exchange=exchange, journal=ports.journal, positions=portfolio,

@@ -1,6 +1,6 @@
 """An account's recorded lines as trades and decisions: what live did, and in the same words what a backtest did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from gal_friday_core.candles import Candles
 from gal_friday_core.divergence.split import APPROVED, Decision, Lived
 from gal_friday_core.divergence.trades import Leg, Trade, trades_of
-from gal_friday_core.live_orders import FILL, INTENT, SIGNAL, Fill, Intent, Signal, read
+from gal_friday_core.live_orders import FILL, INTENT, QUOTE, SIGNAL, Fill, Intent, Quote, read
 from gal_friday_core.live_records import Line
 from gal_friday_core.money import ZERO, from_float, ratio, round_cash, value_of
 from gal_friday_core.payloads import Side
@@ -52,19 +52,25 @@ def flat_since(lines: Sequence[Line], start_ns: int) -> int | None:
 def decisions_of(lines: Sequence[Line], bars: Candles) -> dict[int, Decision]:
     """Decisions to enter by the bar's close; of one whose signal was lost, what its order says.
 
-    `moved` is told by opens of `bars` where an order was sent a whole bar late or more. What less cost shows in its fill.
+    `moved` is what the pair stood at when the order left, over the open that it was to fill at. Where nobody noted that, the
+    opens of `bars` tell of orders that left a whole bar late or more.
     """
     found = {}
+    quotes: dict[str, Quote] = {line.key: read(line) for line in lines if line.kind == QUOTE}
     sent: dict[str, Intent] = {}
     for line in lines:
         if line.kind == INTENT and (intent := read(line)).purpose == "ENTRY":
             sent[intent.signal_id] = intent
     for line in lines:
         if line.kind == SIGNAL and (signal := read(line)).side == "BUY":
-            found[line.ts_ns] = _decision(line.ts_ns, signal, sent.pop(line.key, None), bars)
+            intent = sent.pop(line.key, None)
+            moved = Decimal(1) if intent is None else _moved(line.ts_ns, intent, quotes, bars)
+            quantity = None if signal.quantity is None else Decimal(signal.quantity)
+            found[line.ts_ns] = Decision(verdict=signal.verdict, quantity=quantity, moved=moved)
     for intent in sent.values():
         moment = intent.created_at // bars.series.interval_ns * bars.series.interval_ns
-        found.setdefault(moment, Decision(verdict=APPROVED, quantity=Decimal(intent.quantity)))
+        moved = _moved(moment, intent, quotes, bars)
+        found.setdefault(moment, Decision(verdict=APPROVED, quantity=Decimal(intent.quantity), moved=moved))
     return found
 
 
@@ -102,15 +108,18 @@ def _leg(ts_ns: int, fill: Fill) -> Leg:
     return Leg(ts_ns=ts_ns, side=side, quantity=quantity, price=price, fee=fee)
 
 
-def _decision(moment: int, signal: Signal, intent: Intent | None, bars: Candles) -> Decision:
-    quantity = None if signal.quantity is None else Decimal(signal.quantity)
-    moved = Decimal(1) if intent is None else _moved(moment, intent.created_at, bars)
-    return Decision(verdict=signal.verdict, quantity=quantity, moved=moved)
-
-
-def _moved(moment: int, sent_ns: int, bars: Candles) -> Decimal:
-    """Open of the bar in which an order was sent, over that of the bar in which it was to fill."""
-    due, late = (int(at) for at in np.searchsorted(bars.ts, (moment, sent_ns), side="right") - 1)
-    if due < 0 or late <= due or bars.ts[due] != moment:
+def _moved(moment: int, intent: Intent, quotes: Mapping[str, Quote], bars: Candles) -> Decimal:
+    """How many times the open of the bar in which an order was to fill the price was when it left."""
+    due, late = (int(at) for at in np.searchsorted(bars.ts, (moment, intent.created_at), side="right") - 1)
+    if due < 0 or bars.ts[due] != moment:
         return Decimal(1)
-    return ratio(from_float(bars.open[late]), from_float(bars.open[due]))
+    opened = from_float(bars.open[due])
+    quote = quotes.get(intent.client_order_id)
+    if quote is not None and intent.order_type == "MARKET" and _tells(quote, moment):
+        return ratio(Decimal(quote.price), opened)
+    return ratio(from_float(bars.open[late]), opened) if late > due else Decimal(1)
+
+
+def _tells(quote: Quote, moment: int) -> bool:
+    """A trade from before the decision says nothing of what happened since."""
+    return quote.source == "BOOK" or quote.known_ns >= moment

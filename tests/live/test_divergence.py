@@ -53,19 +53,19 @@ def lived(database_url, tmp_path):
     """A replay of a thousand bars, recorded with a change, and what it came to against the backtest."""
 
     @asynccontextmanager
-    async def opened(kind="", change=None, config=None, bars=None):
+    async def opened(kind="", change=None, config=None, bars=None, journal=Altered):
         lake = CandleLake(tmp_path / "lake")
         lake.write(market()[:BARS])
         models = FixedModels(predictor())
         async with Database(database_url) as database:
-            journal = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
-            await journal.begin("paper-replay", config_hash="0", code_version="test")
+            written = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
+            await written.begin("paper-replay", config_hash="0", code_version="test")
             stretch = played((bars or market())[:BARS])
             async with trading(
-                config or manager(risk=CALM), models, stretch, Altered(journal, kind, change)
+                config or manager(risk=CALM), models, stretch, journal(written, kind, change)
             ) as engine:
                 await engine.run()
-            await journal.close()
+            await written.close()
             yield LiveAgainstBacktest(manager(risk=CALM), LiveRecords(database), models, lake)
 
     return opened
@@ -111,6 +111,49 @@ async def test_worse_prices_show_as_fills_alone(lived):
         _, differing = await parts(here)
     assert set(differing) == {"fill"}
     assert differing["fill"] < 0
+
+
+class Waited(Altered):
+    """A live engine whose orders left when the pair stood half a percent higher, and were filled another thousandth above."""
+
+    async def append(self, kind, key, ts_ns, record):
+        if kind == "ORDER_INTENT" and record["purpose"] == "ENTRY":
+            opened = Decimal(repr(float(market().open[np.searchsorted(market().ts, record["created_at"])])))
+            quote = {"pair": SERIES.pair, "price": opened * WAITED, "source": "BOOK", "known_ns": ts_ns}
+            self._journal.note("ORDER_QUOTE", key, ts_ns, quote)
+        await super().append(kind, key, ts_ns, record)
+
+
+WAITED, WORSE = Decimal("1.005"), Decimal("1.001")
+
+
+@pytest.mark.parametrize(
+    ("factor", "named"),
+    [(WAITED, {"latency"}), (WAITED * WORSE, {"latency", "fill"}), (1, {"latency", "fill"})],
+)
+async def test_what_waiting_cost_within_a_bar_is_told_from_what_the_fill_cost(lived, factor, named):
+    """The last: the market came back before the fill, so that waiting cost nothing in the end."""
+
+    def dearer(record):
+        if record["side"] != "BUY":
+            return record
+        cost = record["quantity"] * record["price"] * (factor - 1)
+        fee = cost * Decimal("0.0026")
+        return record | {
+            "price": record["price"] * factor, "fee": record["fee"] + fee, "cash": record["cash"] - cost - fee,
+        }  # fmt: skip
+
+    async with lived("FILL", dearer, journal=Waited) as here:
+        found, differing = await parts(here)
+    spent = sum(
+        (leg.quantity * leg.price for trade in found.simulated for leg in trade.legs if leg.side == "BUY"),
+        Decimal(),
+    )
+    cents = Decimal("0.1")  # of booking in units
+    assert set(differing) == named
+    assert differing["latency"] == pytest.approx(-spent * (WAITED - 1) * Decimal("1.0026"), abs=cents)
+    total_cost = -spent * (factor - 1) * Decimal("1.0026")
+    assert differing["latency"] + differing.get("fill", Decimal()) == pytest.approx(total_cost, abs=cents)
 
 
 async def test_other_bars_than_the_lakes_show_as_data(lived):
