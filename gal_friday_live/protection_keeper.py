@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,7 +20,6 @@ from msgspec.structs import replace
 from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.brackets import (
     Action,
-    Bracket,
     Brackets,
     Cancel,
     Desk,
@@ -39,8 +37,8 @@ from gal_friday_core.brackets import (
 from gal_friday_core.errors import ExchangeError, OutcomeUnknownError
 from gal_friday_core.events import Event
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.orders import Amendment, Order, Purpose, TimeInForce
-from gal_friday_core.payloads import ExecutionReport, OrderType, PotentialHaltTrigger
+from gal_friday_core.orders import Amendment, Order
+from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.ports import Book, Clock, Exchange, Ids, Journal
 from gal_friday_live import stuck_exits
 from gal_friday_live.attached_stops import attached_stops
@@ -48,25 +46,21 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.buyers import Buyers
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.pauses import Pauses
+from gal_friday_live.protection_orders import ProtectionOrders
+from gal_friday_live.refused_protection import FIRST_PAUSE_S, RefusedProtection, call_for_halt
 from gal_friday_live.strategy_arbitrator import Positions
 from gal_friday_live.stuck_exits import StuckExits
 from gal_friday_live.target_watch import TargetWatch
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
-SOURCE = "ProtectionKeeper"
-CODE = "UNPROTECTED"
 KIND = "PROTECTION"
 GRACE_S = 2.0
 """How long after a fill a stop that the venue attaches may take to be reported."""
 PAUSE_S = 5.0
 """After a target was tried and not wholly taken, the next try waits: each costs the venue's rate limit."""
-DEADLINE_SHARE = Fraction(2, 5)
-"""Of the deadline of other orders: what is not known to have arrived keeps its successor waiting."""
 STEPS = 8
 """At one look; whatever is left is done at the next."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Between two tries to place protection that the venue refuses; they double."""
 OFFER_S = 5.0
 """An offer in place of a stop rests so long before it gives way to buyers: each time costs the venue's rate limit."""
 
@@ -74,7 +68,7 @@ log = logging.getLogger(__name__)
 
 
 class ProtectionKeeper:
-    """`placed` counts what it sent by purpose, `swaps` the times that stops gave way to a sale.
+    """`swaps` counts the times that stops gave way to a sale.
 
     `book` gives a pair's verified book of this moment, or None. `watch` is the sink that hears the market.
     """
@@ -105,7 +99,6 @@ class ProtectionKeeper:
         self._positions = positions
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self._book = book
-        self._gate = gate
         self._clock = clock
         self._ids = ids
         self._tasks = tasks
@@ -113,20 +106,23 @@ class ProtectionKeeper:
         self._swaps: dict[str, Swap] = {}
         self._pauses = Pauses(self.tend, timer)
         self._stuck = StuckExits(self._halt_over_stuck, timer=timer)
-        self._refusals: Counter[str] = Counter()
+        self._refused = RefusedProtection(gate, event_bus)
+        self._orders = ProtectionOrders(execution, clock, ids)
         self._buyers = Buyers()
         self._unverified: set[str] = set()  # pairs whose open orders must be read before anything is placed
         self._busy: set[str] = set()  # pairs for which the venue is being asked or an amendment is on its way
         self._tending: set[str] = set()
-        self._bare: set[str] = set()
         self._sold: set[str] = set()  # pairs whose position was sold: no stop of theirs may be left
         self._subscription: str | None = None
-        self._sequence = 0
         self.active = not exchange.capabilities.attached_target
         self.brackets = brackets if brackets is not None else Brackets()
         self.watch = TargetWatch(self.tend)
-        self.placed: Counter[str] = Counter()
         self.swaps = 0
+
+    @property
+    def placed(self) -> Counter[str]:
+        """What it sent, by purpose."""
+        return self._orders.placed
 
     async def start(self) -> None:
         """After the portfolio, which must have booked a fill before its protection is judged."""
@@ -219,10 +215,7 @@ class ProtectionKeeper:
             if record.filled < record.quantity:
                 self._pauses.begin(pair, "target", PAUSE_S)
         elif record.status in ("REJECTED", "ERROR"):
-            self._refusals[pair] += 1
-            self._pauses.begin(
-                pair, "refused", min(FIRST_PAUSE_S * 2.0 ** (self._refusals[pair] - 1), LONGEST_PAUSE_S)
-            )
+            self._pauses.begin(pair, "refused", self._refused.count(pair))
         elif self._buyers.judge(pair, record, asked=pair in self._swaps):
             self._pauses.begin(pair, "refused", FIRST_PAUSE_S)
 
@@ -284,12 +277,14 @@ class ProtectionKeeper:
     def _mend(self, pair: str, desk: Desk, action: Action) -> bool:
         """Protect what has no stop; whether another step may follow at once."""
         if isinstance(action, PlaceStop):
-            self._send(desk.bracket, "STOP", "STOP_LOSS", action.quantity, trigger_price=action.trigger)
+            self._orders.send(
+                desk.bracket, "STOP", "STOP_LOSS", action.quantity, trigger_price=action.trigger
+            )
         elif isinstance(action, Offer):
             self._pauses.begin(pair, "offer", OFFER_S)
-            self._send(desk.bracket, "STOP", "LIMIT", action.quantity, limit_price=action.limit)
+            self._orders.send(desk.bracket, "STOP", "LIMIT", action.quantity, limit_price=action.limit)
         elif isinstance(action, SellNow):
-            self._send(desk.bracket, "EXIT", "MARKET", action.quantity)
+            self._orders.send(desk.bracket, "EXIT", "MARKET", action.quantity)
         elif isinstance(action, GrowStop):
             self._busy.add(pair)
             self._tasks.start(self._grow(pair, action), f"grow {action.client_order_id}")
@@ -346,54 +341,12 @@ class ProtectionKeeper:
         if swap.order is None:
             if quantity > 0:
                 self._pauses.begin(pair, "target", PAUSE_S)
-                self._take_target(desk.bracket, quantity)
+                self._orders.take_target(desk.bracket, quantity)
         elif quantity > 0:
             sold = min(swap.order.quantity, quantity)
             self._execution.place(replace(swap.order, quantity=sold), swap.expires_at)
         else:
             self._execution.refuse(swap.order, "CANCELED", "POSITION_CLOSED")
-
-    def _take_target(self, bracket: Bracket, quantity: Decimal) -> None:
-        self._send(bracket, "TARGET", "LIMIT", quantity, limit_price=bracket.target, time_in_force="IOC")
-
-    def _send(
-        self,
-        bracket: Bracket,
-        purpose: Purpose,
-        order_type: OrderType,
-        quantity: Decimal,
-        *,
-        limit_price: Decimal | None = None,
-        trigger_price: Decimal | None = None,
-        time_in_force: TimeInForce = "GTC",
-    ) -> None:
-        now = self._clock.now_ns()
-        order = Order(
-            client_order_id=self._fresh_id(purpose, bracket.entry, now),
-            signal_id=bracket.signal_id,
-            trading_pair=bracket.pair,
-            side="SELL",
-            order_type=order_type,
-            quantity=quantity,
-            created_at=now,
-            deadline=now + int(self._execution.deadline_ns * DEADLINE_SHARE),
-            limit_price=limit_price,
-            trigger_price=trigger_price,
-            reduce_only=True,
-            purpose=purpose,
-            parent=bracket.entry,
-            time_in_force=time_in_force,
-        )
-        self.placed[purpose] += 1
-        self._execution.place(order)
-
-    def _fresh_id(self, purpose: Purpose, entry: str, now: int) -> str:
-        """An id that no order has, those of earlier runs included."""
-        while True:
-            self._sequence += 1
-            fresh = self._ids.derived(purpose, entry, str(now), str(self._sequence))
-            if fresh not in self._blotter:
-                return fresh
 
     async def _grow(self, pair: str, action: GrowStop) -> None:
         """The new quantity arrives as a report; should it not, the next look tries again."""
@@ -427,24 +380,8 @@ class ProtectionKeeper:
 
     def _say_whether_protected(self, pair: str) -> None:
         """Orders for protection that the venue refuses keep entries back, and call for a halt."""
-        desk = self._desk(pair) if self._refusals[pair] else None
-        if desk is None or not unprotected(desk):
-            if desk is None or desk.swap is None:
-                self._bare.discard(pair)
-                self._gate.clear(CODE, pair=pair)
-            if desk is not None and desk.sells.stops:
-                del self._refusals[pair]
-            return
-        why = f"{desk.free} of {pair} has no stop: {self._refusals[pair]} orders for it were refused"
-        self._gate.block(CODE, why, pair=pair)
-        if pair not in self._bare:
-            self._bare.add(pair)
-            self._call_for_halt(CODE, pair, why)
+        self._refused.tell(pair, self._desk(pair) if self._refused.any_of(pair) else None)
 
     def _halt_over_stuck(self, pair: str, seconds: float) -> None:
         why = f"its stops have not given way to a sale for {seconds:.0f} s"
-        self._call_for_halt(stuck_exits.CODE, pair, why)
-
-    def _call_for_halt(self, code: str, pair: str, why: str) -> None:
-        trigger = PotentialHaltTrigger(reason=code, source=SOURCE, details={"pair": pair, "why": why})
-        self._bus.emit("POTENTIAL_HALT_TRIGGER", trigger, source=SOURCE)
+        call_for_halt(self._bus, stuck_exits.CODE, pair, why)
