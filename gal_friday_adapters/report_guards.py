@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gal_friday_adapters.report_parts import Marked, note, plain, signed_percent, soft, table
+from gal_friday_core.lookahead import SHUFFLED
 
 
 def guards(report: Mapping[str, Any]) -> str:
@@ -15,11 +16,15 @@ def guards(report: Mapping[str, Any]) -> str:
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
-    failed = [check["name"] for check in found["checks"] if not check["passed"]]
+    failed = {check["name"] for check in found["checks"] if not check["passed"]}
     if not failed:
         return note("No decision knew what came after it.", "gain")
+    if SHUFFLED in failed:
+        return note("This run saw its future: nothing on this page can be believed.", "lost")
     return note(
-        f"This run saw its future: {', '.join(failed)}. Nothing on this page can be believed.", "lost"
+        "Decisions hang on more than the bars before them, or on where the run began: the figures on this page hold for "
+        "nobody who starts today.",
+        "lost",
     )
 
 

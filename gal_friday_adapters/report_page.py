@@ -11,7 +11,17 @@ from typing import Any
 from gal_friday_adapters import report_sections as sections
 from gal_friday_adapters.report_chart import Line, Panel, chart
 from gal_friday_adapters.report_guards import guards
-from gal_friday_adapters.report_parts import document, figures, note, percent, plain, soft, table, time_labels
+from gal_friday_adapters.report_parts import (
+    document,
+    figures,
+    note,
+    percent,
+    plain,
+    signed_percent,
+    soft,
+    table,
+    time_labels,
+)
 from gal_friday_core.tearsheet.comparison import BUY_AND_HOLD
 from gal_friday_core.times import from_iso
 
@@ -107,14 +117,17 @@ def _trades(trades: Sequence[Mapping[str, Any]]) -> str:
     heading = "Trades" if len(shown) == len(trades) else f"The last {len(shown):,} of {len(trades):,} trades"
     rows = (
         (
-            _minute(trade["entry_time"]), _minute(trade["exit_time"]), trade["trading_pair"],
+            number, _minute(trade["entry_time"]), _minute(trade["exit_time"]), trade["trading_pair"],
             trade["quantity"], _price(trade["entry_price"]), _price(trade["exit_price"]),
-            _money(trade["fees"]), _signed(trade["net"]), percent(trade["net_return"]), trade["reason"],
+            _money(trade["fees"]), _signed(trade["net"]), signed_percent(trade["net_return"]), trade["reason"],
         )
-        for trade in shown
+        for number, trade in enumerate(shown, start=len(trades) - len(shown) + 1)
     )  # fmt: skip
-    names = ("Entry", "Exit", "Pair", "Quantity", "Bought at", "Sold at", "Fees", "Net", "Return", "Ended by")
-    return table(heading, names, rows)
+    names = ("Number", "Entry", "Exit", "Pair", "Quantity", "Bought at", "Sold at", "Fees", "Net", "Return",
+             "Ended by")  # fmt: skip
+    return table(heading, names, rows) + soft(
+        "Why one of them happened: gal-friday backtest --explain NUMBER."
+    )
 
 
 def _context(context: Mapping[str, Any]) -> str:

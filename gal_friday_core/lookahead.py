@@ -20,6 +20,8 @@ Columns = Mapping[str, NDArray[Any]]
 Decide = Callable[[Candles, Candles], Columns]
 """From the bars before, and the bars that are decided on."""
 
+SHUFFLED, ALONE = "shuffled future", "past alone"
+"""Names of the checks."""
 CUTS = 5
 ROWS = 60
 DELAYS = (1, 2, 5)
@@ -86,7 +88,7 @@ def shuffled_future(decide: Decide, history: Candles, bars: Candles, *, seed: in
         differing += int(np.logical_or.reduce(list(differs.values())).sum())
         columns |= {name for name, rows in differs.items() if rows.any()}
     return Check(
-        name="shuffled future",
+        name=SHUFFLED,
         about=f"after each of {cuts} moments all bars in another order, at other prices and volumes",
         checked=checked,
         differing=differing,
@@ -110,7 +112,7 @@ def past_alone(
         differing += bool(differs)
         columns |= differs
     return Check(
-        name="past alone",
+        name=ALONE,
         about=f"single bars with nothing behind them, and {reach:,} bars before",
         checked=len(chosen),
         differing=differing,

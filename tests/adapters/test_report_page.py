@@ -105,13 +105,27 @@ def test_page_has_every_section_and_they_read_well():
     for wanted in (
         "buy and hold", "Exposure", "Months", "2024", "How sure the figures are", "resamples in blocks of",
         "One of how many", "a sweep", "Compared", "Costs", "Bears costs", "Spread of trades", "Where it was earned",
-        "Volatility: wild", "Inside the bar", "No bar reached", "This run saw its future: past alone",
+        "Volatility: wild", "Inside the bar", "No bar reached", "or on where the run began",
         "differing: volatility", "1 bar late",
     ):  # fmt: skip
         assert wanted in text, wanted
     assert "nan" not in text.lower()
     assert "None" not in text
     assert page.count('class="heat ') >= 3
+
+
+def test_run_that_saw_its_future_says_so_first():
+    report = whole()
+    report["guards"]["checks"][0] |= {"passed": False, "differing": 7}
+    text = " ".join(read(render(report)).text)
+    assert "This run saw its future: nothing on this page can be believed." in text
+    report["guards"]["checks"] = [{**check, "passed": True} for check in report["guards"]["checks"]]
+    assert "No decision knew what came after it." in " ".join(read(render(report)).text)
+
+
+def test_trades_are_numbered_as_explain_takes_them():
+    rows = re.findall(r"<tr><td>(\d+)</td><td>2024-", render(whole()))
+    assert rows == [str(number) for number in range(1, 31)]
 
 
 def test_interval_below_zero_is_not_coloured_as_a_loss():
