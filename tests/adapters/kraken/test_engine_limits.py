@@ -45,8 +45,8 @@ class Fast:
 
 
 @asynccontextmanager
-async def hurried(tier, faster=FASTER):
-    clock = Fast(faster)
+async def hurried(tier):
+    clock = Fast(FASTER)
     markets = {listing.symbol: Ladder() for listing in DEMO_LISTINGS}
     async with simulated_kraken(seed=1, tier=tier, markets=markets, now=clock.now_ns) as kraken:
         rest = kraken_rest(
@@ -81,8 +81,10 @@ async def test_young_orders_are_cancelled_and_amended_as_fast_as_the_limit_allow
 
 
 async def test_entries_are_refused_before_the_limit_and_leave_room_to_cancel():
-    # Not faster than ours: on a busy machine the count would fall while the orders are sent, and their number be too many first.
-    async with hurried("starter", faster=1) as (kraken, exchange, told, clock):
+    async with hurried("starter") as (kraken, exchange, told, clock):
+        clock.run(
+            1
+        )  # on a busy machine the count would fall while they are sent, and their number be too many first
         placed = []
 
         async def place_on():
