@@ -11,6 +11,15 @@ from pathlib import Path
 NAUTILUS = "nautilus_trader==1.221.0"
 FREQAI = ("freqtrade==2026.9", "datasieve==0.1.9", "scikit-learn==1.9.1", "xgboost-cpu==3.2.0")
 """The extra `freqai` would bring torch's friends as well; these are what its XGBoost models import."""
+BACKTESTERS = {
+    "nautilus_trader": (NAUTILUS,),
+    "vectorbt": ("vectorbt==1.2.0",),
+    "backtesting.py": ("backtesting==0.6.6",),
+    "backtrader": ("backtrader==1.9.78.123", "numpy==2.4.6"),
+    "jesse": ("jesse==3.5.3",),
+    "freqtrade": FREQAI,
+}
+"""What `bench_backtest.py` runs the same rule on: packages by the peer's own name."""
 
 
 def nautilus(*also):
@@ -21,6 +30,14 @@ def nautilus(*also):
 def freqai():
     """An interpreter that has FreqAI."""
     return environment("freqai", FREQAI)
+
+
+def backtester(name):
+    """An interpreter that has the named backtester."""
+    if name == "freqtrade":
+        return freqai()
+    short = name.removesuffix("_trader")
+    return environment(short, BACKTESTERS[name])
 
 
 def environment(name, packages):
