@@ -52,7 +52,7 @@ td:first-child, th:first-child { text-align: left; } .gain { color: var(--gain);
 .wide td:last-child, .wide th:last-child { text-align: left; white-space: normal; min-width: 300px; }
 @media (max-width: 640px) { body { padding: 16px 12px 40px; } .pair { grid-template-columns: 1fr; }
   .figures { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); } .figures dd { font-size: 17px; }
-  svg.whole .tick { font-size: 24px; } svg.whole .name { font-size: 20px; } svg.half .tick, svg.half .name { font-size: 14px; }
+  svg { overflow: visible; } svg.whole .tick { font-size: 20px; } svg.whole .name { font-size: 20px; } svg.half .tick, svg.half .name { font-size: 14px; }
   .wide td:last-child, .wide th:last-child { min-width: 200px; } }
 """
 
