@@ -26,6 +26,7 @@ from gal_friday_live.commands import (
     retraining,
     simulate,
     statement,
+    sweep,
     up,
 )
 
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
 app.command("live")(live.live)
 app.command("replay")(replay.replay)
 app.command("status")(control.status)

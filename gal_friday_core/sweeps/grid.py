@@ -138,7 +138,8 @@ def configured(base: Config, point: Point) -> Config:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{described(point)}: {where + ': ' if where else ''}{first['msg']}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{described(point)}: {where + ': ' if where else ''}{said}") from None
 
 
 def _in(key: str, section: str) -> bool:

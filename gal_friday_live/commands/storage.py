@@ -1,8 +1,8 @@
 """The database for one command: the configured server, else the embedded one, with the present schema."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from gal_friday_adapters.paths import postgres_dir
 from gal_friday_adapters.postgres.database import Database
@@ -14,6 +14,21 @@ from gal_friday_core.config import Config
 def is_at_hand(config: Config) -> bool:
     """Whether there is a database to ask; an embedded one that was never started holds nothing."""
     return config.storage.database_url is not None or EmbeddedPostgres(postgres_dir(config)).exists
+
+
+@contextmanager
+def running(config: Config) -> Iterator[str]:
+    """`running_url` for a command that has no event loop: there, Ctrl-C would wait for what is going on."""
+    configured = config.storage.database_url
+    if configured is not None:
+        url = configured.get_secret_value()
+        upgrade(url)
+        yield url
+        return
+    with EmbeddedPostgres(postgres_dir(config)) as server:
+        url = server.url()
+        upgrade(url)
+        yield url
 
 
 @asynccontextmanager
