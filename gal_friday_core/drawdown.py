@@ -4,9 +4,10 @@ Days turn at 00:00 UTC, weeks on Monday; a period begins with the equity carried
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self
+
+import msgspec
 
 from gal_friday_core.money import ZERO, ratio
 from gal_friday_core.times import DAY_NS
@@ -14,11 +15,11 @@ from gal_friday_core.times import DAY_NS
 _WEEK_NS = 7 * DAY_NS
 _TO_MONDAY_NS = 3 * DAY_NS  # 1970-01-01 was a Thursday
 _ALL = Decimal(1)
-_LENGTHS: dict[str, int | None] = {"daily": DAY_NS, "weekly": _WEEK_NS, "total": None}
+_NAMES = ("daily", "weekly", "total")
+_LENGTHS = (DAY_NS, _WEEK_NS, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(msgspec.Struct, frozen=True, gc=False):
     """The highest equity of the running period; `length_ns` None means of all time."""
 
     length_ns: int | None
@@ -46,44 +47,60 @@ class Peak:
 
 
 class Peaks:
-    """The three peaks of one account."""
+    """The three peaks of one account: of the `day`, of the `week`, and of all time."""
 
-    __slots__ = ("_peaks",)
+    __slots__ = ("day", "ever", "week")
 
     def __init__(self, started_ns: int, equity: Decimal) -> None:
-        self._peaks = {
-            name: Peak(length, 0, equity).seen(started_ns, equity, equity)
-            for name, length in _LENGTHS.items()
-        }
+        self.day, self.week, self.ever = (
+            Peak(length, 0, equity).seen(started_ns, equity, equity) for length in _LENGTHS
+        )
+
+    @classmethod
+    def of(cls, day: Peak, week: Peak, ever: Peak) -> Self:
+        """Peaks that were kept elsewhere."""
+        peaks = cls.__new__(cls)
+        peaks.day, peaks.week, peaks.ever = day, week, ever
+        return peaks
+
+    @property
+    def each(self) -> tuple[Peak, Peak, Peak]:
+        """Of the day, of the week, of all time."""
+        return self.day, self.week, self.ever
 
     def observe(self, ts_ns: int, before: Decimal, now: Decimal) -> None:
         """Equity went from `before` to `now`."""
-        for name, peak in self._peaks.items():
-            self._peaks[name] = peak.seen(ts_ns, before, now)
+        self.day = self.day.seen(ts_ns, before, now)
+        self.week = self.week.seen(ts_ns, before, now)
+        self.ever = self.ever.seen(ts_ns, before, now)
 
     def scale(self, before: Decimal, now: Decimal) -> None:
         """Money came or went: the peaks move in proportion, so that no drawdown changes by it."""
-        for name, peak in self._peaks.items():
-            scaled = ratio(peak.equity * now, before) if before > 0 else now
-            self._peaks[name] = Peak(peak.length_ns, peak.period, scaled)
+        self.day, self.week, self.ever = (
+            Peak(peak.length_ns, peak.period, ratio(peak.equity * now, before) if before > 0 else now)
+            for peak in self.each
+        )
 
     def drawdowns(self, ts_ns: int, equity: Decimal) -> dict[str, Decimal]:
         """Fractions lost, by `daily`, `weekly` and `total`, as of this time; changes nothing."""
-        return {name: peak.seen(ts_ns, equity, equity).drawdown(equity) for name, peak in self._peaks.items()}
+        return {
+            name: peak.seen(ts_ns, equity, equity).drawdown(equity)
+            for name, peak in zip(_NAMES, self.each, strict=True)
+        }
 
     def total(self, equity: Decimal) -> Decimal:
         """Fraction lost since the highest equity ever; no shorter period has lost more."""
-        return self._peaks["total"].drawdown(equity)
+        return self.ever.drawdown(equity)
 
     def as_record(self) -> dict[str, list[Any]]:
         """Period number and equity of each, for the journal."""
-        return {name: [peak.period, peak.equity] for name, peak in self._peaks.items()}
+        return {name: [peak.period, peak.equity] for name, peak in zip(_NAMES, self.each, strict=True)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, list[Any]]) -> Self:
         """What `as_record` said, read back from JSON."""
-        peaks = cls(0, ZERO)
-        for name, length in _LENGTHS.items():
-            period, equity = record[name]
-            peaks._peaks[name] = Peak(length, int(period), Decimal(equity))
-        return peaks
+        day, week, ever = (
+            Peak(length, int(record[name][0]), Decimal(record[name][1]))
+            for name, length in zip(_NAMES, _LENGTHS, strict=True)
+        )
+        return cls.of(day, week, ever)

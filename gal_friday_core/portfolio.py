@@ -24,7 +24,7 @@ from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO, ratio, round_cash, value_of
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.positions import Position
-from gal_friday_core.times import DAY_NS, to_iso
+from gal_friday_core.times import DAY_NS, HOUR_NS, to_iso
 
 __all__ = [
     "Applied",
@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 _SHOWN = Decimal("0.0001")
+KEPT_NS = 2 * HOUR_NS
+"""Of the names of fills, behind what a comparison found booked: more than clocks differ, or an exchange lists late."""
 
 
 class PositionState(msgspec.Struct, frozen=True):
@@ -95,8 +97,7 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """A fill was booked: the position of its pair after it, the cash it moved, and the profit it closed."""
 
     execution_id: str
@@ -130,8 +131,7 @@ class Mark:
     ts_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Fill:
+class _Fill(msgspec.Struct, frozen=True, gc=False):
     """What a fill takes in: signed quantity and its signed value, the fee in quote currency."""
 
     quantity: Decimal
@@ -145,7 +145,8 @@ class Portfolio:
     """All pairs of one quote currency. Times given to it never run back; an older one counts as now.
 
     Positions are valued at the last mark, before the first one at their fill price. `revision` counts the
-    fills and flows booked.
+    fills and flows booked. `executions` are the fills booked, each with the time of these books then; those of before
+    `settled_ns` are forgotten, and nothing as old is booked any more.
     """
 
     quote: str
@@ -156,7 +157,8 @@ class Portfolio:
     deposits: Decimal = field(default=ZERO, init=False)
     peaks: Peaks = field(init=False)
     now_ns: int = field(default=0, init=False)
-    executions: set[str] = field(default_factory=set, init=False)
+    executions: dict[str, int] = field(default_factory=dict, init=False)
+    settled_ns: int = field(default=0, init=False)
     flows: set[str] = field(default_factory=set, init=False)
     revision: int = field(default=0, init=False)
     _equity: Decimal = field(default=ZERO, init=False)
@@ -175,21 +177,32 @@ class Portfolio:
         """
         if report.execution_id is None:
             return None
-        if report.execution_id in self.executions:
+        if self.is_booked(report.execution_id, report.timestamp_exchange):
             return Duplicate(report.execution_id)
         fill = _fill_of(report, self.quote)
         before = self.positions.get(report.trading_pair, Position())
         after = before.after(fill.quantity, fill.value, fill.fee, report.timestamp_exchange)
         cash_change = -fill.value - fill.fee
-        self.executions.add(report.execution_id)
         self.revision += 1
         self.positions[report.trading_pair] = after
         self.cash += cash_change
         if report.trading_pair not in self.marks:
             self.marks[report.trading_pair] = Mark(fill.price, report.timestamp_exchange)
         self._observe(report.timestamp_exchange)
+        self.executions[report.execution_id] = self.now_ns
         realized = after.realized - before.realized
         return Applied(report.execution_id, report.trading_pair, after, cash_change, realized)
+
+    def is_booked(self, execution_id: str, ts_ns: int) -> bool:
+        """Whether a fill of that time is in these books."""
+        return execution_id in self.executions or ts_ns < self.settled_ns
+
+    def settle(self, known_ns: int) -> None:
+        """Forget the names of fills older than KEPT_NS: all that happened until `known_ns` was found booked."""
+        before_ns = min(known_ns, self.now_ns) - KEPT_NS
+        if before_ns > self.settled_ns:
+            self.settled_ns = before_ns
+            self.executions = {key: at for key, at in self.executions.items() if at >= before_ns}
 
     def mark(self, pair: str, price: Decimal, ts_ns: int) -> None:
         """Value the pair at this price from now on; a mark older than the present one is ignored."""
@@ -313,7 +326,11 @@ class Portfolio:
         self.peaks.observe(self.now_ns, before, equity)
 
     def _valued(self) -> Decimal:
-        return self.cash + sum((self.worth(pair) for pair in self.positions), ZERO)
+        total, marks = self.cash, self.marks
+        for pair, position in self.positions.items():
+            if position.quantity:
+                total += value_of(position.quantity, marks[pair].price)
+        return total
 
     def worth(self, pair: str) -> Decimal:
         """What is held of the pair, at its mark."""

@@ -1,13 +1,13 @@
 """One pair's position: quantity, cost, profit and fees, at average cost, exact to the last booked digit."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from gal_friday_core.money import ZERO, ratio, share_of
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(msgspec.Struct, frozen=True, gc=False):
     """What is held of one pair: signed quantity in base units, `cost` what its entry was worth in quote.
 
     `realized` is profit before fees on what was closed, `fees` all that was paid on the pair.

@@ -8,10 +8,12 @@ does. All ids derive from the client order id, so the same orders and bars give 
 Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never go below zero.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
+
+import msgspec
 
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
@@ -22,6 +24,11 @@ from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderStatus
 from gal_friday_core.protection import attached, malformed, stop_id, target_id
 from gal_friday_core.times import interval_ns
+
+REMEMBERED = 10_000
+"""Ids of orders that are over. An engine's ids derive from its signals and are journalled before they are sent: none is
+made twice, and what is sent twice for any other reason is so at once.
+"""
 
 
 @dataclass(slots=True)
@@ -45,15 +52,13 @@ class _Working:
         return self.order.quantity - self.filled - self.waived
 
 
-@dataclass(frozen=True, slots=True)
-class _Fill:
+class _Fill(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     price: Decimal
     fee: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(msgspec.Struct, frozen=True, gc=False):
     """A bar that stays above `low` and below `high` fills nothing; with `next_bar` whatever comes next may."""
 
     low: float
@@ -77,14 +82,14 @@ class SimulatedExchange:
         self._balances = {asset: Decimal(amount) for asset, amount in balances.items()}
         self._costs = costs
         self._working: dict[str, _Working] = {}
-        self._known: set[str] = set()
+        self._known: dict[str, None] = {}
         self._last: dict[str, MarketDataOHLCV] = {}
 
     def submit(self, order: Order) -> list[ExecutionReport]:
         """NEW, or REJECTED with the reason. Raises ExchangeError where the client order id was used before."""
         if order.client_order_id in self._known:
             raise ExchangeError(f"{self.name}: client order id {order.client_order_id} was used before")
-        self._known.add(order.client_order_id)
+        self._know(order.client_order_id)
         working = _Working(order)
         refusal = self._refusal(working)
         if refusal is not None:
@@ -108,9 +113,9 @@ class SimulatedExchange:
         self._admit(candle)
         reports: list[ExecutionReport] = []
         if self._working:
-            reports += self._at_open(candle)
-            reports += self._protection(candle)
-            reports += self._inside(candle)
+            self._at_open(candle, reports)
+            self._protection(candle, reports)
+            self._inside(candle, reports)
         self._last[pair] = candle
         return reports
 
@@ -120,8 +125,7 @@ class SimulatedExchange:
 
     def available(self) -> dict[str, Decimal]:
         """What of each asset no open order has a claim on."""
-        held = self._held()
-        return {asset: max(total - held.get(asset, ZERO), ZERO) for asset, total in self._balances.items()}
+        return {asset: self._free(asset) for asset in self._balances}
 
     def open_orders(self) -> tuple[Order, ...]:
         """Orders on the book, protection included, in the order they arrived."""
@@ -150,7 +154,7 @@ class SimulatedExchange:
     def adopt(self, order: Order) -> None:
         """Take over a resting order of an earlier run; stop and target of one entry find each other by name."""
         key = order.client_order_id
-        self._known.add(key)
+        self._know(key)
         working = self._working[key] = _Working(order, rested=True)
         if order.side == "BUY" and order.limit_price is not None:
             value = value_of(order.quantity, order.limit_price)
@@ -160,6 +164,15 @@ class SimulatedExchange:
         sibling = self._working.get(other) if entry != key else None
         if sibling is not None:
             working.sibling, sibling.sibling = other, key
+
+    def _know(self, client_order_id: str) -> None:
+        """An id that must not come again; of so many the oldest whose order is over is forgotten."""
+        self._known[client_order_id] = None
+        if len(self._known) > REMEMBERED:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            if oldest in self._working:
+                self._known[oldest] = None
 
     # Admission
 
@@ -203,29 +216,34 @@ class SimulatedExchange:
         order = working.order
         if order.side == "BUY":
             need = value + fee_of(value, self._costs.taker_fee)
-            free = self.available().get(instrument.quote, ZERO)
+            free = self._free(instrument.quote)
             working.hold = need
             asset = instrument.quote
         else:
             need, asset = order.quantity, instrument.base
-            free = (self._balances if _takes_from_protection(order) else self.available()).get(asset, ZERO)
+            held = self._balances.get(asset, ZERO)
+            free = held if _takes_from_protection(order) else self._free(asset)
         return None if need <= free else f"insufficient funds: {need} {asset} needed, {free} free"
 
-    def _held(self) -> dict[str, Decimal]:
-        """Claims of the book on each asset; a stop and its target claim the same base once."""
-        held: dict[str, Decimal] = {}
+    def _free(self, asset: str) -> Decimal:
+        return max(self._balances.get(asset, ZERO) - self._claimed(asset), ZERO)
+
+    def _claimed(self, asset: str) -> Decimal:
+        """Claims of the book on an asset; a stop and its target claim the same base once."""
+        claimed = ZERO
         for working in self._working.values():
             order = working.order
             base, _, quote = order.trading_pair.partition("/")
             if order.side == "BUY":
-                held[quote] = held.get(quote, ZERO) + working.hold
-            elif not (self._follows(working) or _takes_from_protection(order)):
-                held[base] = held.get(base, ZERO) + working.left
-        return held
+                if quote == asset:
+                    claimed += working.hold
+            elif base == asset and not (self._follows(working) or _takes_from_protection(order)):
+                claimed += working.left
+        return claimed
 
     # Matching
 
-    def _at_open(self, candle: MarketDataOHLCV) -> Iterator[ExecutionReport]:
+    def _at_open(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Market orders, and limit orders that are marketable when they arrive."""
         for working in self._of(candle, "MARKET", "LIMIT"):
             order = working.order
@@ -238,44 +256,50 @@ class SimulatedExchange:
                 continue
             if price is not None:
                 moment = max(candle.timestamp_bar_start, order.created_at)
-                yield from self._execute(working, price, moment, self._costs.taker_fee)
+                self._execute(working, price, moment, self._costs.taker_fee, reports)
 
-    def _protection(self, candle: MarketDataOHLCV) -> Iterator[ExecutionReport]:
+    def _protection(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Every stop before any target: inside one bar the worse comes first."""
         for working in self._of(candle, "STOP_LOSS"):
-            yield from self._stop(working, candle, from_open=True)
+            self._stop(working, candle, reports, from_open=True)
         for working in self._of(candle, "TAKE_PROFIT"):
             limit = working.order.limit_price
             price = target_fill(limit, candle) if limit is not None else None
             if price is not None:
-                yield from self._execute(working, price, _close_time(candle), self._costs.taker_fee)
+                self._execute(working, price, _close_time(candle), self._costs.taker_fee, reports)
 
-    def _inside(self, candle: MarketDataOHLCV) -> Iterator[ExecutionReport]:
+    def _inside(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Resting limit orders; what they buy may be stopped out in the same bar, but wins nothing in it."""
         for working in self._of(candle, "LIMIT"):
             order = working.order
             price = limit_fill(order.side, order.limit_price, candle) if order.limit_price else None
             if price is None:
                 continue
-            yield from self._execute(working, price, _close_time(candle), self._costs.maker_fee)
+            self._execute(working, price, _close_time(candle), self._costs.maker_fee, reports)
             child = self._working.get(stop_id(order.client_order_id))
             if child is not None:
-                yield from self._stop(child, candle, from_open=False)
+                self._stop(child, candle, reports, from_open=False)
 
-    def _of(self, candle: MarketDataOHLCV, *types: str) -> Iterator[_Working]:
+    def _of(self, candle: MarketDataOHLCV, *types: str) -> Iterable[_Working]:
         """Orders of the pair and type, in order of arrival, that are still on the book when their turn comes."""
-        for client_order_id in tuple(self._working):
-            working = self._working.get(client_order_id)
-            if (
-                working is not None
-                and working.order.trading_pair == candle.trading_pair
-                and working.order.order_type in types
-            ):
-                yield working
+        pair, book = candle.trading_pair, self._working
+        found = [
+            working
+            for working in book.values()
+            if working.order.order_type in types and working.order.trading_pair == pair
+        ]
+        if len(found) < 2:
+            return found
+        return (working for working in found if working.order.client_order_id in book)
 
     def _stop(
-        self, working: _Working, candle: MarketDataOHLCV, *, from_open: bool
-    ) -> Iterator[ExecutionReport]:
+        self,
+        working: _Working,
+        candle: MarketDataOHLCV,
+        reports: list[ExecutionReport],
+        *,
+        from_open: bool,
+    ) -> None:
         trigger = working.order.trigger_price
         if trigger is None:
             return
@@ -284,39 +308,45 @@ class SimulatedExchange:
             gapped = from_open and candle.open <= trigger
             moment = candle.timestamp_bar_start if gapped else _close_time(candle)
             moment = max(moment, working.order.created_at)
-            yield from self._execute(working, price, moment, self._costs.taker_fee)
+            self._execute(working, price, moment, self._costs.taker_fee, reports)
 
     def _execute(
-        self, working: _Working, price: Decimal, ts_ns: int, fee_rate: Decimal
-    ) -> Iterator[ExecutionReport]:
+        self,
+        working: _Working,
+        price: Decimal,
+        ts_ns: int,
+        fee_rate: Decimal,
+        reports: list[ExecutionReport],
+    ) -> None:
         """Fill what the account can honour, cancel the rest, and do all that follows from it."""
         order = working.order
         quantity, shortage = self._fillable(working, price, fee_rate)
         if quantity > 0:
-            yield self._book(working, quantity, price, ts_ns, fee_rate)
+            reports.append(self._book(working, quantity, price, ts_ns, fee_rate))
         if order.client_order_id in self._working:
-            yield self._end(working, ts_ns, shortage)
+            reports.append(self._end(working, ts_ns, shortage))
         if order.side == "BUY":
-            yield from self._attach(working, ts_ns)
+            self._attach(working, ts_ns, reports)
             return
         sibling = self._working.get(working.sibling or "")
         if sibling is not None:
-            yield self._end(sibling, ts_ns, "one cancels the other")
+            reports.append(self._end(sibling, ts_ns, "one cancels the other"))
         if _takes_from_protection(order):
-            yield from self._waive(order.trading_pair, quantity, ts_ns)
+            self._waive(order.trading_pair, quantity, ts_ns, reports)
 
     def _fillable(self, working: _Working, price: Decimal, fee_rate: Decimal) -> tuple[Decimal, str]:
         """How much the account can honour now, and what to say where that is not all of it."""
-        order = working.order
+        order, left = working.order, working.left
         base, _, quote = order.trading_pair.partition("/")
         if order.side == "SELL":
-            quantity = min(working.left, self._balances.get(base, ZERO))
+            quantity = min(left, self._balances.get(base, ZERO))
             return quantity, f"no more than {quantity} {base} is held to sell"
-        value = value_of(working.left, price)
+        value = value_of(left, price)
         need = value + fee_of(value, fee_rate)
-        free = self._balances.get(quote, ZERO) - self._held().get(quote, ZERO) + working.hold
-        shortage = f"insufficient funds at the fill: {need} {quote} needed, {free} free"
-        return (working.left if need <= free else ZERO), shortage
+        free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold
+        if need <= free:
+            return left, ""
+        return ZERO, f"insufficient funds at the fill: {need} {quote} needed, {free} free"
 
     def _book(
         self, working: _Working, quantity: Decimal, price: Decimal, ts_ns: int, fee_rate: Decimal
@@ -337,17 +367,17 @@ class SimulatedExchange:
             status = "FILLED"
         return self._report(working, status, ts_ns, fill=_Fill(quantity, price, fee))
 
-    def _attach(self, entry: _Working, ts_ns: int) -> Iterator[ExecutionReport]:
+    def _attach(self, entry: _Working, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Place stop and target for what the entry bought, each the other's sibling."""
         legs = attached(entry.order, entry.filled, ts_ns) if entry.filled else ()
         ids = [leg.client_order_id for leg in legs]
         for leg in legs:
             sibling = next((other for other in ids if other != leg.client_order_id), None)
-            self._known.add(leg.client_order_id)
+            self._know(leg.client_order_id)
             working = self._working[leg.client_order_id] = _Working(leg, sibling=sibling)
-            yield self._report(working, "NEW", ts_ns)
+            reports.append(self._report(working, "NEW", ts_ns))
 
-    def _waive(self, pair: str, sold: Decimal, ts_ns: int) -> Iterator[ExecutionReport]:
+    def _waive(self, pair: str, sold: Decimal, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Protection gives way to what was sold at market, the oldest first; what is still held keeps its own."""
         for working in tuple(self._working.values()):
             order = working.order
@@ -360,7 +390,7 @@ class SimulatedExchange:
                 if leg is not None and given:
                     leg.waived += given
                     if leg.left == 0:
-                        yield self._end(leg, ts_ns, "position closed")
+                        reports.append(self._end(leg, ts_ns, "position closed"))
 
     def _follows(self, working: _Working) -> bool:
         """A target beside a live stop claims the same base: it is counted with the stop."""

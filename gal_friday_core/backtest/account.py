@@ -101,6 +101,7 @@ class Account:
         self._bars_a_day = DAY_NS / interval_ns(config.market.interval)
         self._seen: dict[str, tuple[Decimal, Decimal]] = {}
         self._cancels_due = False
+        self._traded: dict[str, None] = {}
         self.reasons: dict[str, None] = {}
         self.approved = 0
         self.sent = 0
@@ -159,9 +160,12 @@ class Account:
             self.cancel_entries()
 
     def cancel_entries(self) -> None:
-        for order in self.exchange.open_orders():
-            if order.side == "BUY":
-                self.hear(self.exchange.cancel(order.client_order_id, self.now.ns))
+        """Pair by pair, in the order in which they were first traded."""
+        waiting = [order for order in self.exchange.open_orders() if order.side == "BUY"]
+        for pair in self._traded:
+            for order in waiting:
+                if order.trading_pair == pair:
+                    self.hear(self.exchange.cancel(order.client_order_id, self.now.ns))
 
     def _halt(self, reason: str) -> None:
         if not self.halted:
@@ -233,6 +237,7 @@ class Account:
     def _place(self, order: Order) -> None:
         """The last checks, and the send."""
         self.orders.append(order)
+        self._traded[order.trading_pair] = None
         over = self._counted()
         refusal = (None if order.reduce_only else over) or self._checks.why(order)
         if refusal is not None:

@@ -17,6 +17,14 @@ ENTER, LEAVE = 1, 2
 """Flags of a bar: the strategy may enter, or leave, at its close."""
 DAY, WEEK, TOTAL = 0, 1, 2
 """Rows of peaks and limits."""
+WANTED, DUE, HELD, WORTH, UNIT = range(5)
+"""Columns of a pair's numbers: flags that matter, the first bar that must be seen whatever it is like, what is held and
+its worth in 1e-8, and one in whole prices.
+"""
+PAIR = 5
+EQUITY, PEAKS, PERIODS = 0, 1, 4
+"""Where in the books equity stands, the three peaks, and their periods."""
+BOOKS = 7
 _DAY_NS = DAY_NS
 _TO_MONDAY_NS = 3 * DAY_NS
 _NEAR = 1e-9
@@ -75,41 +83,42 @@ def _observe(before: int, equity: int, ts: int, peaks: Any, periods: Any) -> Non
 
 
 @compiled
-def run_on(bars: Any, pairs: Any, books: Any, curve: Any, first: int) -> int:
+def run_on(  # noqa: PLR0917 - compiled kernels take positions
+    bars: Any, pairs: Any, triggers: Any, books: Any, limits: Any, curve: Any, first: int
+) -> int:
     """The first bar from `first` on at which something can happen, or the number of bars; those before it are marked.
 
-    `bars` is (close_ns, which, low, high, close in whole numbers, flags), `pairs` (wanted flags, low trigger, high
-    trigger, first bar that must be seen, quantity held, its worth, one in whole numbers), `books` (equity[1],
-    peaks[3], their periods[3], limits[3]). The last two entries of `pairs` but one, and `books`, are kept up to date.
+    `bars` is (close_ns, which, low, high, close in whole numbers, flags). `pairs` (pairs, `PAIR`) and `books` (`BOOKS`,)
+    are kept up to date, `curve` is filled. `triggers` (pairs, 2) are the prices down and up to which no order can
+    fill, `limits` (3,) the drawdowns allowed.
     """
     close_ns, which, low, high, close, flags = bars
-    wanted, low_trigger, high_trigger, due, held, values, ones = pairs
-    equity, peaks, periods, limits = books
-    total = equity[0]
+    peaks, periods = books[PEAKS:PERIODS], books[PERIODS:BOOKS]
+    total = books[EQUITY]
     end = len(close_ns)
     for bar in range(first, end):
         pair = which[bar]
         if (
-            bar >= due[pair]
-            or low[bar] <= low_trigger[pair]
-            or high[bar] >= high_trigger[pair]
-            or flags[bar] & wanted[pair]
+            bar >= pairs[pair, DUE]
+            or low[bar] <= triggers[pair, 0]
+            or high[bar] >= triggers[pair, 1]
+            or flags[bar] & pairs[pair, WANTED]
         ):
-            equity[0] = total
+            books[EQUITY] = total
             return bar
-        quantity = held[pair]
+        quantity = pairs[pair, HELD]
         if quantity != 0:
-            value = worth(quantity, close[bar], ones[pair])
-            now = total - values[pair] + value
+            value = worth(quantity, close[bar], pairs[pair, UNIT])
+            now = total - pairs[pair, WORTH] + value
             if now != total:
                 if _is_near(total, now, close_ns[bar], peaks, periods, limits):
-                    equity[0] = total
+                    books[EQUITY] = total
                     return bar
                 _observe(total, now, close_ns[bar], peaks, periods)
-                values[pair] = value
+                pairs[pair, WORTH] = value
                 total = now
         curve[bar] = total
-    equity[0] = total
+    books[EQUITY] = total
     return end
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,52 +37,84 @@ class Market:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tape:
-    """`which` market each bar is of, `rows` the place of each market's bars on the tape (one market: all of them).
+    """`times` is when the run begins, then when each bar closes; `which` market each bar is of.
 
     `close` holds prices in whole numbers of 10**-`decimals` of their market, `decimals` `UNWRITTEN` where they cannot.
+    Of several markets `places` says where the bars of each are, and `row_of` which one of its market a bar is.
     """
 
     markets: tuple[Market, ...]
-    close_ns: Wholes
+    times: Wholes
     which: NDArray[np.uint8]
-    rows: tuple[Wholes, ...]
-    row_of: Wholes
     low: Floats
     high: Floats
     close: Wholes
     decimals: tuple[int, ...]
-    _lengths: tuple[int, ...] = field(repr=False)
+    places: tuple[Wholes, ...] = ()
+    row_of: Wholes | None = None
+    _columns: tuple[tuple[NDArray[Any], ...], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_columns", tuple(market.bars.columns() for market in self.markets))
 
     def __len__(self) -> int:
-        return len(self.close_ns)
+        return len(self.which)
 
     @property
     def start_ns(self) -> int:
         """When the first bar opens."""
-        return min(int(market.bars.ts[0]) for market in self.markets)
+        return int(self.times[0])
+
+    @property
+    def close_ns(self) -> Wholes:
+        return self.times[1:]
+
+    def spread(self, number: int, column: NDArray[Any], out: NDArray[Any]) -> None:
+        """Lay a market's column out on the tape."""
+        if self.places:
+            out[self.places[number]] = column
+        else:
+            out[:] = column
+
+    def row(self, place: int) -> int:
+        """The bar of its market."""
+        return place if self.row_of is None else self.row_of.item(place)
+
+    def place(self, number: int, row: int) -> int:
+        """Where a market's bar is; the end of the tape for one beyond its last."""
+        if row >= len(self.markets[number].bars):
+            return len(self)
+        return self.places[number].item(row) if self.places else row
+
+    def before(self, number: int, end: int) -> int:
+        """Where the market's last bar before `end` is; -1 where there is none."""
+        if not self.places:
+            return end - 1
+        row = int(np.searchsorted(self.places[number], end)) - 1
+        return self.places[number].item(row) if row >= 0 else -1
 
     def bar(self, place: int) -> MarketDataOHLCV:
         """The bar as a feed tells it, prices as the shortest decimals that read back as the stored numbers."""
-        market = self.markets[self.which[place]]
-        bars, row = market.bars, int(self.row_of[place])
-        series = bars.series
+        number = self.which.item(place)
+        series, row = self.markets[number].bars.series, self.row(place)
+        ts, opened, high, low, close, volume, trades = self._columns[number]
         return MarketDataOHLCV(
             trading_pair=series.pair,
             exchange=series.venue,
             interval=series.interval,
-            timestamp_bar_start=int(bars.ts[row]),
-            open=Decimal(repr(float(bars.open[row]))),
-            high=Decimal(repr(float(bars.high[row]))),
-            low=Decimal(repr(float(bars.low[row]))),
-            close=Decimal(repr(float(bars.close[row]))),
-            volume=Decimal(repr(float(bars.volume[row]))),
-            trades=int(bars.trades[row]),
+            timestamp_bar_start=ts.item(row),
+            open=Decimal(repr(opened.item(row))),
+            high=Decimal(repr(high.item(row))),
+            low=Decimal(repr(low.item(row))),
+            close=Decimal(repr(close.item(row))),
+            volume=Decimal(repr(volume.item(row))),
+            trades=trades.item(row),
         )
 
     def price(self, place: int) -> Decimal:
         """The close of a bar."""
-        bars = self.markets[self.which[place]].bars
-        return Decimal(repr(float(bars.close[self.row_of[place]])))
+        close = self.markets[self.which.item(place)].bars.close
+        return Decimal(repr(close.item(self.row(place))))
 
 
 def tape_of(markets: Sequence[Market]) -> Tape:
@@ -96,39 +129,31 @@ def tape_of(markets: Sequence[Market]) -> Tape:
     empty = [market.series.key for market in markets if not len(market.bars)]
     if empty:
         raise DataError(f"no bars of {', '.join(empty)}")
-    lengths = tuple(market.series.interval_ns for market in markets)
     closes, decimals = zip(*(_whole(market.bars.close) for market in markets), strict=True)
-    if len(markets) == 1:
-        bars = markets[0].bars
-        every = np.arange(len(bars))
-        return Tape(
-            markets, bars.ts + lengths[0], np.zeros(len(bars), np.uint8), (every,), every,
-            bars.low, bars.high, closes[0], decimals, lengths,
-        )  # fmt: skip
-    return _merged(markets, closes, decimals, lengths)
+    if len(markets) > 1:
+        return _merged(markets, closes, decimals)
+    bars = markets[0].bars
+    times = np.empty(len(bars) + 1, np.int64)
+    np.add(bars.ts, bars.series.interval_ns, out=times[1:])
+    times[0] = bars.ts[0]
+    return Tape(markets, times, np.zeros(len(bars), np.uint8), bars.low, bars.high, closes[0], decimals)
 
 
-def _merged(
-    markets: tuple[Market, ...],
-    closes: tuple[Wholes, ...],
-    decimals: tuple[int, ...],
-    lengths: tuple[int, ...],
-) -> Tape:
-    close_ns = np.concatenate(
-        [market.bars.ts + length for market, length in zip(markets, lengths, strict=True)]
-    )
+def _merged(markets: tuple[Market, ...], closes: tuple[Wholes, ...], decimals: tuple[int, ...]) -> Tape:
+    close_ns = np.concatenate([market.bars.ts + market.series.interval_ns for market in markets])
     counts = [len(market.bars) for market in markets]
     which = np.repeat(np.arange(len(markets), dtype=np.uint8), counts)
     by_name = np.argsort(np.argsort([market.series.pair for market in markets]))
     order = np.lexsort((by_name[which], close_ns))
     which = which[order]
+    start = min(int(market.bars.ts[0]) for market in markets)
     return Tape(
-        markets, close_ns[order], which,
-        tuple(np.flatnonzero(which == number) for number in range(len(markets))),
-        np.concatenate([np.arange(count) for count in counts])[order],
+        markets, np.concatenate(([start], close_ns[order])), which,
         np.concatenate([market.bars.low for market in markets])[order],
         np.concatenate([market.bars.high for market in markets])[order],
-        np.concatenate(closes)[order], decimals, lengths,
+        np.concatenate(closes)[order], decimals,
+        tuple(np.flatnonzero(which == number) for number in range(len(markets))),
+        np.concatenate([np.arange(count) for count in counts])[order],
     )  # fmt: skip
 
 

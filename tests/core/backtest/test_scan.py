@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gal_friday_core.backtest.scan import ENTER, flawed, run_on, whole_prices, worth
+from gal_friday_core.backtest.scan import ENTER, EQUITY, PAIR, PEAKS, flawed, run_on, whole_prices, worth
 from gal_friday_core.drawdown import Peaks
 from gal_friday_core.money import value_of
 from gal_friday_core.times import DAY_NS, MINUTE_NS
@@ -54,18 +54,14 @@ def scan(closes, *, quantity=100_000_000, limits=NO_LIMITS, step_ns=MINUTE_NS, *
     floats = closes / 100
     flags = np.array(changes.get("flags", [0] * bars), np.uint8)
     value = int(worth(quantity, 10_000, 100))
-    equity = np.array([value + 5 * 10**8], np.int64)
-    pairs = (
-        np.array([changes.get("wanted", 0)], np.uint8), np.array([changes.get("low", -inf)]),
-        np.array([changes.get("high", inf)]), np.array([changes.get("due", bars)]), np.array([quantity]),
-        np.array([value]), np.array([100]),
-    )  # fmt: skip
-    books = (equity, np.full(3, equity[0]), np.zeros(3, np.int64), np.array(limits))
+    equity = value + 5 * 10**8
+    pairs = np.zeros((1, PAIR), np.int64)
+    pairs[0] = changes.get("wanted", 0), changes.get("due", bars), quantity, value, 100
+    triggers = np.array([[changes.get("low", -inf), changes.get("high", inf)]])
+    books = np.array([equity, equity, equity, equity, 0, 0, 0], np.int64)
     curve = np.zeros(bars, np.int64)
-    reached = int(
-        run_on((times, np.zeros(bars, np.uint8), floats, floats, closes, flags), pairs, books, curve, 0)
-    )
-    return reached, curve, books
+    tape = (times, np.zeros(bars, np.uint8), floats, floats, closes, flags)
+    return int(run_on(tape, pairs, triggers, books, np.array(limits), curve, 0)), curve, books
 
 
 @settings(deadline=None)
@@ -74,7 +70,7 @@ def scan(closes, *, quantity=100_000_000, limits=NO_LIMITS, step_ns=MINUTE_NS, *
     st.sampled_from([MINUTE_NS, DAY_NS // 5, DAY_NS, 9 * DAY_NS]),
 )
 def test_marks_and_peaks_are_those_of_the_portfolio(closes, step_ns):
-    reached, curve, (equity, peaks, periods, _) = scan(closes, step_ns=step_ns, limits=(9.0, 9.0, 9.0))
+    reached, curve, (equity, *peaks) = scan(closes, step_ns=step_ns, limits=(9.0, 9.0, 9.0))
     told = Decimal(105).quantize(Decimal("1e-8"))
     expected = Peaks(0, told)
     for bar, close in enumerate(closes):
@@ -84,10 +80,9 @@ def test_marks_and_peaks_are_those_of_the_portfolio(closes, step_ns):
         told = now
         assert Decimal(int(curve[bar])).scaleb(-8) == now
     assert reached == len(closes)
-    assert int(equity[0]) == int(told.scaleb(8))
-    assert [[int(period), Decimal(int(peak)).scaleb(-8)] for period, peak in zip(periods, peaks, strict=True)] == list(
-        expected.as_record().values()
-    )  # fmt: skip
+    assert int(equity) == int(told.scaleb(8))
+    found = [[int(peaks[3 + at]), Decimal(int(peaks[at])).scaleb(-8)] for at in range(3)]
+    assert found == list(expected.as_record().values())
 
 
 def test_the_scan_stops_where_an_order_can_fill_or_a_bar_is_due():
@@ -107,8 +102,8 @@ def test_the_scan_stops_at_a_wanted_entry_only():
 def test_the_scan_stops_before_a_drawdown_limit_and_leaves_that_bar_unmarked():
     reached, curve, books = scan([10_000, 9_500, 9_000], limits=(0.06, 1.0, 1.0))
     assert reached == 2
-    assert books[0][0] == curve[1]
-    assert books[1][0] == 105 * 10**8
+    assert books[EQUITY] == curve[1]
+    assert books[PEAKS] == 105 * 10**8
 
 
 def test_a_new_day_forgets_the_loss_of_the_old_one():
