@@ -62,7 +62,7 @@ def _in_words(sharpe: SharpeFamily) -> tuple[str, str, str]:
 
 
 def _overfitting(trials: int, choice: Choice, gates: GatesConfig) -> Gate:
-    limit = None if trials == 1 else gates.max_pbo
+    limit = None if trials - choice.apart == 1 else gates.max_pbo
     return Gate.of("pbo", choice.probability, "at_most", limit, choice.about)
 
 

@@ -24,6 +24,9 @@ from gal_friday_core.scores import log_losses
 from gal_friday_core.training import walk_folds
 from gal_friday_core.training_set import TrainingSet
 
+SHARED = 0.5
+"""Share of a candidate's days that a trial must have been tested on as well, to have been another choice in them."""
+
 NOT_LEARNT_WITH = {"workers", "search_trials", "search_objective"}
 """Settings that change no model: two trials that differ in nothing else are the same trial."""
 
@@ -53,6 +56,15 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         return trial_id(self.parameters)
+
+    @property
+    def end_day(self) -> int:
+        """The day after the last."""
+        return self.first_day + len(self.returns)
+
+    def between(self, first: int, end: int) -> tuple[float, ...]:
+        """Returns of the days [first, end), all of which it has."""
+        return self.returns[first - self.first_day : end - self.first_day]
 
     def objective(self, name: Literal["log_loss_gain", "ratio"]) -> float:
         """What a search makes large; 0 where there is none: without a trade, or with equal days only."""
@@ -118,17 +130,24 @@ def shown(data: TrainingSet, settings: TrainingConfig, folds: list[Fold]) -> Tri
 def together(own: Trial, others: Iterable[Trial], failed: int = 0) -> Trials:
     """What was tried, `own` included and counted once; in the order of ids, so that it depends on nothing else.
 
-    `failed` trials gave nothing, and count all the same. Returns are kept of the trials over `own`'s days.
+    `failed` trials gave nothing, and count all the same. Returns are compared over the days that all have which share
+    `SHARED` of `own`'s at least: other folds, or later candles, test other days. The rest are told `apart`.
     """
     known = {trial.id: trial for trial in others} | {own.id: own}
     trials = [known[identity] for identity in sorted(known)]
-    same = [
-        trial.returns
-        for trial in trials
-        if trial.first_day == own.first_day and len(trial.returns) == len(own.returns)
-    ]
+    compared = [trial for trial in trials if trial is own or _is_choice(own, trial)]
+    first = max(trial.first_day for trial in compared)
+    end = max(first, min(trial.end_day for trial in compared))
+    same = [trial.between(first, end) for trial in compared]
     return Trials(
         count=len(trials) + failed,
         ratios=np.array([trial.ratio for trial in trials if trial.ratio is not None]),
         returns=np.array(same).T.copy(),
+        apart=sum(bool(trial.returns) and trial is not own and not _is_choice(own, trial) for trial in trials),
     )
+
+
+def _is_choice(own: Trial, other: Trial) -> bool:
+    """Whether it was tested on enough of the same days. Of one whose returns nobody kept, that cannot be said."""
+    shared = min(own.end_day, other.end_day) - max(own.first_day, other.first_day)
+    return shared > 0 and shared >= SHARED * len(own.returns)

@@ -49,7 +49,10 @@ class SharpeFamily(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether choosing among the trials overfitted: see `overfitting`. None where it could not be measured, `about` says why."""
+    """Whether choosing among the trials overfitted: see `overfitting`. None where it could not be measured, `about` says why.
+
+    `apart` trials were tested on other days, and were nothing to choose from in these.
+    """
 
     strategies: int
     days: int
@@ -58,6 +61,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     loss_probability: float | None
     degradation: float | None
     about: str
+    apart: int = 0
 
 
 class Path(msgspec.Struct, frozen=True, kw_only=True):

@@ -83,6 +83,9 @@ def choice(trials: Trials) -> Choice:
     days, strategies = trials.returns.shape
     if trials.count == 1:
         return _unmeasured(days, strategies, "one configuration was tried: nothing was chosen")
+    if trials.count - trials.apart == 1:
+        said = f"the other {trials.apart:,} of {trials.count:,} configurations were tried on other days"
+        return _unmeasured(days, strategies, f"{said}: nothing was chosen in these", trials.apart)
     if strategies < 2:
         return _unmeasured(
             days,
@@ -106,11 +109,12 @@ def choice(trials: Trials) -> Choice:
         degradation=found.degradation if math.isfinite(found.degradation) else None,
         about=f"the best of {strategies:,} in one half of {days:,} days falls below the median in the other half "
         f"in {found.probability:.1%} of {found.splits:,} splits",
+        apart=trials.apart,
     )
 
 
-def _unmeasured(days: int, strategies: int, about: str) -> Choice:
+def _unmeasured(days: int, strategies: int, about: str, apart: int = 0) -> Choice:
     return Choice(
         strategies=strategies, days=days, splits=0, probability=None, loss_probability=None, degradation=None,
-        about=about,
+        about=about, apart=apart,
     )  # fmt: skip

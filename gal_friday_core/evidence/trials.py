@@ -11,12 +11,14 @@ class Trials:
     """`count` configurations were tried, the chosen one among them.
 
     `ratios` (n,): daily Sharpe ratios of all that gave one. `returns` (days, n): daily net returns out of sample of
-    those whose returns were kept, all over the same days, 0 on days without a trade.
+    those whose returns were kept, all over the same days, 0 on days without a trade. `apart` were tested on other days
+    than the chosen one: they count, and were no choice in its days.
     """
 
     count: int = 1
     ratios: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     returns: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    apart: int = 0
 
     @property
     def variance(self) -> float | None:

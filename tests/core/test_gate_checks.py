@@ -20,10 +20,10 @@ def sharpe(**changes):
     return SharpeFamily(**{**values, **changes})
 
 
-def choice(probability=0.1, about="chosen well"):
+def choice(probability=0.1, about="chosen well", apart=0):
     return Choice(
         strategies=40, days=300, splits=12_870, probability=probability, loss_probability=0.1, degradation=0.0,
-        about=about,
+        about=about, apart=apart,
     )  # fmt: skip
 
 
@@ -47,6 +47,14 @@ def test_skill_is_asked_in_itself_after_the_search_and_for_its_length():
     )
     assert found["min_track_record"].limit == 300
     assert "270 days would be needed" in found["min_track_record"].about
+
+
+def test_trials_on_other_days_were_no_choice_and_count_as_luck_all_the_same():
+    elsewhere = choice(None, "the other 39 were tried on other days", apart=39)
+    found = by_name(checks.skill(sharpe(), elsewhere, LIMITS))
+    assert (found["pbo"].passed, found["pbo"].limit, found["dsr"].passed) == (True, None, False)
+    some = by_name(checks.skill(sharpe(), choice(None, "too few days", apart=38), LIMITS))
+    assert not some["pbo"].passed
 
 
 def test_a_single_configuration_was_not_chosen_and_many_without_returns_are_not_excused():

@@ -105,8 +105,20 @@ def test_what_trials_say_together_does_not_depend_on_their_order():
 
 
 def test_returns_of_other_days_are_counted_but_not_compared():
-    found = together(trial(), [trial(4, first_day=99), trial(5, returns=(0.1,)), trial(6, ratio=None)])
-    assert found.count == 4
+    found = together(trial(), [trial(4, first_day=102), trial(5, returns=(0.1,)), trial(6, ratio=None)])
+    assert (found.count, found.apart) == (4, 2)
     assert found.returns.shape == (3, 2)
     assert len(found.ratios) == 3
     assert np.isfinite(found.variance)
+
+
+def test_trials_of_other_folds_or_later_candles_are_compared_over_the_days_they_share():
+    own = trial(returns=tuple(range(10)))
+    fewer_folds = trial(4, first_day=97, returns=tuple(range(100, 113)))
+    earlier = trial(5, first_day=90, returns=tuple(range(200, 218)))
+    long_ago = trial(6, first_day=50, returns=tuple(range(30)))
+    nothing_kept = trial(7, returns=())
+    found = together(own, [fewer_folds, earlier, long_ago, nothing_kept])
+    assert (found.count, found.apart) == (5, 1)
+    columns = {tuple(column) for column in found.returns.T.astype(int).tolist()}
+    assert columns == {tuple(range(8)), tuple(range(103, 111)), tuple(range(210, 218))}
