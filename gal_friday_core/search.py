@@ -143,7 +143,9 @@ def together(own: Trial, others: Iterable[Trial], failed: int = 0) -> Trials:
         count=len(trials) + failed,
         ratios=np.array([trial.ratio for trial in trials if trial.ratio is not None]),
         returns=np.array(same).T.copy(),
-        apart=sum(bool(trial.returns) and trial is not own and not _is_choice(own, trial) for trial in trials),
+        apart=sum(
+            bool(trial.returns) and trial is not own and not _is_choice(own, trial) for trial in trials
+        ),
     )
 
 

@@ -19,11 +19,15 @@ from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_adapters.postgres.log_table import LogLine, LogTable
 from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.models import ModelMetadataRepository, NewModel, StageChange
+from gal_friday_adapters.postgres.restrictions import RestrictionRepository
+from gal_friday_adapters.postgres.retrainings import RetrainingRepository
 from gal_friday_adapters.postgres.roles import SETTINGS, create_login
 from gal_friday_adapters.postgres.session_records import SessionRecords
 from gal_friday_adapters.signing import Signature
+from gal_friday_core.drift.ladder import release
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.experiments.design import Design, Variant
+from gal_friday_core.retraining.policy import Request
 
 PASSWORD = "a long enough password"
 ACCOUNT = str(uuid.UUID(int=7))
@@ -36,7 +40,8 @@ CERTIFICATE = b'{"artifact_sha256": "%s", "model_type": "kraken:BTC-USD:1m", "pa
 TABLES = (
     "artifact", "artifact_signature", "model_type", "model_version", "metric", "stage_current", "stage_event",
     "sessions", "journal", "engine_lease", "log_entries", "alembic_version", "trial", "model_certificate",
-    "model_restriction",
+    "model_restriction", "retraining_run", "retraining_event", "experiment", "experiment_variant",
+    "experiment_event", "experiment_current", "experiment_assignment", "experiment_outcome",
 )  # fmt: skip
 DENIED = re.compile("permission denied|must be owner")
 _numbers = count(1)
@@ -184,6 +189,20 @@ NOT_THE_ENGINE_S = (
     insert into model_restriction (model_type, model_id, step, size_factor, reason, actor)
     values ('x', 'x', 'release', 1, 'because', 'me')
     """,
+    """
+    insert into retraining_run (run_id, model_type, model_id, cause, cause_window, reason)
+    values (gen_random_uuid(), 'x', 'x', 'drift', 'x', 'because')
+    """,
+    "insert into retraining_event (run_id, state) values (gen_random_uuid(), 'PROMOTED')",
+    """
+    insert into experiment_outcome (experiment_id, unit, variant, at_ns, value)
+    values ('00000000-0000-4000-8000-000000000001', '1', 'a', 1, 1)
+    """,
+    """
+    insert into experiment_assignment (experiment_id, unit, at_ns, variant, propensity)
+    values ('00000000-0000-4000-8000-000000000001', '1', 1, 'a', '{}')
+    """,
+    "update experiment_current set state = 'STOPPED'",
     "update engine_lease set token = 1",
     "delete from journal",
     "update journal set record = '{}'",
@@ -218,6 +237,25 @@ async def _experiment(database, model_id):
     assert [one.state for one in await repository.all()] == ["RUNNING"]
 
 
+async def _retraining(database, model_id):
+    """A step of the ladder, and a retraining from its request on."""
+    await RestrictionRepository(database).add(
+        [release("kraken:BTC-USD:1m", model_id, actor="pipeline", reason="because")]
+    )
+    runs = RetrainingRepository(database)
+    asked = Request(
+        model_type="kraken:BTC-USD:1m", model_id=model_id, cause="schedule", window="w", reason="because"
+    )
+    run = await runs.request(asked, lambda _: "")
+    assert await runs.step(run.run_id, "STARTED", "because")
+
+
+def test_the_lists_above_know_every_table(database_url):
+    with connect(database_url) as connection:
+        found = connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+    assert {name for (name,) in found} == set(TABLES)
+
+
 def test_the_pipeline_registers_and_promotes_with_its_own_rights(login):
     url = login("pipeline")
 
@@ -227,6 +265,7 @@ def test_the_pipeline_registers_and_promotes_with_its_own_rights(login):
         await repository.add_certificate(model_id, CERTIFICATE, SIGNATURE)
         change = StageChange(model_id=model_id, stage="production", actor="pipeline", reason="gates passed")
         await _experiment(database, model_id)
+        await _retraining(database, model_id)
         return (await repository.promote(change)).model.stage, await repository.history(model_id)
 
     stage, history = run(url, work)
@@ -247,6 +286,13 @@ NOT_THE_PIPELINE_S = (
     "update model_version set passed = true",
     "update model_type set name = 'x'",
     "delete from stage_event",
+    "delete from model_restriction",
+    "update model_restriction set step = 'note'",
+    "update retraining_run set cause = 'operator'",
+    "delete from retraining_event",
+    "update experiment_current set state = 'STOPPED'",
+    "delete from experiment_outcome",
+    "select check_experiment_event()",
     "delete from log_entries",
     "select apply_stage_event()",
     "set role gal_friday_engine",
