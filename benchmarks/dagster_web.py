@@ -70,19 +70,14 @@ class WebServer:
         for run in self.ask(_RUNS)["runsOrError"]["results"]:
             tags = {tag["key"]: tag["value"] for tag in run["tags"]}
             asked = next((tags[name] for name in ASKED_BY if name in tags), "somebody")
-            name = f"{run['jobName']} {run['id'][:8]}"
             times = (
-                ("is made", run["creationTime"]),
-                ("begins", run["startTime"]),
-                (run["status"], run["endTime"]),
+                ("is made", run["creationTime"], f", asked for by {asked}"),
+                ("begins", run["startTime"], ""),
+                ("ends", run["endTime"], f": {run['status'].lower()}"),
             )
             found += [
-                (
-                    int(at * SECOND_NS),
-                    f"run: {run['jobName']}",
-                    f"{name} {what}" + (f", asked for by {asked}" if what == "is made" else ""),
-                )
-                for what, at in times
+                (int(at * SECOND_NS), f"{run['jobName']} {what}", f"run {run['id'][:8]}{more}")
+                for what, at, more in times
                 if at is not None
             ]
         return sorted(found)
@@ -93,7 +88,7 @@ class WebServer:
         request = urllib.request.Request(
             f"{self.address}/graphql", body, {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             answer = json.loads(response.read())
         if "errors" in answer:
             raise RuntimeError(str(answer["errors"]))

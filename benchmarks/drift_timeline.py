@@ -60,6 +60,16 @@ SENSORS = ("pair_universe", "corrected_history", "new_bars", "retraining")
 SCHEDULES = ("hourly_monitor", "hourly_experiments")
 V1 = f"{SERIES.key}@v1"
 
+STEPS = (
+    ("REQUESTED", "until drift was found and a successor asked for"),
+    ("retrain begins", "until its run began"),
+    ("SHADOW", "until it was trained, certified and in the shadow"),
+    ("PROMOTED", "until the shadow period was over and it was promoted"),
+    ("engine trades it", "until the running engine had swapped"),
+    ("first signal of it", "until it bought"),
+)
+"""Moments, as they are told, in the order of the loop."""
+
 SETTINGS = {f"GAL_FRIDAY__{name}": value for name, value in LOOSE.items()} | {
     "GAL_FRIDAY__MARKET__INTERVAL": SERIES.interval,
     "GAL_FRIDAY__DRIFT__LOOK_EVERY_BARS": "200",
@@ -71,15 +81,24 @@ class Timeline:
 
     def __init__(self) -> None:
         self.begin_ns = time.time_ns()
-        self._told: set[tuple[object, ...]] = set()
+        self._told: set[tuple[int, str, str]] = set()
 
     def tell(self, at_ns: int, what: str, about: str) -> None:
-        """A moment that was told is not told again."""
-        if (at_ns, what, about) in self._told:
+        """A moment that was told is not told again; what was before the change is another story."""
+        if at_ns < self.begin_ns or (at_ns, what, about) in self._told:
             return
         self._told.add((at_ns, what, about))
         after = (at_ns - self.begin_ns) / SECOND_NS
         print(f"{to_iso(at_ns)[11:19]} {after:8.1f} s  {what:24}{about}", flush=True)
+
+    def steps(self) -> None:
+        """How long each part of the loop took, from one to the next."""
+        before = self.begin_ns
+        for what, name in STEPS:
+            found = [at for at, told, _ in sorted(self._told) if told == what and at >= before]
+            if found:
+                print(f"{(found[0] - before) / SECOND_NS:8.1f} s  {name}")
+                before = found[0]
 
     def now(self, what: str, about: str) -> None:
         self.tell(time.time_ns(), what, about)
@@ -124,16 +143,16 @@ async def topped_up(lake: CandleLake, market: Candles, feed: Market) -> None:
 
 async def watched(web: WebServer, database: Database, manager: ConfigurationManager, told: Timeline) -> None:
     """Runs from Dagster, the rest from the database, all as they are on record."""
-    registry = ModelRegistry(manager, database)
-    history = RetrainingHistory(registry, database)
+    history = RetrainingHistory(ModelRegistry(manager, database), database)
     while True:
-        for moment in await asyncio.to_thread(web.moments):
-            told.tell(*moment)
-        for one in await registry.restrictions(V1):
-            told.tell(one.at_ns, f"drift: {one.step}", f"{one.model_id}: {one.reason}")
+        found = await asyncio.to_thread(web.moments)
         for run in await history.runs():
-            for moment in await history.moments(run["run_id"]):
-                told.tell(moment.at_ns, moment.what, f"{moment.whom} by {moment.by}: {moment.said}")
+            found += [
+                (one.at_ns, one.what, f"{one.whom} by {one.by}: {one.said}")
+                for one in await history.moments(run["run_id"])
+            ]
+        for moment in sorted(found):
+            told.tell(*moment)
         await asyncio.sleep(2)
 
 
@@ -143,14 +162,16 @@ def listen(engine: Engine, told: Timeline) -> Callable[[], str]:
 
     def swapped(event: Any) -> None:
         said = event.payload
-        told.now(f"engine: {said.action}", f"{said.model_id} ({said.stage})")
+        if said.model_id != V1:
+            does = "trades it" if said.stage == "production" else "scores it"
+            told.now(f"engine {does}", f"{said.model_id}, {said.action.lower()}")
 
     def predicted(event: Any) -> None:
         by["now"] = event.payload.model_id
 
     def approved(_: Any) -> None:
         if by.get("now") != by.get("bought"):
-            told.now("engine: first signal", f"of {by['now']} is approved")
+            told.now("first signal of it", f"{by['now']}, approved")
         by["bought"] = by["now"]
 
     engine.bus.subscribe("MODEL_LIFECYCLE", swapped)
@@ -169,7 +190,7 @@ async def run(url: str, web: WebServer, manager: ConfigurationManager, market: C
         bought_with = listen(engine, told)
         lake = CandleLake(paths.lake_dir(manager.config))
         await engine.start()
-        told.now("the market changes", f"{V1} learnt the one before")
+        told.now("the market changes", f"{V1} in production learnt the one before")
         tasks = [
             asyncio.ensure_future(one)
             for one in (engine.run(), topped_up(lake, market, feed), watched(web, database, manager, told))
@@ -186,6 +207,7 @@ async def run(url: str, web: WebServer, manager: ConfigurationManager, market: C
                 task.cancel()
             await asyncio.wait(tasks)
             await engine.stop()
+        told.steps()
         return bought_with() not in {"", V1}
 
 

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.paths import flights_dir
-from gal_friday_assets.feature_store import bars_with_features, read_features
+from gal_friday_assets.feature_store import learnable
 from gal_friday_assets.resources import Registry
 from gal_friday_core.candles import Series
 from gal_friday_core.certificate import Certificate
 from gal_friday_core.config import Config
 from gal_friday_core.evidence.challenge import Challenge
-from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.gates import certify as decide
 from gal_friday_core.gates import look_outside
 from gal_friday_core.predictor import Predictor
@@ -31,8 +30,7 @@ def judge(
     model_type: str | None = None,
 ) -> Certificate:
     """The certificate of a candidate for `series`: all of its own evidence, live parity, and the incumbent."""
-    candles = bars_with_features(lake, tables, series)
-    table = read_features(tables, candles, CANDLES_V1)
+    candles, table = learnable(lake, tables, series)
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
     heard = heard_features(flights_dir(config), series, table.schema, config.validation.replayed_bars)
     said = heard.table if len(heard.table) or heard.left_out else None

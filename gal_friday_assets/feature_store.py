@@ -23,6 +23,8 @@ from gal_friday_core.training_set import TrainingSet, assemble
 ALL_MONTHS = "all"
 MOST_BEHIND_NS = 2 * DAY_NS
 """Features that are so far behind their bars are not late but forgotten."""
+MOST_REFRESHES = 5
+"""So often a table may be replaced while it is read."""
 CANDLES = "candles"
 """The key, in a stored table, of what it was computed from."""
 
@@ -130,6 +132,22 @@ def latest_rows(
     return np.concatenate(parts[::-1])[-count:] if parts else np.empty((0, len(schema)))
 
 
+def learnable(lake: CandleLake, tables: TableLake, series: Series) -> tuple[Candles, FeatureTable]:
+    """Bars and their features, of one moment: they are read again where a refresh replaced a file between the two.
+
+    Raises DataError where features are missing, or of other candles.
+    """
+    for _ in range(MOST_REFRESHES):
+        before = newest_row(tables, series, CANDLES_V1)
+        bars = bars_with_features(lake, tables, series)
+        try:
+            return bars, read_features(tables, bars, CANDLES_V1)
+        except DataError:
+            if newest_row(tables, series, CANDLES_V1) == before:
+                raise
+    raise DataError(f"feature_table of {series.key} is replaced faster than it is read: try again later")
+
+
 def bars_with_features(lake: CandleLake, tables: TableLake, series: Series) -> Candles:
     """The series up to its newest stored feature row: top-ups go on while a run trains, and the next one learns from them.
 
@@ -145,7 +163,7 @@ def bars_with_features(lake: CandleLake, tables: TableLake, series: Series) -> C
 def has_features(lake: CandleLake, tables: TableLake, series: Series) -> bool:
     """Whether a model could learn from the series now: its features are there, and of the bars that are there."""
     try:
-        read_features(tables, bars_with_features(lake, tables, series), CANDLES_V1)
+        learnable(lake, tables, series)
     except DataError:
         return False
     return True
@@ -163,8 +181,7 @@ def newest_row(tables: TableLake, series: Series, schema: FeatureSchema) -> int 
 
 def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:
     """What a model of the series learns from. Raises DataError where the stored data does not suffice."""
-    bars = bars_with_features(lake, tables, series)
-    return assemble(bars, read_features(tables, bars, CANDLES_V1), config)
+    return assemble(*learnable(lake, tables, series), config)
 
 
 def read_features(tables: TableLake, candles: Candles, schema: FeatureSchema) -> FeatureTable:

@@ -9,7 +9,7 @@ from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets.describe import labels_metadata, model_metadata
 from gal_friday_assets.feature_checks import SAMPLE_BARS, faults
-from gal_friday_assets.feature_store import assemble_series, bars_with_features, latest_rows, write_labels
+from gal_friday_assets.feature_store import assemble_series, latest_rows, learnable, write_labels
 from gal_friday_assets.lineage import latest
 from gal_friday_assets.model_checks import SAMPLE_ROWS, served_as_trained
 from gal_friday_assets.partitions import pairs, whole_series
@@ -53,8 +53,9 @@ def sound_features(
 ) -> dg.AssetCheckResult:
     """The stored features keep their promises now: a check that failed in another run does not stop this one."""
     series = Series.parse(context.run.tags["dagster/partition"])
-    stored = latest_rows(tables, series, CANDLES_V1, SAMPLE_BARS, complete=False)
-    found = faults(bars_with_features(lake, tables, series), stored)
+    candles, table = learnable(lake, tables, series)
+    stored = table.values[-SAMPLE_BARS:]
+    found = faults(candles, stored)
     return dg.AssetCheckResult(
         passed=not found, description="; ".join(found) or f"{len(stored):,} rows tried"
     )

@@ -12,6 +12,7 @@ from gal_friday_assets.feature_store import (
     bars_with_features,
     compute_months,
     latest_rows,
+    learnable,
     read_features,
     write_month,
 )
@@ -69,6 +70,26 @@ def test_a_correction_beside_new_bars_is_still_seen(lake: CandleLake, tables: Ta
     found = bars_with_features(lake, tables, SERIES)
     with pytest.raises(DataError, match="2017-01 came from candles that were corrected"):
         read_features(tables, found, CANDLES_V1)
+
+
+def test_a_refresh_between_bars_and_features_is_waited_out(
+    lake: CandleLake, tables: TableLake, monkeypatch: pytest.MonkeyPatch
+):
+    candles = market(np.zeros(BARS))
+    refreshed(lake, tables, candles[:3_000])
+    turns = [3_100, 3_200]
+    read = CandleLake.read
+
+    def meanwhile(self, *arguments):
+        found = read(self, *arguments)
+        if turns:
+            refreshed(lake, tables, candles[: turns.pop(0)])
+        return found
+
+    monkeypatch.setattr(CandleLake, "read", meanwhile)
+    bars, table = learnable(lake, tables, SERIES)
+    assert (len(bars), len(table.values)) == (3_200, 3_200)
+    assert turns == []
 
 
 def test_nothing_stored_is_said_by_whoever_reads(lake: CandleLake, tables: TableLake):
