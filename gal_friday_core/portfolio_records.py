@@ -81,7 +81,10 @@ class PortfolioRestorer:
             for pair, (price, ts_ns) in record["marks"].items():
                 self._mark(pair, price, ts_ns, newest=newest)
         else:
-            (self.portfolio.executions if kind == FILL else self.portfolio.flows).add(key)
+            if kind == FILL:
+                self.portfolio.executions[key] = int(record["now_ns"])
+            else:
+                self.portfolio.flows.add(key)
             self._account, pair = record, record["pair"]
             if pair is not None:
                 self._pairs[pair] = record

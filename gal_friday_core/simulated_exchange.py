@@ -168,7 +168,7 @@ class SimulatedExchange:
     def _know(self, client_order_id: str) -> None:
         """An id that must not come again; of so many the oldest whose order is over is forgotten."""
         self._known[client_order_id] = None
-        if len(self._known) > REMEMBERED:
+        while len(self._known) > REMEMBERED + len(self._working):
             oldest = next(iter(self._known))
             del self._known[oldest]
             if oldest in self._working:

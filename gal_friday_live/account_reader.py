@@ -91,7 +91,9 @@ class AccountReader:
         return InternalView(
             orders=tuple(our_order(record) for record in self._orders.blotter.open()),
             executions=frozenset(
-                fill.execution_id for fill in theirs.fills if positions.booked(fill.execution_id)
+                fill.execution_id
+                for fill in theirs.fills
+                if positions.booked(fill.execution_id, fill.timestamp)
             ),
             flows=frozenset(flow.flow_id for flow in theirs.flows if funds.credited(flow.flow_id)),
             balances=balances,

@@ -1,12 +1,13 @@
 """The simulated venue behind the port of a real one: where paper trading and backtests send their orders."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
-from gal_friday_core.blotter import OrderRecord
+from gal_friday_core.blotter import KEEP_ENDED, OrderRecord
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
@@ -19,6 +20,10 @@ CAPABILITIES = Capabilities(
     amends=False,
     order_types=frozenset({"MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT"}),
 )
+KEEP_FILLS = 10_000
+"""A fill is told once, when it happens; only comparisons of the account ask for those since the last one. The same holds
+of ended orders, which are kept as long as the engine's own account of them.
+"""
 
 
 class PaperExchange:
@@ -32,7 +37,8 @@ class PaperExchange:
         self._clock = clock
         self._handler: ReportHandler | None = None
         self._orders: dict[str, OrderFacts] = {}
-        self._fills: list[FillFacts] = []
+        self._ended: deque[str] = deque()
+        self._fills: deque[FillFacts] = deque(maxlen=KEEP_FILLS)
 
     def on_report(self, handler: ReportHandler) -> None:
         self._handler = handler
@@ -125,6 +131,10 @@ class PaperExchange:
         )
         if report.execution_id is not None:
             self._fills.append(_fill(report))
+        if ended is not None:
+            self._ended.append(report.client_order_id)
+            if len(self._ended) > KEEP_ENDED:
+                self._orders.pop(self._ended.popleft(), None)
 
 
 def _facts(report: ExecutionReport, ended: int | None) -> OrderFacts:

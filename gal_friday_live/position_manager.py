@@ -32,9 +32,13 @@ class PositionManager:
         """What is held of a pair; all zeros where nothing is."""
         return self._portfolio.positions.get(pair, FLAT)
 
-    def booked(self, execution_id: str) -> bool:
-        """Whether the fill is in the books."""
-        return execution_id in self._portfolio.executions
+    def booked(self, execution_id: str, ts_ns: int) -> bool:
+        """Whether the fill, of that time at the exchange, is in the books."""
+        return self._portfolio.is_booked(execution_id, ts_ns)
+
+    def settle(self, known_ns: int) -> None:
+        """A comparison found everything booked that the exchange had until then."""
+        self._portfolio.settle(known_ns)
 
     def book(self, report: ExecutionReport) -> Applied | None:
         """Book the fill that the report carries, once. Raises ContractError where it cannot be booked."""
@@ -42,7 +46,8 @@ class PositionManager:
             return None
         if not report.signal_id and report.timestamp_exchange < self._portfolio.started_ns:
             return None  # somebody else's, before the account was opened: it is in the opening balance
-        if self._is_foreign(report) and not self.booked(report.execution_id):
+        known = self.booked(report.execution_id, report.timestamp_exchange)
+        if self._is_foreign(report) and not known:
             self._book_foreign(report)
             return None
         self._funds.price(report.trading_pair, report.last_price, report.timestamp_exchange)
@@ -65,4 +70,4 @@ class PositionManager:
         for flow in flows_of(report, self._funds.assets):
             self._funds.book(flow)
         if report.execution_id is not None:
-            self._portfolio.executions.add(report.execution_id)
+            self._portfolio.executions[report.execution_id] = self._portfolio.now_ns

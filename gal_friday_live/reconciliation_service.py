@@ -198,6 +198,7 @@ class ReconciliationService:
         if clean:
             if not any(block["code"] in DOUBTED for block in self._gate.blocks()):
                 self._clean_since = run.started_ns
+                self._portfolio.positions.settle(run.started_ns)
             self._gate.clear(GATE)
         else:
             self._gate.block(GATE, self._line_fault or run.problem)

@@ -108,11 +108,14 @@ class CalmWatch:
     def _look_at_fills(self, engine: Engine, now_ns: int) -> None:
         booked = engine.portfolio.positions.booked
         fills = self._exchange.account(KEY).executions
-        while self._booked < len(fills) and booked(fills[self._booked].exec_id):
+        while self._booked < len(fills):
+            first = fills[self._booked]
+            if not booked(first.exec_id, first.time_ns):
+                break
             self._booked += 1
         later = False
         for fill in reversed(fills[self._booked :]):
-            if booked(fill.exec_id):
+            if booked(fill.exec_id, fill.time_ns):
                 later = True
                 continue
             since = max(fill.time_ns, self._since)

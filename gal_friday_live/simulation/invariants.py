@@ -400,7 +400,7 @@ class Invariants:
         positions = engine.portfolio.positions
         held = dict(self._past)
         for fill in self.fills().values():
-            if positions.booked(fill.exec_id):
+            if positions.booked(fill.exec_id, fill.time_ns):
                 held[fill.symbol] = held.get(fill.symbol, ZERO) + _signed(fill)
         for symbol in self._exchange.markets:
             ours = engine.portfolio.position(symbol).quantity

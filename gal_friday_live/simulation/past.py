@@ -76,7 +76,9 @@ def _old_fills(world: World, fills: list[Execution], before_ns: int) -> list[Exe
         return []
     booked = engine.portfolio.positions.booked
     most = max(len(fills) - LAST_FILLS, 0)
-    return list(takewhile(lambda fill: fill.time_ns < before_ns and booked(fill.exec_id), fills[:most]))
+    return list(
+        takewhile(lambda fill: fill.time_ns < before_ns and booked(fill.exec_id, fill.time_ns), fills[:most])
+    )
 
 
 def _is_over(order: VenueOrder, before_ns: int, kept: set[str]) -> bool:

@@ -13,7 +13,7 @@ from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import CENT
-from gal_friday_core.portfolio import Applied, Credited, Duplicate, Portfolio
+from gal_friday_core.portfolio import KEPT_NS, Applied, Credited, Duplicate, Portfolio
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import DAY_NS, from_iso
 from tests.core.trading import PAIR, fill, order
@@ -34,6 +34,24 @@ def test_round_trip_books_profit_and_fees(portfolio):
     state = portfolio.state(MONDAY + 2)
     assert (state.total_equity, state.cash, state.fees) == (Decimal("1018.95"),) * 2 + (Decimal("1.05"),)
     assert (state.realized_pnl, state.unrealized_pnl, dict(state.positions)) == (20, 0, {})
+
+
+def test_names_of_settled_fills_are_forgotten_and_none_of_them_is_booked_again(portfolio):
+    old, young = (fill(key, "BUY", "1", "100", ts=MONDAY + at) for key, at in (("a", 0), ("b", KEPT_NS)))
+    portfolio.apply(old)
+    portfolio.apply(young)
+    portfolio.settle(MONDAY + KEPT_NS)  # nothing is as old as that yet
+    assert portfolio.executions == {"a#1": MONDAY, "b#1": MONDAY + KEPT_NS}
+    portfolio.mark(PAIR, Decimal(100), MONDAY + 2 * KEPT_NS)
+    portfolio.settle(MONDAY + KEPT_NS + 1)
+    assert list(portfolio.executions) == ["b#1"]
+    portfolio.settle(MONDAY + 3 * KEPT_NS)  # a clock that is ahead settles no more than was heard of
+    assert list(portfolio.executions) == ["b#1"]
+    before = portfolio.balances()
+    assert [type(portfolio.apply(again)) for again in (old, young)] == [Duplicate, Duplicate]
+    assert portfolio.balances() == before
+    assert portfolio.is_booked("never heard of", MONDAY)
+    assert not portfolio.is_booked("c", MONDAY + KEPT_NS)
 
 
 def test_average_entry_price_weighs_the_fills(portfolio):

@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from gal_friday_core import simulated_exchange as module
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.simulated_exchange import SimulatedExchange
@@ -158,6 +159,19 @@ def test_order_before_any_price_is_rejected():
     venue = SimulatedExchange([INSTRUMENT], {"USD": Decimal(1000)}, COSTS)
     (report,) = venue.submit(order())
     assert report.error_message == "no market price of BTC/USD yet"
+
+
+def test_of_ids_that_are_over_the_oldest_are_forgotten_and_no_open_order_is(exchange, monkeypatch):
+    monkeypatch.setattr(module, "REMEMBERED", 3)
+    exchange.submit(order("rests", type_="LIMIT", limit_price=50))
+    for number in range(5):
+        exchange.submit(order(f"order {number}", type_="LIMIT", limit_price=50))
+        exchange.cancel(f"order {number}", MINUTE_NS)
+    assert len(exchange._known) == 4
+    for known in ("rests", "order 4"):
+        with pytest.raises(ExchangeError, match="was used before"):
+            exchange.submit(order(known))
+    assert said(exchange.cancel("rests", MINUTE_NS)) == [("rests", "CANCELED")]
 
 
 def test_used_client_order_id_is_refused(exchange):

@@ -13,6 +13,7 @@ from gal_friday_core.portfolio import Portfolio
 from gal_friday_core.protection import stop_id, target_id
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import MINUTE_NS, SECOND_NS
+from gal_friday_live import paper_exchange
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.funds_manager import FundsManager
 from gal_friday_live.journal_writer import JournalWriter
@@ -139,6 +140,26 @@ def venue(clock):
 
 async def candle(exchange, minute, *shape):
     await exchange.on_candle(bar(minute, *shape))
+
+
+async def test_a_paper_exchange_forgets_the_oldest_of_what_is_over(clock, monkeypatch):
+    monkeypatch.setattr(paper_exchange, "KEEP_ENDED", 2)
+    monkeypatch.setattr(paper_exchange, "KEEP_FILLS", 3)
+    journal, exchange = MemoryJournal(), venue(clock)
+    async with desk(exchange, journal=journal, clock=clock) as our:
+        await candle(exchange, 0, 100, 100, 100, 100)
+        our.execution.place(order("rests", limit="50", at=NOW))
+        for number in range(1, 6):
+            bought = replace(order(f"order {number}", at=NOW), order_type="MARKET", limit_price=None)
+            our.execution.place(bought)
+            await our.tasks.settle()
+            await candle(exchange, number, 100, 100, 100, 100)
+        assert [facts.client_order_id for facts in await exchange.open_orders()] == ["rests"]
+        found = {number: await exchange.find(f"order {number}") for number in range(1, 6)}
+        assert [number for number, facts in found.items() if facts is not None] == [4, 5]
+        assert [fill.client_order_id for fill in await exchange.fills(0)] == ["order 3", "order 4", "order 5"]
+        await our.reconcile()
+        assert (our.service.clean, our.triggers) == (True, [])
 
 
 async def test_a_paper_account_goes_on_where_the_last_run_ended(clock):

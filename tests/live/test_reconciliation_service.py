@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from gal_friday_core.errors import ContractError, ExchangeError
+from gal_friday_core.order_reports import report_of_fill
 from gal_friday_core.reconciliation import ExchangeView, InternalView
 from gal_friday_core.times import DAY_NS, MINUTE_NS
 from gal_friday_live.clock import SimulatedClock
@@ -72,10 +73,30 @@ async def test_a_fill_that_was_journalled_but_never_booked_reaches_the_books():
         await our.account.trade(number, "1", "100", order=sent)
         our.portfolio.positions.book = forgotten
         assert our.execution.blotter.is_booked("T1")
-        assert not our.portfolio.positions.booked("T1")
+        assert not our.portfolio.positions.booked("T1", START)
         await our.reconcile()
         assert our.service.clean
         assert our.books_agree()
+
+
+async def test_fills_that_a_clean_comparison_found_are_forgotten_after_two_hours_and_never_booked_again():
+    async with desk() as our:
+        sent = order()
+        number = await our.send(sent)
+        await our.account.trade(number, "1", "100", order=sent)
+        (fill,), before = our.account.trades, our.portfolio.funds.balances()
+        for minute in range(1, 145):
+            await our.bar("100")
+            if minute % 20 == 0:
+                await our.reconcile()
+        assert our.portfolio.positions._portfolio.executions == {}
+        report = report_of_fill(
+            sent, fill, our.account.name, cumulative=fill.quantity, quantity=sent.quantity
+        )
+        await our.execution.absorb(report)
+        assert our.portfolio.positions.book(report) is None
+        await our.reconcile()
+        assert (our.service.clean, our.portfolio.funds.balances(), our.triggers) == (True, before, [])
 
 
 async def test_an_order_that_ended_unheard_ends_here():

@@ -33,7 +33,7 @@ def books_a_fill_twice(life: Life) -> None:
     def twice(report: ExecutionReport) -> Any:
         booked = book(report)
         if booked is not None:
-            positions._portfolio.executions.discard(report.execution_id)
+            positions._portfolio.executions.pop(report.execution_id, None)
             book(report)
         return booked
 
