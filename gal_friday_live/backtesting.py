@@ -39,7 +39,7 @@ from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.backtest_guards import guards
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
-from gal_friday_live.fast_backtest import Trading, trade, why_not
+from gal_friday_live.fast_backtest import Trading, trade, warm, why_not
 from gal_friday_live.feature_engine import Rows
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
@@ -182,6 +182,7 @@ class BacktestingEngine:
         return Trading(played, self._predictor, threshold)
 
     def _fast(self, trading: Trading, cash: Decimal) -> dict[str, Any]:
+        warm(self._config.config, trading)
         begun = self._timer()
         ran = trade(self._config.config, (trading,), cash)
         self.took_s = self._timer() - begun

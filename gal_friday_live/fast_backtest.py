@@ -1,11 +1,12 @@
 """Backtests without the engine's event loop, where nothing configured needs it: the same modules, from event to event."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
 
+from gal_friday_core import barriers
 from gal_friday_core.backtest.forecast import Served
 from gal_friday_core.backtest.run import Player, Ran, run
 from gal_friday_core.backtest.scan import flawed
@@ -17,6 +18,9 @@ from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import to_iso
 from gal_friday_live.ids import derived
 from gal_friday_live.replay_data import Stretch
+
+FIRST = 64
+"""Bars to warm up on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,13 @@ def why_not(config: Config, pairs: Sequence[Trading]) -> str:
     if len(pairs) > 1 and config.risk.max_correlated_exposure < 1:
         return "risk.max_correlated_exposure follows every bar of every pair"
     return next(filter(None, (_pair_fault(pair) for pair in pairs)), "")
+
+
+def warm(config: Config, pair: Trading) -> None:
+    """Compile all that a run of this pair calls, or load it: its first bars alone."""
+    barriers.warm()
+    first = replace(pair.played, bars=pair.played.bars[:FIRST])
+    trade(config, (replace(pair, played=first),), config.paper.initial_cash)
 
 
 def trade(
