@@ -208,6 +208,11 @@ class DagsterConfig(Section):
     keep_lines_days: int = Field(
         14, ge=1, description="Days for which the lines of a finished run are kept: what each step did when"
     )
+    keep_flights_days: int = Field(
+        90,
+        ge=1,
+        description="Days for which flight records are kept; later only those that the gate replay_parity compares",
+    )
     keep_runs_days: int = Field(
         90, ge=1, description="Days for which every run is kept; later only those that plots and assets need"
     )

@@ -9,8 +9,8 @@ from jobs.limits import within
 
 tidy = dg.define_asset_job(
     "tidy",
-    selection=dg.AssetSelection.assets("dagster_records"),
-    description="Lines of old runs, and runs that nothing needs any more, out of Dagster's database.",
+    selection=dg.AssetSelection.assets("dagster_records", "flight_records"),
+    description="Lines of old runs, and runs that nothing needs any more, out of Dagster's database; old flight records deleted.",
     tags=within(timedelta(hours=2)),
 )
 

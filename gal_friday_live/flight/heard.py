@@ -1,5 +1,6 @@
 """What recorded live engines made of the real market: their features, for who certifies a model."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -55,7 +56,7 @@ def heard_features(folder: Path, series: Series, schema: FeatureSchema, rows: in
             break
         if (unread := FlightRecord(flight).unreadable()) is not None:
             left_out.append(unread)
-        elif _is_of(flight, series):
+        elif real_market(flight) == (series.venue, series.interval):
             found = _rows_of(flight, series, schema.hash) | found
     return Heard(table=_table(found, schema, rows), left_out=tuple(left_out))
 
@@ -66,22 +67,29 @@ def _table(found: dict[int, str], schema: FeatureSchema, rows: int) -> FeatureTa
     return FeatureTable(np.array(ts, np.int64), np.array(values).reshape(len(ts), len(schema)), schema)
 
 
-def _is_of(flight: Path, series: Series) -> bool:
+def real_market(flight: Path) -> tuple[str, str] | None:
+    """Venue and interval of the bars that were traded; None of a simulated exchange. Raises DataError."""
     head = FlightRecord(flight).head
+    if head.request.get("venue") is not None:
+        return None
     market = head.config.get("market", {})
-    real = head.request.get("venue") is None
-    return real and (market.get("exchange"), market.get("interval")) == (series.venue, series.interval)
+    return market.get("exchange"), market.get("interval")
+
+
+def told(flight: Path) -> Iterator[Told]:
+    """Every row of features, also where records were lost: each stands for itself. Raises DataError."""
+    try:
+        for said in FlightRecord(flight).session:
+            if said.kind == TELL and said.reason == FEATURES:
+                yield _TOLD.decode(said.message)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{flight}: features that were told cannot be read: {error}") from None
 
 
 def _rows_of(flight: Path, series: Series, schema_hash: str) -> dict[int, str]:
     """By the opening time of the bar."""
-    found = {}
-    try:
-        for said in FlightRecord(flight).session:  # also where records were lost: each row stands for itself
-            if said.kind == TELL and said.reason == FEATURES:
-                told = _TOLD.decode(said.message)
-                if (told.pair, told.schema_hash) == (series.pair, schema_hash):
-                    found[told.known_ns - series.interval_ns] = told.bits
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{flight}: features that were told cannot be read: {error}") from None
-    return found
+    return {
+        row.known_ns - series.interval_ns: row.bits
+        for row in told(flight)
+        if (row.pair, row.schema_hash) == (series.pair, schema_hash)
+    }

@@ -39,13 +39,16 @@ CHAIN = {
     "live_divergence": {"candles", "live_predictions", "live_features", "live_orders", "live_fills"},
     "parameter_sweep": {"candles", "production_model"},
     "dagster_records": set(),
+    "flight_records": {"live_engine"},
     "daily_statement": {"live_engine"},
     "reconciliation": {"live_engine", "exchange"},
 }
 NOT_OURS = {"exchange": set(), "history_files": set(), "live_engine": {"production_model"}}
 """What the pipeline only meets: shown, and made elsewhere."""
 
-WHOLE = {"recent_bars", "experiment_analysis", "dagster_records", "reconciliation", *NOT_OURS}
+WHOLE = {
+    "recent_bars", "experiment_analysis", "dagster_records", "flight_records", "reconciliation", *NOT_OURS,
+}  # fmt: skip
 """Cut by nothing."""
 
 LIVE = {key for key in CHAIN if key.startswith("live_")}
@@ -61,6 +64,7 @@ GROUPS = dict.fromkeys(LIVE, "monitoring") | {
     "experiment_analysis": "experiments",
     "parameter_sweep": "research",
     "dagster_records": "operations",
+    "flight_records": "operations",
     "daily_statement": "operations",
     "reconciliation": "operations",
     "exchange": "outside",

@@ -1,5 +1,6 @@
 """Dagster's records are tidied, and nothing that is needed goes: on the instance that `up` uses."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,11 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Ev
 from dagster._core.storage.runs.schema import RunsTable as Runs
 
 from gal_friday_assets import event_log
-from gal_friday_assets.housekeeping import dagster_records
+from gal_friday_assets.housekeeping import dagster_records, flight_records
 from gal_friday_assets.instance import prepare_home
 from gal_friday_assets.lineage import said
 from gal_friday_assets.resources import Settings
+from tests.live.test_heard import flight
 
 NOW = datetime.now(UTC)
 SERIES = dg.StaticPartitionsDefinition(["a", "b"])
@@ -114,3 +116,19 @@ def test_the_asset_says_how_much_there_is(instance: dg.DagsterInstance):
     assert told["runs"] == 2
     assert told["database_bytes"] > told["event_bytes"] > 10_000
     assert told["event_rows"] > 0
+
+
+def test_old_flights_go_and_the_asset_says_what_is_left(
+    instance: dg.DagsterInstance, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GAL_FRIDAY__DAGSTER__KEEP_FLIGHTS_DAYS", "1")
+    for name, days in (("old", 2), ("new", 0)):
+        flight(data_home / "flights", name, [1], venue="http://127.0.0.1:1")
+        at = (NOW - timedelta(days=days)).timestamp()
+        for path in (data_home / "flights" / name).iterdir():
+            os.utime(path, (at, at))
+    result = dg.materialize([flight_records], resources={"settings": Settings()}, instance=instance)
+    (event,) = result.asset_materializations_for_node("flight_records")
+    told = {name: value.value for name, value in event.metadata.items()}
+    assert (told["deleted"], told["flights"]) == (["old"], 1)
+    assert told["bytes"] > 0
