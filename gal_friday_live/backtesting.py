@@ -50,6 +50,9 @@ from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, stretch
 from gal_friday_live.wiring import build
 
+ASKED_FOR = "asked for"
+"""Why the engine plays bars that the fast way could."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Last:
@@ -57,6 +60,7 @@ class _Last:
 
     trading: Trading
     cash: Decimal
+    why_engine: str
     ran: Ran | None = None
 
 
@@ -120,7 +124,7 @@ class BacktestingEngine:
         why = self._why or ("features are given" if rows is not None else "")
         trading = self._trading(played)
         why = why or why_not(self._config.config, (trading,))
-        self._last = _Last(trading, initial_capital)
+        self._last = _Last(trading, initial_capital, why)
         if not why:
             return self._fast(trading, initial_capital)
         curve: list[tuple[int, Decimal]] = [(int(played.bars.ts[0]), initial_capital)]
@@ -172,7 +176,9 @@ class BacktestingEngine:
     def _traced(self) -> "_Last":
         if self._last is None:
             raise ConfigError("nothing was traded yet: run the backtest first")
-        why = why_not(self._config.config, (self._last.trading,))
+        why = self._last.why_engine
+        if why == ASKED_FOR:
+            why = why_not(self._config.config, (self._last.trading,))
         if why:
             raise ConfigError(f"trades of this run cannot be traced back: {why}")
         return self._last
@@ -186,7 +192,7 @@ class BacktestingEngine:
         begun = self._timer()
         ran = trade(self._config.config, (trading,), cash)
         self.took_s = self._timer() - begun
-        self._last = _Last(trading, cash, ran)
+        self._last = _Last(trading, cash, "", ran)
         reason = None if self._override is None else self._override.reason
         trades = [] if trading.predictor is None else [trading.predictor]
         record = record_of(ran, self._config.config.costs)
@@ -242,7 +248,7 @@ def _why_engine(
 ) -> str:
     """What only the engine can do, whatever the bars; empty where nothing of it was asked for."""
     if exact:
-        return "asked for"
+        return ASKED_FOR
     if models is not None:
         return "models may change while it runs"
     if override is not None and (predictor is None or override.model_id != predictor.model_id):

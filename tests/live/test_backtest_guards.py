@@ -1,5 +1,6 @@
 """A backtest guarded against its future and explained trade by trade."""
 
+import asyncio
 import json
 from decimal import Decimal
 
@@ -7,13 +8,15 @@ import numpy as np
 import pytest
 
 from gal_friday_core.config import Config
-from gal_friday_core.errors import DataError
+from gal_friday_core.errors import ConfigError, DataError
 from gal_friday_core.features.drivers import compute
 from gal_friday_core.strategies.presets import trading, with_preset
 from gal_friday_core.tearsheet.explanation import explained
 from gal_friday_core.tearsheet.of_run import record_of
 from gal_friday_live import backtest_guards
 from gal_friday_live.backtest_guards import guards
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.fast_backtest import Trading, trade
 from gal_friday_live.replay_data import Stretch, instrument_of
 from tests.live.world import CALM, market, played, predictor
@@ -156,3 +159,15 @@ def test_trade_that_there_is_not_is_one_clear_error(rule_run, asked):
 
 def _ns(moment):
     return int(np.datetime64(moment.rstrip("Z").split("+")[0], "ns").astype(np.int64))
+
+
+def test_run_of_given_features_is_not_traced_back_by_others():
+    """Features that were heard may differ from those computed: another run would explain other trades."""
+    config, _ = by_model()
+    tester = BacktestingEngine(ConfigurationManager.from_config(config), predictor=predictor())
+    with pytest.raises(ConfigError, match="nothing was traded yet"):
+        tester.explain("1")
+    asyncio.run(tester.run(played(market()[:2_100]), CASH, rows={}))
+    for trace in (lambda: tester.explain("1"), tester.guard):
+        with pytest.raises(ConfigError, match="cannot be traced back: features are given"):
+            trace()
