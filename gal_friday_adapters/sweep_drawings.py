@@ -55,9 +55,7 @@ def histogram(title: str, values: Floats, marks: Sequence[tuple[str, float]]) ->
     """How many of `values` fall where, and vertical lines at the named `marks`."""
     low, high = min(*values, *(at for _, at in marks)), max(*values, *(at for _, at in marks))
     edges = ticks(low, high, 8)
-    counts, bounds = np.histogram(
-        values, bins=min(BINS, max(8, len(values) // 4)), range=(edges[0], edges[-1])
-    )
+    counts, bounds = np.histogram(values, bins=min(BINS, max(8, len(values) // 4)))
     frame = Frame(WIDTH, HEIGHT, edges[0], edges[-1], ticks(0.0, float(counts.max()) * 1.25))
     parts = [*frame.grid(), *(frame.below(edge, f"{edge:g}") for edge in edges)]
     for count, left, right in zip(counts, bounds[:-1], bounds[1:], strict=True):

@@ -43,7 +43,7 @@ Outcomes = Sequence[Outcome | None]
 def render(found: Sweep) -> str:
     """The page as text, to be written as UTF-8."""
     several = len(found.walks or found.bests) > 1
-    body = [soft(_about(found)), *_ended(found)]
+    body = [soft(_about(found)), *map(note, found.notes), *_ended(found)]
     for best in found.bests:
         body.append(_heading(best.series) if several else "")
         body.append(_best(found, best, _outcomes(found, best.series)))
@@ -66,7 +66,7 @@ _METHOD = (
 
 
 def _about(found: Sweep) -> str:
-    models = ", ".join(sorted(set(found.models.values()))) or "no model"
+    models = ", ".join(sorted(set(found.models.values()))) or "No model"
     axes = "; ".join(
         f"{one.key.rpartition('.')[2]} {one.values[0]} to {one.values[-1]}" for one in found.grid.axes
     )

@@ -14,6 +14,7 @@ from gal_friday_assets import (
     live_records,
     outside,
     registry,
+    sweeps,
     training,
 )
 from gal_friday_assets.resources import build_resources
@@ -32,6 +33,7 @@ MODULES = (
     live_records,
     experiments,
     drift,
+    sweeps,
     housekeeping,
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,9 @@ Tried = tuple[Point, Outcome | None, str]
 class Ledger:
     """Trials of one sweep. `log` None: nobody remembers them but this sweep.
 
-    A question is a series, a strategy, a model and whether settings were chosen once or walked forward; `versions`
-    are the candles' by series, `models` ids by series.
+    A question is a series, a strategy, its costs, a model and whether settings were chosen once or walked forward: costs
+    are given, and what was tried under others tells nothing of luck here. `versions` are the candles' by series, `models`
+    ids by series.
     """
 
     def __init__(
@@ -71,7 +73,8 @@ class Ledger:
         names = sorted(self._versions) if series not in self._versions else [series]
         models = ", ".join(self._models.get(name, NO_MODEL) for name in names)
         versions = ", ".join(self._versions[name] for name in names)
-        return Question(", ".join(names), f"{kind}:{self._config.strategy.id}", models, versions)
+        costs = sha256(self._config.costs.model_dump_json().encode()).hexdigest()[:12]
+        return Question(", ".join(names), f"{kind}:{self._config.strategy.id}:{costs}", models, versions)
 
     def _settings(self, point: Point) -> dict[str, Any]:
         """All settings that a backtest depends on: the same ones are the same trial, whatever grid they came from."""

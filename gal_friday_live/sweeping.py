@@ -13,6 +13,7 @@ import msgspec
 from gal_friday_adapters.postgres.trial_log import TrialLog
 from gal_friday_adapters.shared_data import share_candles, share_model, sharing
 from gal_friday_adapters.worker_pool import Workers
+from gal_friday_core import artifact
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import DataError
@@ -35,6 +36,7 @@ from gal_friday_core.sweeps.result import (
     walked,
 )
 from gal_friday_core.sweeps.walk import Window, windows
+from gal_friday_core.times import to_iso
 from gal_friday_live.sweep_making import Making, by_stretch
 from gal_friday_live.sweep_run import Batch, Job, told
 from gal_friday_live.sweep_trials import Ledger
@@ -99,7 +101,21 @@ def sweep(
         workers=workers.count,
         wall_s=making.wall_s,
         cancelled=making.cancelled,
+        notes=tuple(_in_sample(request)),
     )
+
+
+def _in_sample(request: Request) -> list[str]:
+    """A model knows the history it was trained on: settings that are best there are best at nothing."""
+    held_out = {
+        model_id: int(artifact.from_json(artifact.METADATA, files[artifact.METADATA])["holdout_start_ns"])
+        for model_id, files in request.models.values()
+    }
+    return [
+        f"In sample: {name} was trained on everything before {to_iso(moment)[:16]}; sweep what comes after."
+        for name, moment in held_out.items()
+        if request.start_ns < moment
+    ]
 
 
 def _job(

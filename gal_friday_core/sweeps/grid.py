@@ -21,6 +21,16 @@ SHARED = ("strategy", "risk")
 MOST_POINTS = 100_000
 MOST_STEPS = 10_000
 
+USUAL: Mapping[str, tuple[str, ...]] = {
+    "threshold": ("strategy.margin=0..0.1:0.02",),
+    "cost_and_volatility": (
+        "cost_and_volatility.min_edge=0..0.002:0.0005",
+        "cost_and_volatility.min_edge_to_risk=0,0.05,0.1,0.2",
+    ),
+    "ema_cross": ("ema_cross.fast=4..20:4", "ema_cross.slow=24..72:16"),
+}
+"""What is swept of a strategy where nobody says."""
+
 Point = Mapping[str, Any]
 """A value for every axis, as JSON has it."""
 

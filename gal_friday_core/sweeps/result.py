@@ -86,7 +86,8 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a sweep found. `bests` of a plain sweep, `walks` of one that walked forward.
 
-    `cancelled`: runs that were asked for and not made. `wall_s`: seconds from the first run to the last.
+    `cancelled`: runs that were asked for and not made. `wall_s`: seconds from the first run to the last. `notes`: what a
+    reader must know before the verdicts.
     """
 
     strategy: str
@@ -101,6 +102,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     wall_s: float
     cancelled: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> dict[str, Verdict]:

@@ -223,7 +223,7 @@ def _document(found: "Sweep", files: dict[str, Path], notes: list[str]) -> dict[
         "wall_s": found.wall_s,
         "overfitted": found.overfitted,
         "verdicts": verdicts(found),
-        "notes": notes,
+        "notes": [*notes, *found.notes],
         "files": {name: str(path) for name, path in files.items()},
     }
 
@@ -232,6 +232,6 @@ def _shown(found: "Sweep", files: dict[str, Path], notes: list[str]) -> None:
     from gal_friday_live.commands.sweep_shown import print_sweep
 
     print_sweep(found)
-    for text in notes:
+    for text in (*notes, *found.notes):
         console.print(f"[yellow]{text}[/]")
     console.print(f"Wrote {next(iter(files.values()))} and its tables beside it.")

@@ -157,7 +157,7 @@ def test_trials_are_remembered_and_counted_in_the_next_sweep(database_url):
     assert alone.trials == 10  # nobody forgets what was tried before
     assert alone.luck == wider.luck
     other_fee = swept("ema_cross.fast=12", config=rule("0.001"), log=log).bests[0].verdict
-    assert other_fee.trials == 11
+    assert other_fee.trials == 1  # costs are given: what was tried under others is another question
 
 
 def test_points_that_give_nothing_are_counted_and_said(database_url):

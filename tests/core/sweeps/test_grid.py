@@ -2,7 +2,9 @@ import pytest
 
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
-from gal_friday_core.sweeps.grid import axis, configured, described, grid, neighbours, sweepable
+from gal_friday_core.strategies.presets import trading
+from gal_friday_core.strategies.registry import STRATEGIES
+from gal_friday_core.sweeps.grid import USUAL, axis, configured, described, grid, neighbours, sweepable
 
 BASE = Config()
 
@@ -86,6 +88,14 @@ def test_neighbours_are_one_step_away_on_one_axis():
     )
     near = [tuple(found.points[place].values()) for place in neighbours(found, middle)]
     assert sorted(near) == [(5, 30), (10, 20), (10, 40), (15, 30)]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_has_a_usual_grid(strategy):
+    base = trading(BASE, strategy)
+    found = grid(base, [axis(text) for text in USUAL[strategy]])
+    assert len(found.points) >= 6
+    assert not found.refused
 
 
 def test_only_what_decides_may_be_swept():
