@@ -8,6 +8,7 @@ from typing import Any
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_core.strategies.registry import rule_of
 from gal_friday_live.alert_watch import AlertDesk
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
@@ -45,12 +46,12 @@ async def trade(
     """Run the paper engine until its feed ends, or for ever; `check` raises where the user asked to stop.
 
     The engine's summary, with `override` as the terms that a refused model traded under, or None. Where a model is in
-    production it trades, whatever became of the new one.
+    production it trades, whatever became of the new one; a strategy that asks no model trades its rule.
     """
     start_ns = None if market.live else int(outcome["holdout_start"])
     async with Database(database_url) as database:
         override = None
-        if not outcome["production"]:
+        if not outcome["production"] and rule_of(manager.config) is None:
             predictor = await ModelRegistry(manager, database).by_id(str(outcome["model_id"]))
             override = override_for(predictor, lake, start_ns)
         engine = await build_paper_engine(

@@ -7,7 +7,7 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.features.drivers import REACH
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
 from gal_friday_core.strategies.ema_cross import EmaCrossStrategy
-from gal_friday_core.strategies.protocol import Strategy
+from gal_friday_core.strategies.protocol import EntryRule, Strategy
 from gal_friday_core.strategies.threshold import ThresholdStrategy
 
 Factory = Callable[[Config, BarriersConfig], Strategy]
@@ -42,7 +42,12 @@ def factory(strategy_id: str, strategies: Mapping[str, Factory] = STRATEGIES) ->
         raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is one of {known}") from None
 
 
+def rule_of(config: Config) -> EntryRule | None:
+    """The configured strategy's own rule of bars; None where it asks a model."""
+    return factory(config.strategy.id)(config, config.barriers).rule
+
+
 def history_bars(config: Config) -> int:
     """Bars before the first live one that features and the configured strategy's rule can depend on."""
-    rule = factory(config.strategy.id)(config, config.barriers).rule
+    rule = rule_of(config)
     return REACH if rule is None else max(REACH, rule.reach)

@@ -131,10 +131,10 @@ def _after(month: str) -> int:
 
 def asks_model(manager: "ConfigurationManager", model_id: str | None, threshold: float | None) -> bool:
     """Whether the strategy trades a model. Raises ConfigError where one is named that it does not ask."""
-    from gal_friday_core.strategies.registry import factory
+    from gal_friday_core.strategies.registry import rule_of
 
     config = manager.config
-    if factory(config.strategy.id)(config, config.barriers).rule is None:
+    if rule_of(config) is None:
         return True
     said = [name for name, value in (("--model", model_id), ("--threshold", threshold)) if value is not None]
     if said:

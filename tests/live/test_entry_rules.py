@@ -36,7 +36,7 @@ def configured(**changes):
 
 
 def backtest(config=None, stretch=None, **engine):
-    tester = BacktestingEngine(config or configured(), series=SERIES, **engine)
+    tester = BacktestingEngine(config or configured(), series=SERIES, exact=True, **engine)
     return asyncio.run(tester.run(stretch or played(), CASH))
 
 
