@@ -20,6 +20,7 @@ class OrderQuotes:
         if known is None or known.source == "BAR":
             return
         record = {
-            "pair": order.trading_pair, "price": known.price, "source": known.source, "known_ns": known.timestamp_ns,
+            "pair": order.trading_pair, "price": known.price, "source": known.source,
+            "known_ns": int(known.timestamp_ns),  # a trade's is the wire's own kind of number, which no journal takes
         }  # fmt: skip
         self._journal.note(QUOTE, order.client_order_id, self._clock.now_ns(), record)

@@ -1,5 +1,6 @@
 """What the market stood at when an order left is noted beside it, where anything but bars says so."""
 
+from gal_friday_core.kraken.wire import Timestamp
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.memory_journal import MemoryJournal
@@ -21,7 +22,7 @@ async def test_book_before_trade_and_a_bar_not_at_all():
     quotes.note(order("nothing known"))
     prices.on_candle(bar(8, 1, 1, 1, "29400"))
     quotes.note(order("a bar"))
-    prices.on_trades(PAIR, [trade("29500", NOW - 5)], NOW)
+    prices.on_trades(PAIR, [trade("29500", Timestamp(NOW - 5))], NOW)  # as it comes from the line
     quotes.note(order("a trade"))
     prices.on_book(PAIR, book(), NOW, b"")
     quotes.note(order("a book"))
