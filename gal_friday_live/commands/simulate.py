@@ -29,6 +29,12 @@ def simulate(
         ),
     ] = None,
     every: Annotated[int, typer.Option(min=1, help="With --crash-every-step: only each so many.")] = 1,
+    lasts: Annotated[
+        float,
+        typer.Option(
+            min=1, help="With --seed or --crash-every-step: virtual seconds in which things may go wrong."
+        ),
+    ] = 200.0,
     soak_hours: Annotated[
         int | None,
         typer.Option(
@@ -61,9 +67,11 @@ def simulate(
     elif soak_hours is not None:
         simulate_worlds.soak(soak_hours, seed=1 if seed is None else seed, as_json=as_json)
     elif crash_every_step is not None:
-        simulate_worlds.crashes(crash_every_step, every=every, jobs=jobs, as_json=as_json)
+        plan = Plan(seed=crash_every_step, seconds=lasts)
+        simulate_worlds.crashes(plan, every=every, jobs=jobs, as_json=as_json)
     elif seed is not None:
-        simulate_worlds.single(Plan(seed=seed, crash_at=crash_at), trace=trace, as_json=as_json)
+        plan = Plan(seed=seed, crash_at=crash_at, seconds=lasts)
+        simulate_worlds.single(plan, trace=trace, as_json=as_json)
     else:
         plans = [Plan(seed=one) for one in seeds_from(first, seeds)]
         simulate_worlds.many(plans, jobs=jobs, as_json=as_json)

@@ -52,12 +52,11 @@ def single(plan: "Plan", *, trace: bool, as_json: bool) -> None:
     _conclude(campaign, as_json=as_json)
 
 
-def crashes(seed: int, *, every: int, jobs: int, as_json: bool) -> None:
+def crashes(plan: "Plan", *, every: int, jobs: int, as_json: bool) -> None:
     """One world again and again, its first engine killed after each of its steps, or every so many."""
     from gal_friday_live.simulation.campaign import crash_points
-    from gal_friday_live.simulation.world import Plan
 
-    many(crash_points(Plan(seed=seed), every), jobs=jobs, as_json=as_json)
+    many(crash_points(plan, every), jobs=jobs, as_json=as_json)
 
 
 def soak(hours: int, *, seed: int, as_json: bool) -> None:
@@ -98,8 +97,11 @@ def _tell_hour(hour: "Hour") -> None:
 def _tell(outcome: "Outcome") -> None:
     if outcome.ok:
         return
-    crashed = f" --crash-at {outcome.crash_at}" if outcome.crash_at else ""
-    console.print(f"[bold]seed {outcome.seed}[/]: gal-friday simulate --seed {outcome.seed}{crashed} --trace")
+    from gal_friday_live.simulation.world import SAFETY_S
+
+    asked = f" --crash-at {outcome.crash_at}" if outcome.crash_at else ""
+    asked += f" --lasts {outcome.lasts:g}" if outcome.lasts != SAFETY_S else ""
+    console.print(f"[bold]seed {outcome.seed}[/]: gal-friday simulate --seed {outcome.seed}{asked} --trace")
     for violation in outcome.violations:
         console.print(f"  {violation}", markup=False)
     for line in list(outcome.trace)[-LAST_LINES:]:

@@ -57,7 +57,9 @@ CASH = Decimal(10_000)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a world. `first_life` is how many steps its first engine took."""
+    """What became of a world. `first_life` is how many steps its first engine took, `lasts` for how long things could
+    go wrong.
+    """
 
     seed: int
     violations: tuple[Violation, ...]
@@ -69,6 +71,7 @@ class Outcome:
     digest: str
     faults: tuple[Fault, ...]
     crash_at: int | None = None
+    lasts: float = SAFETY_S
     first_life: int = 0
     trace: Sequence[str] = field(repr=False, default=())
 
@@ -226,7 +229,8 @@ class World:
             seed=self._plan.seed, violations=tuple(self.invariants.violations), seconds=self._loop.time(),
             steps=sum(count for life, count in steps.items() if life != WORLD), lives=self._lives,
             orders=self.invariants.accepted_orders, fills=self.invariants.filled, digest=self.trace.digest,
-            faults=self.schedule, crash_at=self._plan.crash_at, first_life=steps[1], trace=tuple(self.trace.lines),
+            faults=self.schedule, crash_at=self._plan.crash_at, lasts=self._plan.seconds, first_life=steps[1],
+            trace=tuple(self.trace.lines),
         )  # fmt: skip
 
     def _move_market(self) -> None:

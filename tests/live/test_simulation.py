@@ -1,23 +1,27 @@
 """The whole engine in simulated worlds: the same seed is the same world, and nothing that was promised breaks."""
 
 import asyncio
+import inspect
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 
 import pytest
 from typer.testing import CliRunner
 
 from gal_friday_live.cli import app
+from gal_friday_live.commands import simulate_worlds
+from gal_friday_live.commands.simulate import simulate as simulate_command
 from gal_friday_live.simulation.campaign import simulate
 from gal_friday_live.simulation.loop import ForbiddenError, SimLoop, no_real_world
-from gal_friday_live.simulation.world import Plan, run
+from gal_friday_live.simulation.world import SAFETY_S, Plan, run
 
 FOUND = (
     7_046, 7_060, 31_715, 32_427, 32_566, 32_696, 32_905, 40_081, 40_574, 100_591, 100_701, 101_028, 101_934, 200_685, 203_000,
-    203_744, 204_367, 206_709, 208_107,
+    203_744, 204_367, 206_709, 208_107, 300_021,
 )  # fmt: skip
 """Worlds that broke a promise once."""
 SEEDS = (*range(2_000, 2_040), *FOUND)
@@ -108,3 +112,14 @@ def test_the_command_prints_figures_and_a_trace():
     assert shown.exit_code == 0
     assert json.loads(shown.stdout)["worlds"] == 1
     assert "all is well" in shown.stderr
+
+
+def test_a_short_world_is_crashed_at_many_steps_and_says_how_to_see_one_of_them_again(capsys):
+    asked = ["simulate", "--crash-every-step", "1", "--lasts", "1", "--every", "150", "--jobs", "1", "--json"]
+    shown = CliRunner().invoke(app, asked)
+    told = json.loads(shown.stdout)
+    assert (shown.exit_code, told["violations"]) == (0, 0)
+    assert told["engines_started"] >= 2 * told["worlds"] > 2
+    simulate_worlds._tell(replace(run(Plan(seed=1, seconds=1, crash_at=7)), violations=("P0: planted",)))
+    assert "simulate --seed 1 --crash-at 7 --lasts 1 --trace" in " ".join(capsys.readouterr().err.split())
+    assert inspect.signature(simulate_command).parameters["lasts"].default == SAFETY_S
