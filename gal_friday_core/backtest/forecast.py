@@ -18,7 +18,7 @@ from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.protection import VOLATILITY
 from gal_friday_core.strategies.protocol import EntryRule, Strategy
 
-CHUNK = 16_384
+CHUNK = 4_096
 _VOLATILITY = CANDLES_V1.index(VOLATILITY)
 
 Floats = NDArray[np.float64]
