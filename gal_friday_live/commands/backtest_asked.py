@@ -119,6 +119,10 @@ def span(lake: "CandleLake", series: Series, start: str | None, end: str | None)
         raise DataError(f"no candles of {series.key} are stored: run gal-friday ingest first")
     first = from_iso(start) if start else int(lake.read(series, end_ns=_after(months[0])).ts[0])
     last = from_iso(end) if end else _after(months[-1])
+    if first >= last and end is None:
+        raise DataError(
+            f"no candles of {series.key} from {to_iso(first)} on: months {months[0]} to {months[-1]} are stored"
+        )
     if first >= last:
         raise DataError(f"--from {to_iso(first)} is not before --to {to_iso(last)}")
     return first, last

@@ -110,6 +110,13 @@ def test_wrong_input_is_one_clear_error(command, arguments, error, says):
     assert ran.stdout == ""
 
 
+def test_a_start_after_all_bars_says_what_is_stored(command, history):
+    ran = command("--history", history, *RULE, "--from", "2030-01-01", "--json")
+    assert isinstance(ran.exception, DataError)
+    assert "no candles of kraken:BTC-USD:1m from 2030-01-01" in str(ran.exception)
+    assert "months 2024-03 to 2024-03 are stored" in str(ran.exception)
+
+
 def test_a_file_that_does_not_say_what_it_holds_is_refused(command, tmp_path):
     ran = command("--history", csv(tmp_path / "bars.csv"), *RULE, "--json")
     assert isinstance(ran.exception, DataError)
