@@ -17,7 +17,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.experiments import ExperimentRepository, Stored
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import GalFridayError, StorageError
-from gal_friday_core.experiments.traffic import Assigned, Running
+from gal_friday_core.experiments.traffic import Running, Splits
 from gal_friday_core.payloads import Experiment
 from gal_friday_core.times import DAY_NS, HOUR_NS
 from gal_friday_live.model_registry import ModelRegistry
@@ -27,24 +27,15 @@ CHANNEL = "experiment_changed"
 log = logging.getLogger(__name__)
 
 
-class ExperimentTraffic:
+class ExperimentTraffic(Splits):
     """What `PredictionService` asks. `real_money` holds back what was not certified."""
 
     def __init__(self, database: Database, registry: ModelRegistry, *, real_money: bool) -> None:
+        super().__init__()
         self._database = database
         self._experiments = ExperimentRepository(database)
         self._registry = registry
         self._real_money = real_money
-        self._running: dict[tuple[str, str], Running] = {}
-
-    def assigned(self, venue: str, pair: str, moment_ns: int) -> Assigned | None:
-        """Who serves the unit of that moment; None where nothing splits the pair's traffic."""
-        running = self._running.get((venue, pair))
-        return None if running is None else running.assigned(pair, moment_ns)
-
-    def takes_part(self, model_id: str) -> bool:
-        """Whether a running experiment lets the model trade its share."""
-        return any(model_id in running.models.values() for running in self._running.values())
 
     async def refresh(self) -> None:
         """Read what is running. Raises StorageError."""
@@ -54,15 +45,20 @@ class ExperimentTraffic:
                 series = Series.parse(stored.series)
                 events = await self._experiments.events(stored.experiment_id)
                 found[series.venue, series.pair] = running_of(stored, events)
-        self._running = found
+        self.running = found
 
     async def changes(self) -> AsyncGenerator[Experiment, None]:
         """What is decided from now on; what is running is read before each is told, and after every lost connection."""
-        async with aclosing(self._database.listen(CHANNEL)) as hints:
-            async for hint in hints:
-                change = await self._read_again(hint)
+        async with aclosing(self.renewals()) as found:
+            async for change in found:
                 if change is not None:
                     yield change
+
+    async def renewals(self) -> AsyncGenerator[Experiment | None, None]:
+        """The same, and None whenever what is running was read again without a decision."""
+        async with aclosing(self._database.listen(CHANNEL)) as hints:
+            async for hint in hints:
+                yield await self._read_again(hint)
 
     @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
     async def _read_again(self, experiment_id: str) -> Experiment | None:

@@ -36,7 +36,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the engine is given besides its stage. A session that is recorded takes no part in `experiments`."""
+    """What the engine is given besides its stage."""
 
     journal: SessionJournal
     models: Models

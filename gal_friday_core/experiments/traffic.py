@@ -83,3 +83,19 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
             experiment_id=self.experiment_id, unit=unit, at_ns=at_ns, variant=variant, model_id=self.models[variant],
             control=next(iter(self.models.values())), models=frozenset(self.models.values()), propensity=self.shares,
         )  # fmt: skip
+
+
+class Splits:
+    """The experiments that run now, by venue and pair: who serves a decision follows from them alone."""
+
+    def __init__(self) -> None:
+        self.running: Mapping[tuple[str, str], Running] = {}
+
+    def assigned(self, venue: str, pair: str, moment_ns: int) -> Assigned | None:
+        """Who serves the unit of that moment; None where nothing splits the pair's traffic."""
+        running = self.running.get((venue, pair))
+        return None if running is None else running.assigned(pair, moment_ns)
+
+    def takes_part(self, model_id: str) -> bool:
+        """Whether a running experiment lets the model trade its share."""
+        return any(model_id in running.models.values() for running in self.running.values())

@@ -18,6 +18,7 @@ from gal_friday_core.errors import DataError
 from gal_friday_core.times import to_iso
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.flight.means import OutsideMeans
 from gal_friday_live.flight.outside import Outside
 from gal_friday_live.flight.player import Player, Replayed
@@ -25,6 +26,7 @@ from gal_friday_live.flight.ports import OutsideJournal, OutsideModels
 from gal_friday_live.flight.record import FlightRecord, Head, is_flight
 from gal_friday_live.flight.recorder import Recorder
 from gal_friday_live.flight.surroundings import OutsideSurroundings
+from gal_friday_live.flight.traffic import OutsideTraffic
 from gal_friday_live.live_program import LiveProgram, Parts, Terms
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import Ground
@@ -46,13 +48,17 @@ async def recording(
 ) -> AsyncIterator[Recorder]:
     """The helm of an engine on an island, which writes its record into `folder`. Raises StorageError."""
     head = Head(
-        code_version=code_version(), config=manager.config.model_dump(mode="json"), request=_kept(request, on)
-    )
+        code_version=code_version(), config=manager.config.model_dump(mode="json"), request=_kept(request, on),
+        experiments=True,
+    )  # fmt: skip
     writer = _writer(folder)
     recorder = Recorder(writer, head)
 
     def recorded(stage: Stage, terms: Terms) -> Parts:
-        return _through(recorder, terms, parts(stage, terms), replay=False)
+        given = parts(stage, terms)
+        traffic = given.experiments
+        assert isinstance(traffic, ExperimentTraffic)
+        return _through(recorder, terms, given, OutsideTraffic(recorder, traffic), replay=False)
 
     means = OutsideMeans(recorder, recorder.island)
     recorder.program = LiveProgram(manager, request, on, means, recorded)
@@ -84,7 +90,8 @@ def replay(folder: Path) -> Replayed:
             exchange_time_ns=stage.exchange_time_ns, halt_page=HaltPage(NOWHERE),
         )  # fmt: skip
         given: Any = Parts(journal=None, models=None, surroundings=around if stage.watched else None)  # type: ignore[arg-type]
-        return _through(player, terms, given, replay=True)
+        traffic = OutsideTraffic(player, None) if head.experiments else None
+        return _through(player, terms, given, traffic, replay=True)
 
     request = msgspec.convert(head.request, LiveRequest)
     means = OutsideMeans(player, player.island, replay=True)
@@ -123,10 +130,13 @@ def _kept(request: LiveRequest, on: Ground) -> dict[str, Any]:
     return {"mode": request.mode, "venue": on.venue, "real_money": request.real_money}
 
 
-def _through(outside: Outside, terms: Terms, parts: Parts, *, replay: bool) -> Parts:
+def _through(
+    outside: Outside, terms: Terms, parts: Parts, traffic: OutsideTraffic | None, *, replay: bool
+) -> Parts:
     around = parts.surroundings
     return Parts(
         journal=OutsideJournal(outside, parts.journal, terms.session),
         models=OutsideModels(outside, parts.models),  # type: ignore[arg-type]
         surroundings=None if around is None else OutsideSurroundings.of(around, outside, replay=replay),
+        experiments=traffic,
     )

@@ -30,12 +30,16 @@ SPOKEN: Final = frozenset({CLIENT, SAID, ASK, TELL})
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine was when the record began. `request` and `config` are those in force, without secrets."""
+    """What the engine was when the record began. `request` and `config` are those in force, without secrets.
+
+    `experiments`: whether it took part in them; earlier versions did not.
+    """
 
     version: int = VERSION
     code_version: str
     request: dict[str, Any]
     config: dict[str, Any]
+    experiments: bool = False
 
 
 class _Version(msgspec.Struct, frozen=True):

@@ -6,23 +6,27 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, DataError
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.experiment_manager import ExperimentManager
 from gal_friday_live.flight.flight import flights, replay
 from gal_friday_live.flight.record import FlightRecord
 from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
 from tests.conftest import ROOT
 from tests.live.running import SPEED, running
 from tests.live.seeded import candle_file, seed_model
+from tests.live.world import SERIES
 
 FAULTS = "disconnect=0.003,duplicate=0.1,checksum=0.003,lost_response=0.05,reject=0.05"
 
@@ -35,9 +39,14 @@ def manager(tmp_path):
 
 
 async def flown(manager, database_url, tmp_path):
-    """Two runs of one account through faults: the second finds what the first left, and its operator is busy."""
-    await seed_model(database_url, manager.config.storage.data_dir)
+    """Two runs of one account through faults: the second finds what the first left, and its operator is busy.
+
+    An experiment splits the traffic, until it is stopped in the second run.
+    """
+    champion = await seed_model(database_url, manager.config.storage.data_dir)
+    challenger = await seed_model(database_url, manager.config.storage.data_dir, promote=False, seed=11)
     folder = tmp_path / "flights"
+    await experiment(manager, database_url, champion, challenger)
     simulation = Simulation(candles=candle_file(tmp_path), speed=SPEED, funds=CASH, faults=FAULTS)
     async with simulated_server(simulation).server as server:
         request = LiveRequest(venue=server.url, record=folder)
@@ -47,6 +56,8 @@ async def flown(manager, database_url, tmp_path):
             await first.end()
         async with running(manager, request, database_url) as second:
             await second.until(lambda status: status["orders"] >= 1)
+            async with deciding(manager, database_url) as (experiments, _):
+                await experiments.stop_experiment("split", actor="ada")
             await second.ask("positions")
             await second.ask("halt", reason="enough for today", who="ada")
             with suppress(ConfigError):  # whether every check is clean depends on the faults
@@ -54,6 +65,25 @@ async def flown(manager, database_url, tmp_path):
             await second.ask("reload", who="ada")
             await second.end()
     return flights(folder)
+
+
+@asynccontextmanager
+async def deciding(manager, database_url):
+    """Who decides about experiments, beside the engine."""
+    async with Database(database_url) as database:
+        registry = ModelRegistry(manager, database)
+        yield ExperimentManager(manager, database, registry=registry), registry
+
+
+async def experiment(manager, database_url, champion, challenger):
+    """A minute is the one's, the next perhaps the other's."""
+    async with deciding(manager, database_url) as (experiments, registry):
+        await registry.promote_model(challenger, "staging")
+        models = {"champion": champion, "challenger": challenger}
+        variants = [{"name": name, "model_id": model_id} for name, model_id in models.items()]
+        design = {"name": "split", "series": SERIES.key, "mode": "split", "block": 10, "variants": variants}
+        await experiments.create_experiment(design)
+        await experiments.start_experiment("split")
 
 
 async def test_live_runs_are_replayed_byte_for_byte_and_a_changed_engine_is_found(
@@ -65,6 +95,7 @@ async def test_live_runs_are_replayed_byte_for_byte_and_a_changed_engine_is_foun
         replayed = replay(flight)
         assert str(replayed.difference or replayed.ended) == ""
         assert replayed.unread == 0
+        assert replayed.compared["note EXPERIMENT_ASSIGNMENT"] >= 1
     assert said.kinds >= {"answer", "call", "heard", "now", "server", "time"}
     nothing_secret_is_in(first, second)
     in_another_process_too(first)
