@@ -32,7 +32,6 @@ MOST_REASONS = 10
 _KINDS = {"HOLDS": "gain", "OVERFITTED": "lost", "LOSES": "lost", "UNKNOWN": ""}
 _HEADINGS = {
     "HOLDS": "Beyond luck",
-    "OVERFITTED": "This sweep overfits",
     "LOSES": "Nothing here earns",
     "UNKNOWN": "Cannot be told",
 }
@@ -105,9 +104,9 @@ def _best(found: Sweep, best: Best, outcomes: Outcomes) -> str:
     return "".join(parts)
 
 
-def _verdict(verdict: Verdict) -> str:
-    kind = _KINDS[verdict.word]
-    return note(f"{_HEADINGS[verdict.word]}. {' '.join(verdict.reasons)}", kind)
+def _verdict(verdict: Verdict, heading: str = "This sweep overfits") -> str:
+    said = _HEADINGS.get(verdict.word, heading)
+    return note(f"{said}. {' '.join(verdict.reasons)}", _KINDS[verdict.word])
 
 
 def _numbers(verdict: Verdict, neighbours: float | None) -> list[tuple[str, str, str]]:
@@ -206,7 +205,7 @@ def _walk(found: Sweep, walk: Walk) -> str:
     ]
     return "".join(
         (
-            _verdict(walk.verdict),
+            _verdict(walk.verdict, "What was chosen does not hold"),
             figures(numbers),
             "<h2>What was traded</h2>",
             soft(

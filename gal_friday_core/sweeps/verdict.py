@@ -145,22 +145,20 @@ def _word(
     if record is None:
         return "UNKNOWN", ("No point traded on enough days for a Sharpe ratio.",)
     if record.ratio <= 0:
-        return "LOSES", (f"The best of {trials:,} trials earned nothing.",)
+        return "LOSES", (
+            "It earned nothing." if trials == 1 else f"The best of {trials:,} trials earned nothing.",
+        )
     if dsr is None or record.length < LEAST_DAYS:
         return "UNKNOWN", (_unmeasured(record.length, trials),)
-    against = []
-    if dsr < gates.min_dsr:
-        against.append(
-            f"The best is beyond the luck of {trials:,} trials with a probability of {dsr:.1%}; "
-            f"{gates.min_dsr:.0%} is asked for."
-        )
+    beyond = "holding the asset at random" if trials == 1 else f"the luck of {trials:,} trials"
+    for_it = f"The {'record' if trials == 1 else 'best'} is beyond {beyond} with a probability of {dsr:.1%}"
+    against = [f"{for_it}; {gates.min_dsr:.0%} is asked for."] if dsr < gates.min_dsr else []
     told = "" if choice is None else _chosen(choice)
     if choice is not None and min(choice.probability, choice.loss_probability) > gates.max_pbo:
         against.append(f"{told} {gates.max_pbo:.0%} is allowed.")
     if against:
         return "OVERFITTED", tuple(against)
-    for_it = f"The best is beyond the luck of {trials:,} trials with a probability of {dsr:.1%}."
-    return "HOLDS", tuple(filter(None, (for_it, told)))
+    return "HOLDS", tuple(filter(None, (f"{for_it}.", told)))
 
 
 def _chosen(choice: Overfitting) -> str:

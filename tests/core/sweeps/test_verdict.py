@@ -106,3 +106,15 @@ def test_what_cannot_be_told_is_said():
 def test_the_best_is_the_first_of_equals_and_none_where_nothing_traded():
     assert best_of([None, 0.1, 0.3, 0.3, None]) == 2
     assert best_of([None, None]) is None
+
+
+def test_a_single_record_is_held_against_holding_and_not_against_luck():
+    rng = np.random.default_rng(9)
+    tried = 0.002 + 0.01 * rng.standard_normal((DAYS, 1))
+    good, logits = judged(tried)
+    assert (good.word, good.luck, good.pbo, len(logits)) == ("HOLDS", 0.0, None, 0)
+    assert good.reasons[0].startswith("The record is beyond holding the asset at random")
+    held = judged(tried, idle=0.5)[0]
+    assert held.overfitted
+    assert "95% is asked for" in held.reasons[0]
+    assert judged(-tried)[0].reasons == ("It earned nothing.",)
