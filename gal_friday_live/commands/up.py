@@ -42,8 +42,8 @@ def up(
     """Run everything: PostgreSQL, Dagster, history, features, training, registry, and the paper engine.
 
     [bold]gal-friday up[/] keeps running until Ctrl-C; [bold]gal-friday up --once --history FILE --json[/] ends by
-    itself with one JSON object. A model that the gates refuse is not promoted; paper trading then goes on under an
-    override that the summary and the journal name.
+    itself with one JSON object. A model that the gates refuse is not promoted; where none is in production, paper trading
+    then goes on under an override that the summary and the journal name.
     """
     from gal_friday_live.up import Request, run
     from gal_friday_live.up_screen import Screen, summary_panel
