@@ -20,6 +20,8 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.dagster_processes import start_dagster
 from gal_friday_live.engine import Engine
 from gal_friday_live.feeds import RecordedFeed
+from gal_friday_live.interruption import Interruption
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.paper import replay_ports
 from gal_friday_live.pipeline_process import run_pipeline
@@ -66,7 +69,7 @@ STEPS = (
     ("SHADOW", "until it was trained, certified and in the shadow"),
     ("PROMOTED", "until the shadow period was over and it was promoted"),
     ("engine trades it", "until the running engine had swapped"),
-    ("first signal of it", "until it bought"),
+    ("first signal of it", "until a signal of it was approved"),
 )
 """Moments, as they are told, in the order of the loop."""
 
@@ -180,9 +183,20 @@ def listen(engine: Engine, told: Timeline) -> Callable[[], str]:
     return lambda: by.get("bought", "")
 
 
-async def run(url: str, web: WebServer, manager: ConfigurationManager, market: Candles, folder: Path) -> bool:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where it plays. `check` raises where somebody asked to stop."""
+
+    manager: ConfigurationManager
+    market: Candles
+    folder: Path
+    check: Callable[[], None]
+
+
+async def run(stage: Stage, url: str, web: WebServer) -> bool:
     """The market, until the engine has bought with a successor; whether it did."""
-    everything = CandleLake(folder / "exchange")
+    manager, market = stage.manager, stage.market
+    everything = CandleLake(stage.folder / "exchange")
     everything.write(market)
     told = Timeline()
     async with Database(url) as database:
@@ -198,6 +212,7 @@ async def run(url: str, web: WebServer, manager: ConfigurationManager, market: C
         until = time.monotonic() + PATIENCE_S
         try:
             while time.monotonic() < until and bought_with() in {"", V1}:
+                stage.check()
                 done, _ = await asyncio.wait(tasks, timeout=0.5, return_when=asyncio.FIRST_COMPLETED)
                 if done:
                     done.pop().result()
@@ -209,6 +224,34 @@ async def run(url: str, web: WebServer, manager: ConfigurationManager, market: C
             await engine.stop()
         told.steps()
         return bought_with() not in {"", V1}
+
+
+def shown(stage: Stage, port: int, *, hold: bool) -> bool:
+    """Everything started, run and stopped again; whether the engine took a successor."""
+    manager, swapped = stage.manager, False
+    with (
+        suppress(KeyboardInterrupt),
+        running_database(manager.config) as url,
+        Children(paths.logs_dir(manager.config)) as children,
+    ):
+        os.environ["GAL_FRIDAY_DATABASE_URL"] = url
+        env = child_environment(manager.config, url, None)
+        CandleLake(paths.lake_dir(manager.config)).write(stage.market[:OLD])
+        outcome = run_pipeline(children, SERIES, env, lambda *_: None, stage.check)
+        print(
+            f"{outcome['model_id']}: {'in production' if outcome['promoted'] else outcome['reasons']}",
+            flush=True,
+        )
+        web = WebServer(start_dagster(children, port, env).address)
+        web.await_answer(PATIENCE_S)
+        print(f"Dagster: {web.address}   data: {stage.folder}", flush=True)
+        web.switch_on(SENSORS, SCHEDULES)
+        swapped = asyncio.run(run(stage, url, web))
+        print("The engine trades the successor." if swapped else "The engine took NO successor.", flush=True)
+        while hold:
+            stage.check()
+            time.sleep(0.2)
+    return swapped
 
 
 def main() -> int:
@@ -223,26 +266,9 @@ def main() -> int:
     manager.load_config()
     interval_ns = SERIES.interval_ns
     begin = (time.time_ns() // interval_ns - OLD - SEEN - MOST_BARS) * interval_ns
-    market = changing_market(MOST_BARS, begin)
-    with running_database(manager.config) as url, Children(paths.logs_dir(manager.config)) as children:
-        os.environ["GAL_FRIDAY_DATABASE_URL"] = url
-        env = child_environment(manager.config, url, None)
-        CandleLake(paths.lake_dir(manager.config)).write(market[:OLD])
-        outcome = run_pipeline(children, SERIES, env, lambda *_: None, lambda: None)
-        print(f"{outcome['model_id']}: promoted {outcome['promoted']} {outcome['reasons']}", flush=True)
-        web = WebServer(start_dagster(children, options.port, env).address)
-        web.await_answer(PATIENCE_S)
-        print(f"Dagster: {web.address}   data: {folder}", flush=True)
-        web.switch_on(SENSORS, SCHEDULES)
-        swapped = asyncio.run(run(url, web, manager, market, folder))
-        print("The engine trades the successor." if swapped else "The engine did NOT take a successor.")
-        if options.hold:
-            print("Everything goes on until Ctrl-C.", flush=True)
-            try:
-                while True:
-                    time.sleep(1)
-            except KeyboardInterrupt:
-                pass
+    with Interruption() as stop:
+        stage = Stage(manager, changing_market(MOST_BARS, begin), folder, stop.check)
+        swapped = shown(stage, options.port, hold=options.hold)
     if options.folder is None and not options.hold:
         shutil.rmtree(folder, ignore_errors=True)
     return 0 if swapped else 1
