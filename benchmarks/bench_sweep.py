@@ -45,6 +45,8 @@ def timed(config, candles, asked, count):
     begun, cpu = time.perf_counter(), used()
     with workers(count) as hands:
         found = sweep(config, {SERIES: candles}, asked, hands)
+    if found.cancelled:
+        sys.exit("ended early: nothing was measured")
     return found.wall_s, time.perf_counter() - begun, used() - cpu, found.runs
 
 
