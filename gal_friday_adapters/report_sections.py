@@ -88,16 +88,17 @@ def compared(report: Report) -> str:
     rows += [
         (
             one["other"], percent(one["total_return"]), plain(one["sharpe"]), percent(one["max_drawdown"]),
-            signed_percent(one["mean_difference"]["value"]), _range(one["mean_difference"], signed_percent),
-            percent(one["ahead"], 0), plain(one["beta"]), signed_percent(one["alpha"]),
+            _short(one["mean_difference"]["value"]), _range(one["mean_difference"], _short),
+            percent(one["ahead"], 0), plain(one["beta"]), _short(one["alpha"]),
         )
         for one in found
     ]  # fmt: skip
-    names = ("On the same bars", "Return", "Sharpe", "Drawdown", "This run earns more a year", "Interval",
+    names = ("On the same bars", "Return", "Sharpe", "Drawdown", "Difference a year", "Interval",
              "Ahead in", "Beta", "Alpha a year")  # fmt: skip
     return table("Compared", names, rows) + soft(
-        "Ahead in: the share of resampled histories, the same days for both, in which this run returned more. "
-        "Means a year are added up, not compounded. Drawdowns of others are between days."
+        "The difference is this run less the other; means a year are added up, not compounded. Ahead in: the share of "
+        "resampled histories, the same days for both, in which this run returned more. "
+        "Drawdowns of others are between days."
     )
 
 
@@ -224,6 +225,10 @@ def _range(estimate: Report, shown: Callable[[float | None], str]) -> Marked:
     """Neither good nor bad, whatever its lower end."""
     low, high = _bounds(estimate, shown)
     return Marked(f"{low} to {high}" if estimate["low"] is not None else "–", "")
+
+
+def _short(value: float | None) -> str:
+    return signed_percent(value, 1)
 
 
 def _fine(value: float | None) -> str:

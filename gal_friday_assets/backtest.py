@@ -1,6 +1,8 @@
 """The candidate traded over the holdout by the very engine that trades live: the only door from assets into it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -16,8 +18,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.tearsheet.tried import tried_of
 from gal_friday_core.times import SECOND_NS
-from gal_friday_live.backtest_beside import beside
-from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.backtest_beside import run_beside
 from gal_friday_live.override import override_for
 
 
@@ -45,24 +46,25 @@ def backtest_report(
     decision = latest(context, "production_model")
     artifact_id = latest(context, "candidate_model")["artifact"]
     predictor = load(artifacts, artifact_id, decision["model_id"])
-    start, end = holdout(lake, predictor)
     refused = not decision["promoted"]
-    override = override_for(predictor, lake, predictor.metadata.holdout_start_ns) if refused else None
-    cash, production = settings.config.paper.initial_cash, decision["production"]
-    others = []
-    if production and production != predictor.model_id:
-        incumbent = registry.call(lambda models: models.by_id(production))
-        others.append(beside(settings.manager, lake, incumbent, (start, end), cash))
-    engine = BacktestingEngine(
-        settings.manager, lake=lake, predictor=predictor, override=override,
-        tried=tried_of(artifacts.get(artifact_id)), others={other.name: other.returns for other in others},
+    report = run_beside(
+        settings.manager, lake, predictor, incumbent_of(registry, decision),
+        span=holdout(lake, predictor), capital=settings.config.paper.initial_cash,
+        tried=tried_of(artifacts.get(artifact_id)),
+        override=override_for(predictor, lake, predictor.metadata.holdout_start_ns) if refused else None,
     )  # fmt: skip
-    report = engine.run_backtest(start, end, cash)
-    report["notes"] += [note for other in others for note in other.notes]
     report |= {"model_id": predictor.model_id, "under_override": refused}
     page = write_report(settings.report_file(predictor.model_type, artifact_id[:12], "backtest.html"), report)
     progress("backtest", 1, 1)
     return dg.MaterializeResult(metadata=backtest_metadata(report, page))
+
+
+def incumbent_of(registry: Registry, decision: Mapping[str, Any]) -> Predictor | None:
+    """What is in production beside the candidate that `production_model` decided on, or None."""
+    production = decision["production"]
+    if not production or production == decision["model_id"]:
+        return None
+    return registry.call(lambda models: models.by_id(production))
 
 
 def load(artifacts: ArtifactStore, artifact_id: str, model_id: str) -> Predictor:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,10 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.presets import trading
 from gal_friday_core.strategies.registry import factory
+from gal_friday_core.tearsheet.deflation import Tried
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.prediction_service import ModelOverride
 
 ASKS_A_MODEL = "threshold"
 """The strategy that another model trades by where the configured one asks none."""
@@ -41,3 +44,25 @@ def beside(
     report = BacktestingEngine(manager, lake=lake, predictor=predictor).run_backtest(*span, capital)
     notes = tuple(f"Compared with {predictor.model_id}. {note}" for note in report["notes"])
     return Beside(predictor.model_id, np.array(report["daily_returns"]), notes)
+
+
+def run_beside(
+    manager: ConfigurationManager,
+    lake: CandleLake,
+    predictor: Predictor,
+    incumbent: Predictor | None,
+    *,
+    span: tuple[datetime, datetime],
+    capital: Decimal,
+    override: ModelOverride | None = None,
+    tried: Tried | None = None,
+) -> dict[str, Any]:
+    """The report of a model, beside an incumbent where there is one. Raises as `beside`."""
+    other = beside(manager, lake, incumbent, span, capital) if incumbent is not None else None
+    engine = BacktestingEngine(
+        manager, lake=lake, predictor=predictor, override=override, tried=tried,
+        others={other.name: other.returns} if other else None,
+    )  # fmt: skip
+    report = engine.run_backtest(*span, capital)
+    report["notes"] += other.notes if other else ()
+    return report
