@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
-from gal_friday_core.errors import DataError, RegistryError
+from gal_friday_core.errors import ConfigError, DataError, RegistryError
 from gal_friday_live.cli import app
 from gal_friday_live.commands.storage import open_database
 from gal_friday_live.configuration import ConfigurationManager
@@ -100,3 +100,13 @@ def test_model_that_there_is_not_cannot_be_compared_with(registered):
     ran = run(*RULE, "--compare", "kraken:BTC-USD:1m@v99", "--json")
     assert isinstance(ran.exception, RegistryError)
     assert ran.stdout == ""
+
+
+def test_model_of_another_series_cannot_be_compared_with(registered, tmp_path):
+    other, run = registered
+    path = csv(tmp_path / "ETHUSD_1.csv")
+    ran = run("--history", path, *RULE, "--compare", other, "--json")
+    assert isinstance(ran.exception, ConfigError)
+    assert "was trained for kraken:BTC-USD:1m: compare kraken:ETH-USD:1m with a model of its own" in str(
+        ran.exception
+    )
