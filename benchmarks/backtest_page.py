@@ -12,13 +12,15 @@ HOW = {
     "Gal-Friday": "compiled scans to the next bar where anything can happen; there the engine's own modules",
     "Gal-Friday, whole engine": "`backtest --engine`: every bar through bus, journal and every service",
     "vectorbt": "one compiled call over arrays, no engine behind it; it has one order a bar, so a cross in the bar that "
-    "ends a trade is lost",
+    "ends a trade is lost; its stops are ratios, which may miss a touch by rounding",
     "backtesting.py": "orders at the next open; ends what is open with the last bar",
-    "jesse": "its research function in its fast mode, averages made beforehand; ends what is open with the last bar",
+    "jesse": "its research function in its fast mode, averages made beforehand; it takes a buy's fee in the coin, so that "
+    "each trade is smaller by that fee; ends what is open with the last bar",
     "nautilus_trader": "its own averages; orders at the close decided on; amounts at eight decimals",
     "freqtrade": "its backtest over a frame; its target is a profit after fees, set so that its price is the rule's, at "
-    "most a tick off",
-    "backtrader": "a bracket order; its averages begin with a mean of the first bars",
+    "most a tick off; ends what is open with the last bar",
+    "backtrader": "a bracket order, whose stop and target wait for the fill and cannot end a trade in its first bar; its "
+    "averages begin with a mean of the first bars",
 }
 
 INTRODUCTION = """# Benchmarks
@@ -30,9 +32,10 @@ writes this page. The other benchmarks are in [benchmarks/README.md](../benchmar
 
 An average over {fast} closes crosses above one over {slow}: buy for {share:.0%} of equity; stop {stop:.0%} below and target
 {target:.0%} above the close decided on; a fee of {fee:.2%} on each fill; {cash:,.0f} at the start. Rule and bars are in
-`benchmarks/cross.py`. {source}
+`benchmarks/cross.py`.
+{source}
 
-Each ran in an environment of its own, in turns, {rounds}; medians. Measured is the run: from bars in memory, in the form
+Each ran in an environment of its own, in turns, {rounds}; the table has medians. Measured is the run: from bars in memory, in the form
 that each wants them, to the last trade. Making that form, importing and compiling are not. Speed is told in seconds
 of processor time, which other work on the machine disturbs less. Memory is the highest during the run over what was in use before
 it; the bars themselves take {data:.0f} MiB.
@@ -86,7 +89,7 @@ def _source(source, bars):
     count = f"{len(bars['ts']):,}"
     if source == "simulated":
         return (
-            f"The {count} bars are simulated from a seed and open where the last one closed, so that it does not matter "
+            f"The {count} bars are simulated from a seed and open where the last one closed, so that it does not matter\n"
             "whether a backtester fills at the close or at the open after it."
         )
     return f"The {count} bars are those of `{source}`, whose opens may differ from the closes before them."
@@ -176,8 +179,8 @@ def _model(model):
         return f"## With a model\n\nNot measured: it {model['failed']}.\n"
     return (
         "## With a model\n\nThe same bars traded by a model: 36 features a bar, 300 trees of depth 6, calibration, the "
-        "strategy `threshold`, barriers by volatility and time. No peer computes features and trees inside its backtest "
-        "(FreqAI predicts before it; see `bench_training.py`).\n\n"
+        "strategy `threshold`,\nbarriers by volatility and time. No peer computes features and trees inside its backtest "
+        "(FreqAI predicts before\nit; see `bench_training.py`).\n\n"
         "| | CPU s | bars a CPU s | wall s | memory MiB | trades |\n|---|---:|---:|---:|---:|---:|\n"
         f"| Gal-Friday {model['version']} | {model['cpu_s']:.2f} | {model['bars'] / model['cpu_s']:,.0f} | "
         f"{model['wall_s']:.2f} | {model['memory_mib']:.0f} | {len(model['trades']):,} |\n"
