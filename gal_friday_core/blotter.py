@@ -32,7 +32,8 @@ class OrderRecord:
     """One order as it stands. The blotter alone changes it.
 
     `quantity` and the prices are those of the last amendment. `filled` counts the fills that were booked,
-    `told` the most that the venue said was filled: where it is more, fills are missing.
+    `told` the most that the venue said was filled: where it is more, fills are missing. `heard_at` and
+    `heard_last` are the venue's times of its first word that it had the order, and of its last.
     """
 
     order: Order
@@ -45,6 +46,8 @@ class OrderRecord:
     told: Decimal = ZERO
     exchange_order_id: str | None = None
     updated_at: int = 0
+    heard_at: int | None = None
+    heard_last: int = 0
     reason: str | None = None
     executions: list[str] = field(default_factory=list)
 
@@ -62,6 +65,13 @@ class OrderRecord:
     def missing(self) -> Decimal:
         """What the venue says was filled and no fill has told yet."""
         return max(self.told - self.filled, ZERO)
+
+    @property
+    def rested_ns(self) -> int:
+        """For how long it stood, or stands, at the venue: by the venue's clock, where it told of the beginning."""
+        if self.heard_at is None:
+            return self.updated_at - self.order.created_at
+        return self.heard_last - self.heard_at
 
     @property
     def average_price(self) -> Decimal | None:
@@ -190,6 +200,9 @@ class Blotter:
             record, anomaly = self._adopt(report)
         if report.exchange_order_id is not None:
             record.exchange_order_id = report.exchange_order_id
+            if record.heard_at is None and report.order_status not in ENDED:
+                record.heard_at = report.timestamp_exchange
+            record.heard_last = max(record.heard_last, report.timestamp_exchange)
         record.told = max(record.told, report.quantity_filled)
         fill = report.execution_id is not None and report.execution_id not in self._executions
         moved = False

@@ -29,7 +29,7 @@ class Buyers:
         order = record.order
         if order.order_type == "MARKET" and record.filled < record.quantity:
             self._futile[pair] = FUTILE  # it took all that was bid for
-        elif record.filled or record.updated_at - order.created_at >= STILLBORN_NS:
+        elif record.filled or record.rested_ns >= STILLBORN_NS:
             self._futile.pop(pair, None)
         elif not asked:
             self._futile[pair] += 1

@@ -175,6 +175,20 @@ def test_an_order_without_an_answer_must_be_told_by_the_venue():
     assert [one.order.client_order_id for one in blotter.unknown(PAIR)] == ["c"]
 
 
+@pytest.mark.parametrize("made_at", [1_000, 10**15])
+def test_how_long_an_order_stood_is_counted_by_the_venues_clock(made_at):
+    blotter = blotter_with(order(created_at=made_at))
+    blotter.apply(report(status="NEW", exchange_order_id="X", timestamp_exchange=5 * 10**9))
+    blotter.apply(report(status="CANCELED", exchange_order_id="X", timestamp_exchange=8 * 10**9))
+    assert blotter.get("a").rested_ns == 3 * 10**9
+
+
+def test_where_the_venue_told_of_the_end_alone_our_clock_counts():
+    blotter = blotter_with(order(created_at=1_000))
+    blotter.apply(report(status="CANCELED", exchange_order_id="X", timestamp_exchange=4_000))
+    assert blotter.get("a").rested_ns == 3_000
+
+
 def test_the_oldest_ended_orders_are_forgotten_with_their_fills_and_open_ones_never():
     blotter = Blotter(keep_ended=2)
     for key in "abcd":

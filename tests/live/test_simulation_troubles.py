@@ -33,6 +33,19 @@ def test_a_world_with_one_kind_of_trouble_keeps_every_promise_and_shows_it(what)
     assert any(told in line for line in outcome.trace)
 
 
+def by_its_own_clock(life):
+    """What reduces risk carries its deadline in a time that may be wrong."""
+    life.engine.exchange._by_their_clock = lambda order: order
+
+
+def test_an_engine_with_a_wrong_clock_keeps_what_it_holds_protected_and_one_that_cannot_is_seen():
+    """It is started on that clock; its stops are swept, and later trigger where nobody buys."""
+    faults = (Fault(28.0, "clock", "-3600"), Fault(30.0, "crash", ""), Fault(45.0, "sweep", ""))
+    assert run(Plan(seed=400, faults=faults, seconds=90)).violations == ()
+    broken = run(Plan(seed=400, faults=faults, seconds=90, tamper=by_its_own_clock))
+    assert "P10" in {violation.promise for violation in broken.violations}
+
+
 @pytest.mark.parametrize("at_s", [19.0, 20.79, 49.0])
 def test_an_elder_engine_journals_and_sends_nothing_once_a_second_one_has_the_account(at_s):
     outcome = run(Plan(seed=1, faults=(Fault(at_s, "rival", ""),)))
