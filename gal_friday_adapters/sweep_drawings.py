@@ -69,7 +69,7 @@ def histogram(title: str, values: Floats, marks: Sequence[tuple[str, float]]) ->
         at, line = frame.x(value), 14 + 15 * place
         anchor = "end" if at > WIDTH / 2 else "start"
         parts.append(
-            f'<line class="drawdown" stroke-width="1.6" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{frame.y(0.0):.1f}"/>'
+            f'<line class="drawdown" stroke-width="1.6" x1="{at:.1f}" x2="{at:.1f}" y1="{line - 4}" y2="{frame.y(0.0):.1f}"/>'
             f'<text class="name" x="{at + (-5 if anchor == "end" else 5):.1f}" y="{line + 8}" '
             f'text-anchor="{anchor}">{escape(name)}</text>'
         )
