@@ -73,7 +73,7 @@ def model(candles, threshold):
 def backtest(played, predictor):
     """Microseconds of CPU a bar, and the run's summary."""
     config = ConfigurationManager.from_config(Config.model_validate({"risk": CALM}))
-    engine = BacktestingEngine(config, predictor=predictor)
+    engine = BacktestingEngine(config, predictor=predictor, exact=True)
     started = time.process_time()
     report = asyncio.run(engine.run(played, Decimal(10_000)))
     return (time.process_time() - started) / len(played.bars) * 1e6, report["engine"]
