@@ -132,6 +132,9 @@ else:
         while True:
             try:
                 sent = yield waited_for
+            except GeneratorExit:  # nobody drives it any more, and the work may have been closed before it
+                work.close()
+                raise
             except BaseException as error:  # noqa: BLE001 - handed to the work, as `await` does
                 step = partial(work.throw, error)
             else:
