@@ -70,7 +70,7 @@ class Trader:
         account.tell_halt()
         if account.position(pair).quantity:
             account.portfolio.mark(pair, bar.close, close_ns)
-        account.check_limits()
+            account.check_limits()  # equity changes by marks and fills only, and a fill was looked at when it was heard
         self._leave(seat, row, bar.close, close_ns)
         seat.row = row
         if seat.forecast.entries[row] and seat.opened_at is None:
@@ -86,6 +86,8 @@ class Trader:
         passed = row - seat.row
         seat.bars_held = seat.bars_held + passed if seat.opened_at == position.opened_at else 1
         seat.opened_at = position.opened_at
+        if seat.bars_held < seat.strategy.earliest_exit:
+            return
         situation = Situation(
             instrument=seat.instrument,
             reference_price=price,
