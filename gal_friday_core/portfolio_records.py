@@ -69,7 +69,7 @@ class PortfolioRestorer:
         self._newest: Mapping[str, Any] | None = None
         self._account: Mapping[str, Any] | None = None
         self._pairs: dict[str, Mapping[str, Any]] = {}
-        self._marks: dict[str, tuple[int, str]] = {}
+        self._marks: dict[str, tuple[tuple[int, tuple[int, int]], str]] = {}
 
     def take(self, kind: str, key: str, record: Mapping[str, Any]) -> None:
         """Entries of other kinds are left alone. Amounts are read in `finish` only, from the last of each pair."""
@@ -79,7 +79,7 @@ class PortfolioRestorer:
         newest = self._newest is None or _age(record) >= _age(self._newest)
         if kind == EQUITY:
             for pair, (price, ts_ns) in record["marks"].items():
-                self._mark(pair, price, ts_ns, newest=newest)
+                self._mark(pair, price, ts_ns, record)
         else:
             if kind == FILL:
                 self.portfolio.executions[key] = int(record["now_ns"])
@@ -88,7 +88,7 @@ class PortfolioRestorer:
             self._account, pair = record, record["pair"]
             if pair is not None:
                 self._pairs[pair] = record
-                self._mark(pair, record["mark_price"], record["mark_ns"], newest=True)
+                self._mark(pair, record["mark_price"], record["mark_ns"], record)
         if newest:
             self._newest = record
 
@@ -99,18 +99,20 @@ class PortfolioRestorer:
             portfolio.cash = Decimal(self._account["cash"])
             portfolio.deposits = Decimal(self._account["deposits"])
         portfolio.positions |= {pair: position_of(record) for pair, record in self._pairs.items()}
-        portfolio.marks |= {pair: Mark(Decimal(price), ts_ns) for pair, (ts_ns, price) in self._marks.items()}
+        portfolio.marks |= {
+            pair: Mark(Decimal(price), ts_ns) for pair, ((ts_ns, _), price) in self._marks.items()
+        }
         if newest is not None:
             portfolio.peaks = Peaks.from_record(newest["peaks"])
             portfolio.now_ns = int(newest["now_ns"])
             portfolio.revision = int(newest["revision"])
         portfolio.revalue()
 
-    def _mark(self, pair: str, price: str, ts_ns: int, *, newest: bool) -> None:
-        """Of two marks of one instant, the one of the newer books."""
-        known = self._marks.get(pair)
-        if known is None or ts_ns + newest > known[0]:
-            self._marks[pair] = (ts_ns, price)
+    def _mark(self, pair: str, price: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        """Of two marks of one instant, that of the newer books; of the same books, the one written later."""
+        when, known = (ts_ns, _age(record)), self._marks.get(pair)
+        if known is None or when >= known[0]:
+            self._marks[pair] = when, price
 
 
 def position_of(record: Mapping[str, Any]) -> Position:

@@ -120,6 +120,15 @@ Journalled.TestCase.settings = settings(max_examples=30, stateful_step_count=15,
 TestJournalled = Journalled.TestCase
 
 
+def test_a_mark_that_was_noted_late_is_still_the_newest_of_its_instant():
+    """Coins at one price, a bar at another in the same instant, money before the bar's note was written."""
+    books = Journalled()
+    books.coins(pair="ETH/USD", amount=Decimal(1), price=Decimal(2), out=False)
+    books.bar(held_up=True, later=0, pair="ETH/USD", price=Decimal(1))
+    books.money(amount=Decimal(5))
+    books.the_books_come_back()
+
+
 def test_no_entries_are_new_books():
     books = restored([("PREDICTION", "p", {})])
     assert (books.equity, books.positions, books.revision) == (0, {}, 0)
