@@ -144,19 +144,23 @@ async def topped_up(lake: CandleLake, market: Candles, feed: Market) -> None:
         await asyncio.sleep(0.5)
 
 
-async def watched(web: WebServer, database: Database, manager: ConfigurationManager, told: Timeline) -> None:
-    """Runs from Dagster, the rest from the database, all as they are on record."""
-    history = RetrainingHistory(ModelRegistry(manager, database), database)
+async def watched(web: WebServer, history: RetrainingHistory, told: Timeline) -> None:
+    """All that is put on record, as it is."""
     while True:
-        found = await asyncio.to_thread(web.moments)
-        for run in await history.runs():
-            found += [
-                (one.at_ns, one.what, f"{one.whom} by {one.by}: {one.said}")
-                for one in await history.moments(run["run_id"])
-            ]
-        for moment in sorted(found):
-            told.tell(*moment)
+        await tell(web, history, told)
         await asyncio.sleep(2)
+
+
+async def tell(web: WebServer, history: RetrainingHistory, told: Timeline) -> None:
+    """Runs from Dagster, the rest from the database."""
+    found = await asyncio.to_thread(web.moments)
+    for run in await history.runs():
+        found += [
+            (one.at_ns, one.what, f"{one.whom} by {one.by}: {one.said}")
+            for one in await history.moments(run["run_id"])
+        ]
+    for moment in sorted(found):
+        told.tell(*moment)
 
 
 def listen(engine: Engine, told: Timeline) -> Callable[[], str]:
@@ -203,11 +207,12 @@ async def run(stage: Stage, url: str, web: WebServer) -> bool:
         engine, feed = await trading(manager, database, everything, int(market.ts[OLD]))
         bought_with = listen(engine, told)
         lake = CandleLake(paths.lake_dir(manager.config))
+        history = RetrainingHistory(ModelRegistry(manager, database), database)
         await engine.start()
         told.now("the market changes", f"{V1} in production learnt the one before")
         tasks = [
             asyncio.ensure_future(one)
-            for one in (engine.run(), topped_up(lake, market, feed), watched(web, database, manager, told))
+            for one in (engine.run(), topped_up(lake, market, feed), watched(web, history, told))
         ]
         until = time.monotonic() + PATIENCE_S
         try:
@@ -222,6 +227,7 @@ async def run(stage: Stage, url: str, web: WebServer) -> bool:
                 task.cancel()
             await asyncio.wait(tasks)
             await engine.stop()
+        await tell(web, history, told)
         told.steps()
         return bought_with() not in {"", V1}
 
