@@ -84,7 +84,9 @@ def test_a_short_holdout_is_named_and_not_the_predictions():
     drift, finding = predicted(probabilities(1_000, 2), probabilities(10, 1))
     assert (drift.score.state, finding.metrics["judged"]) == ("short", False)
     reason = finding.metrics["reason"]
-    assert reason.startswith("what it said of its holdout is worth 10.0 independent rows, fewer than 20: train on")
+    assert reason.startswith(
+        "what it said of its holdout is worth 10.0 independent rows, fewer than 20: train on"
+    )
 
 
 def test_few_predictions_are_undecided():
