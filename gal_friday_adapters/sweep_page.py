@@ -161,7 +161,7 @@ def _spread(verdict: Verdict, outcomes: Outcomes) -> str:
         return ""
     marks = [("holding at random", verdict.idle * math.sqrt(DAYS_A_YEAR))]
     if verdict.luck is not None:
-        marks.append(("luck of the best", (max(verdict.idle, 0.0) + verdict.luck) * math.sqrt(DAYS_A_YEAR)))
+        marks.append(("holding and luck", (max(verdict.idle, 0.0) + verdict.luck) * math.sqrt(DAYS_A_YEAR)))
     if verdict.annual_ratio is not None:
         marks.append(("the best", verdict.annual_ratio))
     return f"<h2>How the ratios spread</h2>{histogram('Sharpe ratios of all points', values, marks)}"
