@@ -69,11 +69,11 @@ class Webhook(_Server):
                 hook.asked.add(self.path)
                 hook.open.wait(PATIENCE_S)
                 status = hook.answers.pop(0) if hook.answers else 204
+                if status < 300:  # before the answer: who has that may look at once
+                    hook.arrived.add(json.loads(body))
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                if status < 300:
-                    hook.arrived.add(json.loads(body))
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -1,6 +1,7 @@
 """python-kraken-sdk's websocket v2 client and order book, with nothing changed but their URLs."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 from kraken.spot import Market, SpotOrderBookClient, SpotWSClient, Trade
 
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
-from tests.adapters.simulated_kraken.running import KEY, SECRET
+from gal_friday_core.times import MINUTE_NS
+from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange, running
 
 Message = dict[str, Any]
 PAIR = "BTC/USD"
@@ -107,8 +109,10 @@ async def trade_on(client: SpotWSClient, heard: Heard) -> None:
     assert told == ["pending_new", "new", "trade", "amended", "canceled"]
 
 
-def test_public_client_hears_every_channel(kraken: SimulatedKraken):
-    async def listen() -> None:
+def test_public_client_hears_every_channel():
+    late_ns = time.time_ns() % MINUTE_NS  # both trades of the minute's bar are to be of one minute
+
+    async def listen(kraken: SimulatedKraken) -> None:
         heard = Heard()
         client = SpotWSClient(callback=heard.take, rest_url=kraken.url, ws_url=kraken.socket_url)
         await client.start()
@@ -140,7 +144,8 @@ def test_public_client_hears_every_channel(kraken: SimulatedKraken):
         finally:
             await client.close()
 
-    asyncio.run(listen())
+    with running(exchange(now=lambda: time.time_ns() - late_ns)) as kraken:
+        asyncio.run(listen(kraken))
 
 
 def updates(book: "Book") -> int:
