@@ -30,7 +30,8 @@ def render(found: Audit, session: str, owner: Mapping[str, Any]) -> str:
             _findings(found),
             _balances(found),
             soft(
-                f"Fills and flows since {_moment(found.since_ns)} were compared one by one. What differs was read several times, and "
+                f"{'Of what was answered, fills' if found.unknown else 'Fills'} and flows since "
+                f"{_moment(found.since_ns)} were compared one by one. What differs was read several times, and "
                 "stayed. An audit changes nothing."
             ),
         )
