@@ -40,6 +40,10 @@ class OrderRate:
         over = self._count()
         return None if order.reduce_only else over
 
+    def within_a_minute(self) -> int:
+        """How many were counted in the last sixty seconds."""
+        return self._asked.within_a_minute(self._now_ns())
+
     def _count(self) -> Rejected | None:
         most = self._limits().halt_orders_per_minute
         over = self._asked.one_more(self._now_ns(), most)

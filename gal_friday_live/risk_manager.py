@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,6 +29,7 @@ from gal_friday_core.risk.conduct import Conduct
 from gal_friday_core.risk.correlation import Correlations
 from gal_friday_core.risk.desk import Desk, TradingState
 from gal_friday_core.risk.quote import Quote
+from gal_friday_core.risk.standing import Standing, Stop, standing
 from gal_friday_core.strategies.protection import volatility_of
 from gal_friday_core.times import DAY_NS, SECOND_NS, interval_ns
 from gal_friday_live import intents
@@ -107,6 +108,14 @@ class RiskManager:
     def limits(self) -> RiskConfig:
         """Those in force: a reload may have tightened them."""
         return self._limits
+
+    def standing(self, stops: Mapping[str, Sequence[Stop]]) -> Standing:
+        """How close the account is to each limit now; `stops` are those that rest, by pair."""
+        return standing(
+            self._portfolio.state(), self._reservations, self._limits, self._costs, pairs=tuple(self._instruments),
+            stops=stops, conduct=self.conduct, correlations=self._correlations,
+            asked=None if self._rate is None else self._rate.within_a_minute(),
+        )  # fmt: skip
 
     async def start(self) -> None:
         self._config.on_reload(self._take_limits)

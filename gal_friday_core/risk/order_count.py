@@ -19,15 +19,21 @@ class OrderCount:
 
     def one_more(self, now_ns: int, most: int) -> Rejected | None:
         """Count one; a refusal where it is beyond the `most` that may be asked for."""
-        asked, since = self._asked, now_ns - MINUTE_NS
-        while asked and asked[0] <= since:
-            asked.popleft()
+        asked = self._asked
+        self.within_a_minute(now_ns)
         asked.append(now_ns)
         if len(asked) <= most:
             return None
         if len(asked) > most + 1:
             asked.popleft()  # by how much it is too many does not matter
         return refuse("ORDER_RATE_EXCEEDED", Decimal(most), Decimal(most + 1))
+
+    def within_a_minute(self, now_ns: int) -> int:
+        """How many were asked for in the last sixty seconds, at most one more than may be."""
+        asked, since = self._asked, now_ns - MINUTE_NS
+        while asked and asked[0] <= since:
+            asked.popleft()
+        return len(asked)
 
 
 def anomaly(most: int) -> str:

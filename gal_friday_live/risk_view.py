@@ -1,0 +1,76 @@
+"""How close an account stands to its limits, as an operator reads it: JSON-able, amounts as text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gal_friday_core.blotter import Blotter
+from gal_friday_core.config import Config
+from gal_friday_core.money import ZERO
+from gal_friday_core.portfolio import PortfolioState
+from gal_friday_core.reservations import Reservations
+from gal_friday_core.risk.standing import Limit, Side, Standing, Stop, standing
+from gal_friday_live.risk_manager import RiskManager
+
+Stops = Mapping[str, tuple[Stop, ...]]
+
+
+def risk_of(risk: RiskManager, blotter: Blotter) -> dict[str, Any]:
+    """Of a running engine, within the limits in force."""
+    return told(risk.standing(stops_of(blotter)))
+
+
+def recorded_risk(state: PortfolioState, blotter: Blotter, config: Config) -> dict[str, Any]:
+    """Of an account whose engine does not run, within the limits that the configuration names.
+
+    What only a running engine counts, such as orders of the last minute, is left out.
+    """
+    reservations = Reservations(fee_rate=config.costs.taker_fee)
+    for record in blotter.open():
+        order = record.order
+        held = state.positions.get(order.trading_pair)
+        paid = ZERO if held is None else held.average_entry_price
+        reservations.adopt(order, record.left, order.target_price or order.stop_price or paid)
+    found = standing(
+        state, reservations, config.risk, config.costs, pairs=config.market.pairs, stops=stops_of(blotter)
+    )
+    return told(found)
+
+
+def stops_of(blotter: Blotter) -> Stops:
+    """Stops that rest, by pair. One without a level of its own, since it follows the price, protects nothing that
+    could be reckoned with.
+    """
+    resting: dict[str, list[Stop]] = {}
+    for record in blotter.open():
+        level = record.trigger_price or record.limit_price
+        if record.order.purpose == "STOP" and record.status != "PENDING_CANCEL" and level is not None:
+            resting.setdefault(record.order.trading_pair, []).append(Stop(record.left, level))
+    return {pair: tuple(found) for pair, found in resting.items()}
+
+
+def told(found: Standing) -> dict[str, Any]:
+    """`limits` by key, and by pair behind it where they hold by pair; `used` is the share of a limit, as a number, None
+    where nothing limits it.
+    """
+    return {
+        "equity": str(found.equity),
+        "cash_free": str(found.cash_free),
+        "stop_loss": str(found.stop_loss),
+        "limits": {f"{one.name} {one.scope}".strip(): _limit(one) for one in found.limits},
+        "sides": {one.pair: _side(one) for one in found.sides},
+    }
+
+
+def _limit(one: Limit) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "scope": one.scope,
+        "unit": one.unit,
+        "value": str(one.value),
+        "limit": None if one.limit is None else str(one.limit),
+        "used": one.used,
+    }
+
+
+def _side(one: Side) -> dict[str, Any]:
+    return {name: str(getattr(one, name)) for name in one.__struct_fields__ if name != "pair"}
