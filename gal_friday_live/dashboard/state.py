@@ -1,0 +1,43 @@
+"""The one sentence above every page: does an engine run, does it trade, and since when not."""
+
+from dataclasses import dataclass
+
+from gal_friday_core.times import SECOND_NS, to_iso
+from gal_friday_live.dashboard.figures import at, instant, seconds
+from gal_friday_live.dashboard.view import Reading
+from gal_friday_live.dashboard.widgets import Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """`halted` decides whether resuming is offered."""
+
+    word: str
+    detail: str
+    tone: Tone
+    halted: bool = False
+
+
+def headline(reading: Reading, now_ns: int) -> Headline:
+    """An engine that does not answer is never shown as what it was."""
+    since = f"since {instant(to_iso(reading.since_ns))} UTC"
+    if reading.state == "gone":
+        return Headline("ENGINE STOPPED", f"nobody answers {since}{_numbers(reading)}", "bad")
+    if reading.state == "hung":
+        return Headline("ENGINE SILENT", f"it does not answer {since}{_numbers(reading)}", "bad")
+    return _trading(reading, now_ns)
+
+
+def _trading(reading: Reading, now_ns: int) -> Headline:
+    state = str(at(reading.metrics, "engine.state") or "RUNNING")
+    mode = str(at(reading.metrics, "engine.mode") or "")
+    if state == "HALTED":
+        return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
+    if state == "REDUCING":
+        return Headline("NO ENTRIES", str(at(reading.metrics, "engine.blocked_by") or ""), "warn")
+    up_ns = reading.since_ns
+    return Headline("TRADING", f"{mode}, answering for {seconds((now_ns - up_ns) / SECOND_NS)}", "good")
+
+
+def _numbers(reading: Reading) -> str:
+    return "" if reading.at_ns is None else f"; the numbers below are of {instant(to_iso(reading.at_ns))} UTC"
