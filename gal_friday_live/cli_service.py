@@ -16,6 +16,7 @@ ACCEPTED = {
     "status": (),
     "positions": (),
     "orders": ("all",),
+    "overview": (),
     "explain": ("order",),
     "halt": ("reason", "who", "action"),
     "resume": ("reason", "who"),
@@ -43,6 +44,8 @@ class Controller(Protocol):
     def positions(self) -> dict[str, Any]: ...
 
     def orders(self, *, ended: bool) -> list[dict[str, Any]]: ...
+
+    async def overview(self) -> dict[str, Any]: ...
 
     async def explain(self, order: str) -> dict[str, Any]: ...
 
@@ -76,6 +79,7 @@ class CLIService:
             "status": self._status,
             "positions": self._positions,
             "orders": self._orders,
+            "overview": self._overview,
             "explain": self._explain,
             "halt": self._halt,
             "resume": self._resume,
@@ -121,6 +125,9 @@ class CLIService:
 
     async def _orders(self, details: Mapping[str, Any]) -> Any:
         return {"orders": self._controller.orders(ended=details.get("all") is True)}
+
+    async def _overview(self, _: Mapping[str, Any]) -> Any:
+        return await self._controller.overview()
 
     async def _explain(self, details: Mapping[str, Any]) -> Any:
         return await self._controller.explain(_text(details, "order"))

@@ -26,6 +26,7 @@ from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.engine import Engine
+from gal_friday_live.engine_overview import state_now, surroundings_now
 from gal_friday_live.engine_view import orders_of
 from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
@@ -72,18 +73,10 @@ class LiveEngine:
     desk: AlertDesk | None
 
     def status(self) -> dict[str, Any]:
-        engine = self.engine
         return {
             **self.helm.now("snapshot"),
             "mode": self.request.mode,
-            "trading": engine.halt.state,
-            "halted": engine.halt.halted,
-            "halt_reason": engine.halt.reason,
-            "blocks": engine.gate.blocks(),
-            "connected": engine.ingestor.connected,
-            "pairs": dict(engine.ingestor.listings),
-            "line_losses": engine.account_line.losses,
-            "open_orders": len(engine.execution.blotter.open()),
+            **state_now(self.engine),
             "session": self.session,
             "run": self.run_id,
             "record": None if self.request.record is None else str(self.request.record),
@@ -97,6 +90,17 @@ class LiveEngine:
 
     def orders(self, *, ended: bool) -> list[dict[str, Any]]:
         return orders_of(self.engine.execution.blotter, ended=ended)
+
+    async def overview(self) -> dict[str, Any]:
+        """All that one screen shows."""
+        return {
+            "run": {
+                "mode": self.request.mode, "session": self.session, "id": self.run_id,
+                "code_version": code_version(), "recorded": self.request.record is not None,
+            },
+            **self.helm.now("overview"),
+            **await surroundings_now(self.engine),
+        }  # fmt: skip
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self.database, order)

@@ -13,6 +13,7 @@ from gal_friday_core.ports import Models
 from gal_friday_core.recovery import Resumption
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
+from gal_friday_live.engine_overview import account_now
 from gal_friday_live.engine_view import positions_of
 from gal_friday_live.halt import HaltAction
 from gal_friday_live.journal_writer import SessionJournal
@@ -92,6 +93,7 @@ class LiveProgram:
             "summary": self._summary,
             "positions": self._positions,
             "state": self._state,
+            "overview": self._overview,
         }
 
     async def perform(self, name: str, *args: Any) -> Any:
@@ -170,6 +172,9 @@ class LiveProgram:
 
     def _positions(self) -> dict[str, Any]:
         return positions_of(self.engine.portfolio, self.engine.execution.blotter)
+
+    def _overview(self) -> dict[str, Any]:
+        return account_now(self.engine)
 
     def _state(self) -> PortfolioState:
         return self.engine.portfolio.state()

@@ -40,8 +40,9 @@ async def build_paper_engine(
     end_ns: int | None = None,
     speed: float | None = None,
     override: ModelOverride | None = None,
+    session: str | None = None,
 ) -> Engine:
-    """An engine over one series, not yet started, with a session of its own in the journal.
+    """An engine over one series, not yet started, with a session of its own in the journal: `session`, or a new one.
 
     `start_ns` None listens to the exchange; otherwise stored bars of [start_ns, end_ns) are played at
     `speed` bars a second (None: as fast as they are taken). Raises DataError where there are no bars.
@@ -49,7 +50,7 @@ async def build_paper_engine(
     before = history_bars(manager.config)
     played = stretch(lake, series, start_ns, end_ns, before) if start_ns is not None else None
     mode = "paper" if played is None else "paper-replay"
-    journal = PostgresJournal(database, str(uuid.uuid4()), SystemClock())
+    journal = PostgresJournal(database, session or str(uuid.uuid4()), SystemClock())
     await journal.begin(
         mode,
         config_hash=fingerprint(manager.config),

@@ -1,20 +1,26 @@
 """The trading part of `up`: the paper engine on the production model, or on a refused one under a named override."""
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gal_friday_adapters import paths
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.strategies.registry import rule_of
 from gal_friday_live.alert_watch import AlertDesk
+from gal_friday_live.cli_service import CLIService
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.control_socket import ControlSocket, control_path, is_served
 from gal_friday_live.engine import Engine
+from gal_friday_live.ids import random_ids
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.override import override_for
 from gal_friday_live.paper import build_paper_engine
+from gal_friday_live.paper_control import PaperControl
 from gal_friday_live.up_market import Market
 from gal_friday_live.up_screen import LiveScreen, Screen
 
@@ -54,6 +60,7 @@ async def trade(
         if not outcome["production"] and rule_of(manager.config) is None:
             predictor = await ModelRegistry(manager, database).by_id(str(outcome["model_id"]))
             override = override_for(predictor, lake, start_ns)
+        session = str(uuid.uuid4())
         engine = await build_paper_engine(
             manager,
             database=database,
@@ -63,18 +70,41 @@ async def trade(
             end_ns=None,
             speed=replay.bars_per_second,
             override=override,
+            session=session,
         )
-        async with _somebody_told(manager, market, engine):
+        mode = "paper" if market.live else "paper-replay"
+        control = PaperControl(engine, manager, database, random_ids(), mode=mode, session=session)
+
+        def look() -> None:
+            check()
+            control.check()
+
+        door = _door(manager, control, screen)
+        async with _somebody_told(manager, market, engine), door:
             await engine.start()
             try:
                 with screen.live() as live:
-                    await _run(engine, live, footer, check)
+                    await _run(engine, live, footer, look)
                     if not replay.ends:
                         live.show(engine.snapshot(), f"the recorded history has ended\n{footer}")
-                        await _idle(check)
+                        await _idle(look)
             finally:
                 await engine.stop()
         return {**engine.summary(), "override": None if override is None else asdict(override)}
+
+
+def _door(
+    manager: ConfigurationManager, control: PaperControl, screen: Screen
+) -> AbstractAsyncContextManager[object]:
+    """For status, halt and the dashboard. Where `live` runs on the same data directory, the door is that engine's."""
+    path = control_path(paths.data_dir(manager.config))
+    if is_served(path):
+        screen.say(
+            "An engine of gal-friday live answers here: status, halt and the dashboard are its.",
+            style="yellow",
+        )
+        return nullcontext()
+    return ControlSocket(path, CLIService(manager, control, control).answer)
 
 
 def _somebody_told(
