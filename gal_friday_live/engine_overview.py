@@ -71,6 +71,11 @@ async def surroundings_now(engine: Engine) -> dict[str, Any]:
     }
 
 
+def overview(account: Mapping[str, Any], around: Mapping[str, Any], **run: Any) -> dict[str, Any]:
+    """Both as one; `run` names whose it is: mode, session, code."""
+    return {**around, **account, "engine": {**run, **around["engine"]}}
+
+
 def _account(state: PortfolioState) -> dict[str, Any]:
     return {
         "currency": state.quote_asset,

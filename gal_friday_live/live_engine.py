@@ -26,7 +26,7 @@ from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.engine import Engine
-from gal_friday_live.engine_overview import state_now, surroundings_now
+from gal_friday_live.engine_overview import overview, state_now, surroundings_now
 from gal_friday_live.engine_view import orders_of
 from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
@@ -93,14 +93,11 @@ class LiveEngine:
 
     async def overview(self) -> dict[str, Any]:
         """All that one screen shows."""
-        return {
-            "run": {
-                "mode": self.request.mode, "session": self.session, "id": self.run_id,
-                "code_version": code_version(), "recorded": self.request.record is not None,
-            },
-            **self.helm.now("overview"),
-            **await surroundings_now(self.engine),
-        }  # fmt: skip
+        around = await surroundings_now(self.engine)
+        return overview(
+            self.helm.now("overview"), around, mode=self.request.mode, session=self.session, run=self.run_id,
+            code_version=code_version(), recorded=self.request.record is not None,
+        )  # fmt: skip
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self.database, order)

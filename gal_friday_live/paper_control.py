@@ -8,7 +8,7 @@ from gal_friday_core.recovery import Resumption
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
-from gal_friday_live.engine_overview import account_now, state_now, surroundings_now
+from gal_friday_live.engine_overview import account_now, overview, state_now, surroundings_now
 from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.explanation import explain
 from gal_friday_live.halt import HaltAction
@@ -58,11 +58,14 @@ class PaperControl:
         return orders_of(self._engine.execution.blotter, ended=ended)
 
     async def overview(self) -> dict[str, Any]:
-        return {
-            "run": {"mode": self._mode, "session": self._session, "code_version": code_version()},
-            **account_now(self._engine),
-            **await surroundings_now(self._engine),
-        }
+        around = await surroundings_now(self._engine)
+        return overview(
+            account_now(self._engine),
+            around,
+            mode=self._mode,
+            session=self._session,
+            code_version=code_version(),
+        )
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self._database, order)

@@ -30,7 +30,7 @@ def headline(reading: Reading, now_ns: int) -> Headline:
 
 def _trading(reading: Reading, now_ns: int) -> Headline:
     state = str(at(reading.metrics, "engine.state") or "RUNNING")
-    mode = str(at(reading.metrics, "run.mode") or "")
+    mode = str(at(reading.metrics, "engine.mode") or "")
     if state == "HALTED":
         return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
     if state == "REDUCING":

@@ -27,7 +27,7 @@ async def test_the_overview_agrees_with_status_positions_and_orders(manager, dat
         status = await engine.until(lambda status: status["orders"] >= 2 and status["fills"] >= 1)
         told = await engine.ask("overview")
         booked = await engine.ask("positions")
-    assert told["run"]["session"] == status["session"]
+    assert told["engine"]["session"] == status["session"]
     assert told["engine"]["models"] == [model_id]
     assert told["counts"]["bars"] >= status["bars"]
     assert told["counts"]["fills"] >= status["fills"]
