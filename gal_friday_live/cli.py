@@ -12,6 +12,7 @@ from gal_friday_live.commands import (
     audit,
     backtest,
     control,
+    doctor,
     events,
     exchange,
     experiments,
@@ -62,6 +63,7 @@ app.command("resume")(control.resume)
 app.command("reload")(control.reload)
 app.command("stop")(control.stop)
 app.command("explain")(control.explain)
+app.command("doctor")(doctor.doctor)
 app.command("audit")(audit.audit)
 app.command("statement")(statement.statement)
 app.command("simulate")(simulate.simulate)

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 from gal_friday_adapters.postgres.connect import connect, describe, ensure_database, one_line, sqlalchemy_url
 from gal_friday_core.errors import StorageError
 
-__all__ = ["ensure_database", "revisions", "upgrade"]
+__all__ = ["ensure_database", "missing", "revisions", "upgrade"]
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 0x67616C66  # any fixed number: two upgrades of one database wait for each other
@@ -41,6 +41,16 @@ def upgrade(url: str) -> list[str]:
         engine.dispose()
 
 
+def missing(url: str) -> list[str]:
+    """The revisions that `upgrade` would apply, oldest first; nothing is changed. Raises StorageError as it does."""
+    with connect(url) as connection:
+        found = connection.execute("select to_regclass('alembic_version')").fetchone()
+        if found is None or found[0] is None:
+            return revisions()
+        row = connection.execute("select version_num from alembic_version").fetchone()
+    return revisions()[_place(None if row is None else row[0], revisions()) :]
+
+
 def revisions() -> list[str]:
     """All revisions, oldest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
@@ -61,6 +71,10 @@ def _applied(connection: Connection, known: list[str]) -> int:
     """How many of the known revisions the database has. Raises StorageError for one we do not know."""
     head = MigrationContext.configure(connection).get_current_revision()
     connection.rollback()
+    return _place(head, known)
+
+
+def _place(head: str | None, known: list[str]) -> int:
     if head is None:
         return 0
     if head not in known:
