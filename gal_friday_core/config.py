@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, model_validator
 from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
+from gal_friday_core.fidelity_settings import FidelityConfig, cheaper_than_paid
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
@@ -25,7 +26,7 @@ from gal_friday_core.strategies.settings import (
 from gal_friday_core.training_settings import TrainingConfig
 
 __all__ = [
-    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "EmaCrossConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
+    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "EmaCrossConfig", "FidelityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
     "StrategyConfig", "TrainingConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -355,6 +356,7 @@ class Config(Section):
     history: HistoryConfig = HistoryConfig()
     features: FeaturesConfig = FeaturesConfig()
     costs: CostsConfig = CostsConfig()
+    fidelity: FidelityConfig = FidelityConfig()
     barriers: BarriersConfig = BarriersConfig()
     labels: LabelsConfig = LabelsConfig()
     training: TrainingConfig = TrainingConfig()
@@ -377,6 +379,13 @@ class Config(Section):
     @model_validator(mode="after")
     def _trades_what_it_can(self) -> Self:
         reason = contradiction(self.strategy.id, label_set=self.labels.set, sizing=self.risk.sizing)
+        if reason:
+            raise ValueError(reason)
+        return self
+
+    @model_validator(mode="after")
+    def _reckons_with_what_is_paid(self) -> Self:
+        reason = cheaper_than_paid(self.fidelity, self.costs.maker_fee, self.costs.taker_fee)
         if reason:
             raise ValueError(reason)
         return self

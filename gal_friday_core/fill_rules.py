@@ -1,7 +1,7 @@
 """At what price an order fills within one bar of which only open, high, low and close are known.
 
 The same rules label the training data (`gal_friday_core.labels`). Where a bar leaves the order of events
-open they take the worse one: a stop before a target, a gap through the stop at the open.
+open they take the worse one: a stop before a target, a gap through the stop at the open. A trade is a bar of one price.
 """
 
 from decimal import Decimal
@@ -10,22 +10,20 @@ from gal_friday_core.money import product
 from gal_friday_core.payloads import MarketDataOHLCV, Side
 
 
-def market_fill(side: Side, candle: MarketDataOHLCV, slippage: Decimal) -> Decimal:
-    """A market order sent before the bar fills at its open, worse by the slippage."""
-    return _slipped(side, candle.open, slippage)
+def slipped(side: Side, price: Decimal, slippage: Decimal) -> Decimal:
+    """A market order that meets this price fills worse by the slippage; one sent before the bar meets its open."""
+    return product(price, 1 + slippage if side == "BUY" else 1 - slippage)
 
 
-def stop_fill(
-    stop: Decimal, candle: MarketDataOHLCV, slippage: Decimal, *, from_open: bool
-) -> Decimal | None:
-    """Where a sell stop fills in this bar, or None where it is not reached.
+def stop_meets(stop: Decimal, candle: MarketDataOHLCV, *, from_open: bool) -> Decimal | None:
+    """The price that a sell stop meets in this bar, at which it becomes a market order; None where it is not reached.
 
     `from_open` is False where the position was entered inside the bar, below its open: then the stop
     cannot have been jumped over at the open.
     """
     if from_open and candle.open <= stop:
-        return _slipped("SELL", candle.open, slippage)
-    return _slipped("SELL", stop, slippage) if candle.low <= stop else None
+        return candle.open
+    return stop if candle.low <= stop else None
 
 
 def target_fill(target: Decimal, candle: MarketDataOHLCV) -> Decimal | None:
@@ -33,21 +31,15 @@ def target_fill(target: Decimal, candle: MarketDataOHLCV) -> Decimal | None:
     return target if candle.high >= target else None
 
 
-def limit_fill_at_open(
-    side: Side, limit: Decimal, candle: MarketDataOHLCV, slippage: Decimal
-) -> Decimal | None:
-    """A limit order that is marketable when it arrives takes the open with slippage, capped by its limit."""
-    price = _slipped(side, candle.open, slippage)
+def limit_fill_on_arrival(side: Side, limit: Decimal, met: Decimal, slippage: Decimal) -> Decimal | None:
+    """A limit order that is marketable when it arrives takes the price it meets with slippage, capped by its limit."""
+    price = slipped(side, met, slippage)
     if side == "BUY":
-        return min(price, limit) if candle.open <= limit else None
-    return max(price, limit) if candle.open >= limit else None
+        return min(price, limit) if met <= limit else None
+    return max(price, limit) if met >= limit else None
 
 
 def limit_fill(side: Side, limit: Decimal, candle: MarketDataOHLCV) -> Decimal | None:
     """A resting limit order fills at its price once the bar trades *through* it: a touch leaves it in the queue."""
     through = candle.low < limit if side == "BUY" else candle.high > limit
     return limit if through else None
-
-
-def _slipped(side: Side, price: Decimal, slippage: Decimal) -> Decimal:
-    return product(price, 1 + slippage if side == "BUY" else 1 - slippage)

@@ -5,25 +5,27 @@ target live from that bar on, one cancelling the other. The taker fee is paid in
 those of a limit order that rested, which pay the maker's. Protection pays the taker fee, as the label
 does. All ids derive from the client order id, so the same orders and bars give the same reports.
 
+What a `fidelity` section asks for beyond that is told by `gal_friday_core.frictions`. Where a bar cannot bear an order,
+one that opens gives up the rest; one that closes goes on in the next bar, a stop at market from its open.
+
 Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never go below zero.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from math import inf
-
-import msgspec
 
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
-from gal_friday_core.fill_rules import limit_fill, limit_fill_at_open, market_fill, stop_fill, target_fill
+from gal_friday_core.fidelity_settings import FidelityConfig
+from gal_friday_core.fill_rules import limit_fill, limit_fill_on_arrival, slipped, stop_meets, target_fill
+from gal_friday_core.frictions import FillNote, Frictions, reached
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.money import ZERO, fee_of, product, ratio, value_of
+from gal_friday_core.money import ZERO, fee_of, product, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderStatus
 from gal_friday_core.protection import attached, malformed, stop_id, target_id
 from gal_friday_core.times import interval_ns
+from gal_friday_core.working_order import Deal, Fill, Watch, Working, report_of, watch_of
 
 REMEMBERED = 10_000
 """Ids of orders that are over. An engine's ids derive from its signals and are journalled before they are sent: none is
@@ -31,43 +33,12 @@ made twice, and what is sent twice for any other reason is so at once.
 """
 
 
-@dataclass(slots=True)
-class _Working:
-    """An order on the book. `hold` is the quote it reserves, `sibling` the order that its fill cancels.
-
-    `waived` is what protection no longer has to sell, because the position was reduced otherwise.
-    """
-
-    order: Order
-    hold: Decimal = ZERO
-    sibling: str | None = None
-    rested: bool = False
-    waived: Decimal = ZERO
-    filled: Decimal = ZERO
-    spent: Decimal = ZERO
-    fills: int = 0
-
-    @property
-    def left(self) -> Decimal:
-        return self.order.quantity - self.filled - self.waived
-
-
-class _Fill(msgspec.Struct, frozen=True, gc=False):
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
-
-
-class Watch(msgspec.Struct, frozen=True, gc=False):
-    """A bar that stays above `low` and below `high` fills nothing; with `next_bar` whatever comes next may."""
-
-    low: float
-    high: float
-    next_bar: bool = False
-
-
 class SimulatedExchange:
-    """One account on one venue; see the module's text for how it fills."""
+    """One account on one venue; see the module's text for how it fills.
+
+    Who wants `notes` sets them to an empty dict: then they tell of every fill, by its execution id, what its report does
+    not, as long as there is more than constant costs.
+    """
 
     def __init__(
         self,
@@ -76,12 +47,16 @@ class SimulatedExchange:
         costs: CostsConfig,
         *,
         name: str = "simulated",
+        fidelity: FidelityConfig | None = None,
     ) -> None:
         self.name = name
+        self.notes: dict[str, FillNote] | None = None
+        self._frictions = Frictions(costs, fidelity or FidelityConfig())
+        self._taken: dict[str, Decimal] = {}
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self._balances = {asset: Decimal(amount) for asset, amount in balances.items()}
         self._costs = costs
-        self._working: dict[str, _Working] = {}
+        self._working: dict[str, Working] = {}
         self._known: dict[str, None] = {}
         self._last: dict[str, MarketDataOHLCV] = {}
 
@@ -90,7 +65,7 @@ class SimulatedExchange:
         if order.client_order_id in self._known:
             raise ExchangeError(f"{self.name}: client order id {order.client_order_id} was used before")
         self._know(order.client_order_id)
-        working = _Working(order)
+        working = Working(order)
         refusal = self._refusal(working)
         if refusal is not None:
             return [self._report(working, "REJECTED", order.created_at, message=refusal)]
@@ -112,6 +87,7 @@ class SimulatedExchange:
         pair = candle.trading_pair
         self._admit(candle)
         reports: list[ExecutionReport] = []
+        self._taken.pop(pair, None)
         if self._working:
             self._at_open(candle, reports)
             self._protection(candle, reports)
@@ -131,21 +107,9 @@ class SimulatedExchange:
         """Orders on the book, protection included, in the order they arrived."""
         return tuple(working.order for working in self._working.values())
 
-    def watch(self, pair: str) -> "Watch":
+    def watch(self, pair: str) -> Watch:
         """Which bars of the pair can change an order: all others may be passed by."""
-        low, high = -inf, inf
-        for working in self._working.values():
-            order = working.order
-            if order.trading_pair != pair:
-                continue
-            price = order.limit_price or order.trigger_price
-            if price is None or (order.order_type == "LIMIT" and not working.rested):
-                return Watch(low, high, next_bar=True)
-            if order.side == "BUY" or order.order_type == "STOP_LOSS":
-                low = max(low, float(price))
-            else:
-                high = min(high, float(price))
-        return Watch(low, high)
+        return watch_of(self._working.values(), pair)
 
     def resume(self, balances: Mapping[str, Decimal]) -> None:
         """Go on with what the account held when an earlier run ended."""
@@ -155,10 +119,10 @@ class SimulatedExchange:
         """Take over a resting order of an earlier run; stop and target of one entry find each other by name."""
         key = order.client_order_id
         self._know(key)
-        working = self._working[key] = _Working(order, rested=True)
+        working = self._working[key] = Working(order, rested=True)
         if order.side == "BUY" and order.limit_price is not None:
             value = value_of(order.quantity, order.limit_price)
-            working.hold = value + fee_of(value, self._costs.taker_fee)
+            working.hold = value + fee_of(value, self._taker_fee(order.created_at))
         entry = key.removesuffix("-SL").removesuffix("-TP")
         other = target_id(entry) if key == stop_id(entry) else stop_id(entry)
         sibling = self._working.get(other) if entry != key else None
@@ -186,14 +150,14 @@ class SimulatedExchange:
                 f"{last.timestamp_bar_start}; send bars once, in time order"
             )
 
-    def _refusal(self, working: _Working) -> str | None:
+    def _refusal(self, working: Working) -> str | None:
         """Why the order is not taken, or None; a buy's claim on the account is set on the way."""
         order = working.order
         instrument = self._instruments.get(order.trading_pair)
         if instrument is None:
             return f"unknown pair {order.trading_pair}"
-        reason = malformed(order, instrument)
-        if reason is not None:
+        reason = malformed(order, instrument) or self._frictions.too_late(order)
+        if reason:
             return reason
         price = self._reference(order)
         if price is None:
@@ -212,10 +176,10 @@ class SimulatedExchange:
         sign = 1 if order.side == "BUY" else -1
         return product(last.close, 1 + sign * self._costs.slippage)
 
-    def _unfunded(self, working: _Working, instrument: Instrument, value: Decimal) -> str | None:
+    def _unfunded(self, working: Working, instrument: Instrument, value: Decimal) -> str | None:
         order = working.order
         if order.side == "BUY":
-            need = value + fee_of(value, self._costs.taker_fee)
+            need = value + fee_of(value, self._taker_fee(order.created_at))
             free = self._free(instrument.quote)
             working.hold = need
             asset = instrument.quote
@@ -246,41 +210,73 @@ class SimulatedExchange:
     def _at_open(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Market orders, and limit orders that are marketable when they arrive."""
         for working in self._of(candle, "MARKET", "LIMIT"):
-            order = working.order
-            if order.order_type == "MARKET":
-                price: Decimal | None = market_fill(order.side, candle, self._costs.slippage)
-            elif order.limit_price is not None and not working.rested:
-                price = limit_fill_at_open(order.side, order.limit_price, candle, self._costs.slippage)
-                working.rested = price is None
-            else:
+            order, frictions = working.order, self._frictions
+            share = None if working.rested else frictions.arrived(order, candle)
+            if share is None:
                 continue
-            if price is not None:
-                moment = max(candle.timestamp_bar_start, order.created_at)
-                self._execute(working, price, moment, self._costs.taker_fee, reports)
+            quantity, met = self._offered(working, candle), reached(order.side, candle, share)
+            slippage, limit = frictions.slippage(quantity, candle), order.limit_price
+            if limit is None:
+                price: Decimal | None = slipped(order.side, met, slippage)
+            else:
+                price = limit_fill_on_arrival(order.side, limit, met, slippage)
+            if price is None:
+                self._rest(working, candle, share)
+                continue
+            moment = max(candle.timestamp_bar_start, order.created_at + frictions.latency_ns)
+            self._execute(working, Deal(price, met, moment, quantity), reports)
+            if share and order.side == "BUY":
+                self._came_inside(order.client_order_id, candle)
 
     def _protection(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Every stop before any target: inside one bar the worse comes first."""
         for working in self._of(candle, "STOP_LOSS"):
-            self._stop(working, candle, reports, from_open=True)
+            self._stop(working, candle, reports, from_open=working.inside != candle.timestamp_bar_start)
         for working in self._of(candle, "TAKE_PROFIT"):
             limit = working.order.limit_price
             price = target_fill(limit, candle) if limit is not None else None
-            if price is not None:
-                self._execute(working, price, _close_time(candle), self._costs.taker_fee, reports)
+            if price is not None and working.inside != candle.timestamp_bar_start:
+                deal = Deal(price, price, _close_time(candle), self._offered(working, candle))
+                self._execute(working, deal, reports)
 
     def _inside(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Resting limit orders; what they buy may be stopped out in the same bar, but wins nothing in it."""
         for working in self._of(candle, "LIMIT"):
             order = working.order
-            price = limit_fill(order.side, order.limit_price, candle) if order.limit_price else None
+            price = self._limit_met(working, candle)
             if price is None:
                 continue
-            self._execute(working, price, _close_time(candle), self._costs.maker_fee, reports)
+            deal = Deal(price, price, _close_time(candle), self._offered(working, candle), maker=True)
+            self._execute(working, deal, reports)
             child = self._working.get(stop_id(order.client_order_id))
             if child is not None:
                 self._stop(child, candle, reports, from_open=False)
 
-    def _of(self, candle: MarketDataOHLCV, *types: str) -> Iterable[_Working]:
+    def _limit_met(self, working: Working, candle: MarketDataOHLCV) -> Decimal | None:
+        """The price of a resting limit where the bar fills it: by going through, or by using up what stood before it."""
+        order, limit = working.order, working.order.limit_price
+        if limit is None or not working.rested or working.inside == candle.timestamp_bar_start:
+            return None
+        if working.ahead is None:
+            return limit_fill(order.side, limit, candle)
+        instrument = self._instruments[order.trading_pair]
+        working.ahead -= self._frictions.passed(order.side, limit, candle, instrument)
+        return limit if working.ahead < 0 else limit_fill(order.side, limit, candle)
+
+    def _rest(self, working: Working, candle: MarketDataOHLCV, share: float) -> None:
+        """A limit that meets no price to take comes to rest; one that comes inside the bar waits for the next."""
+        working.rested = True
+        working.ahead = self._frictions.queue_at(candle, self._instruments[candle.trading_pair])
+        working.inside = candle.timestamp_bar_start if share else None
+
+    def _came_inside(self, client_order_id: str, candle: MarketDataOHLCV) -> None:
+        """Protection of an entry that was made inside the bar: it wins nothing there."""
+        for key in (stop_id(client_order_id), target_id(client_order_id)):
+            leg = self._working.get(key)
+            if leg is not None:
+                leg.inside = candle.timestamp_bar_start
+
+    def _of(self, candle: MarketDataOHLCV, *types: str) -> Iterable[Working]:
         """Orders of the pair and type, in order of arrival, that are still on the book when their turn comes."""
         pair, book = candle.trading_pair, self._working
         found = [
@@ -294,7 +290,7 @@ class SimulatedExchange:
 
     def _stop(
         self,
-        working: _Working,
+        working: Working,
         candle: MarketDataOHLCV,
         reports: list[ExecutionReport],
         *,
@@ -303,78 +299,103 @@ class SimulatedExchange:
         trigger = working.order.trigger_price
         if trigger is None:
             return
-        price = stop_fill(trigger, candle, self._costs.slippage, from_open=from_open)
-        if price is not None:
-            gapped = from_open and candle.open <= trigger
-            moment = candle.timestamp_bar_start if gapped else _close_time(candle)
-            moment = max(moment, working.order.created_at)
-            self._execute(working, price, moment, self._costs.taker_fee, reports)
+        met = candle.open if working.triggered else stop_meets(trigger, candle, from_open=from_open)
+        if met is None:
+            return
+        at_open = working.triggered or (from_open and candle.open <= trigger)
+        moment = candle.timestamp_bar_start if at_open else _close_time(candle)
+        moment = max(moment, working.order.created_at)
+        working.triggered = True
+        quantity = self._offered(working, candle)
+        price = slipped("SELL", met, self._frictions.slippage(quantity, candle))
+        self._execute(working, Deal(price, met, moment, quantity), reports)
 
-    def _execute(
-        self,
-        working: _Working,
-        price: Decimal,
-        ts_ns: int,
-        fee_rate: Decimal,
-        reports: list[ExecutionReport],
-    ) -> None:
-        """Fill what the account can honour, cancel the rest, and do all that follows from it."""
-        order = working.order
-        quantity, shortage = self._fillable(working, price, fee_rate)
+    def _offered(self, working: Working, candle: MarketDataOHLCV) -> Decimal:
+        """What the bar can bear of the order."""
+        if self._frictions.participation is None:
+            return working.left
+        pair = candle.trading_pair
+        taken, instrument = self._taken.get(pair, ZERO), self._instruments[pair]
+        return self._frictions.offered(working.order, working.left, taken, candle, instrument)
+
+    def _execute(self, working: Working, deal: Deal, reports: list[ExecutionReport]) -> None:
+        """Fill what account and bar can honour, cancel the rest of what opens, and do all that follows from it."""
+        order, cut = working.order, deal.quantity < working.left
+        rate, tier = self._frictions.fee(maker=deal.maker, now_ns=deal.ts_ns)
+        quantity, shortage = self._fillable(working, deal, rate)
+        goes_on = cut and order.side == "SELL" and quantity == deal.quantity
         if quantity > 0:
-            reports.append(self._book(working, quantity, price, ts_ns, fee_rate))
-        if order.client_order_id in self._working:
-            reports.append(self._end(working, ts_ns, shortage))
+            reports.append(self._book(working, quantity, deal, rate))
+            self._remember(working, deal, FillNote(deal.asked, deal.maker, rate, tier, cut), quantity)
+        if order.client_order_id in self._working and not goes_on:
+            reports.append(self._end(working, deal.ts_ns, shortage))
         if order.side == "BUY":
-            self._attach(working, ts_ns, reports)
+            self._attach(working, deal.ts_ns, reports)
             return
         sibling = self._working.get(working.sibling or "")
-        if sibling is not None:
-            reports.append(self._end(sibling, ts_ns, "one cancels the other"))
+        if sibling is not None and (quantity > 0 or not goes_on):
+            self._give_way(working, sibling, quantity, deal.ts_ns, reports)
         if _takes_from_protection(order):
-            self._waive(order.trading_pair, quantity, ts_ns, reports)
+            self._waive(order.trading_pair, quantity, deal.ts_ns, reports)
 
-    def _fillable(self, working: _Working, price: Decimal, fee_rate: Decimal) -> tuple[Decimal, str]:
+    def _give_way(
+        self, working: Working, sibling: Working, sold: Decimal, ts_ns: int, reports: list[ExecutionReport]
+    ) -> None:
+        """One cancels the other; beside a target that has not sold all, the stop stays for the rest."""
+        if working.order.order_type == "TAKE_PROFIT" and working.order.client_order_id in self._working:
+            sibling.waived += sold
+        else:
+            reports.append(self._end(sibling, ts_ns, "one cancels the other"))
+
+    def _remember(self, working: Working, deal: Deal, note: FillNote, quantity: Decimal) -> None:
+        """For fees of later fills, for what else the bar can bear, and for who asks how it was filled."""
+        if self._frictions.plain:
+            return
+        order = working.order
+        self._frictions.traded(quantity, deal.price, deal.ts_ns)
+        self._taken[order.trading_pair] = self._taken.get(order.trading_pair, ZERO) + quantity
+        if self.notes is not None:
+            self.notes[f"{order.client_order_id}#{working.fills}"] = note
+
+    def _fillable(self, working: Working, deal: Deal, fee_rate: Decimal) -> tuple[Decimal, str]:
         """How much the account can honour now, and what to say where that is not all of it."""
-        order, left = working.order, working.left
+        order, wanted = working.order, deal.quantity
         base, _, quote = order.trading_pair.partition("/")
         if order.side == "SELL":
-            quantity = min(left, self._balances.get(base, ZERO))
+            quantity = min(wanted, self._balances.get(base, ZERO))
             return quantity, f"no more than {quantity} {base} is held to sell"
-        value = value_of(left, price)
+        value = value_of(wanted, deal.price)
         need = value + fee_of(value, fee_rate)
         free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold
         if need <= free:
-            return left, ""
+            return wanted, f"the bar bears no more than {wanted} {base}"
         return ZERO, f"insufficient funds at the fill: {need} {quote} needed, {free} free"
 
-    def _book(
-        self, working: _Working, quantity: Decimal, price: Decimal, ts_ns: int, fee_rate: Decimal
-    ) -> ExecutionReport:
+    def _book(self, working: Working, quantity: Decimal, deal: Deal, fee_rate: Decimal) -> ExecutionReport:
         order = working.order
         base, _, quote = order.trading_pair.partition("/")
         sign = 1 if order.side == "BUY" else -1
-        value = value_of(quantity, price)
+        value = value_of(quantity, deal.price)
         fee = fee_of(value, fee_rate)
         self._balances[base] = self._balances.get(base, ZERO) + sign * quantity
         self._balances[quote] = self._balances.get(quote, ZERO) - sign * value - fee
         working.filled += quantity
-        working.spent += product(quantity, price)
+        working.spent += product(quantity, deal.price)
         working.fills += 1
         status: OrderStatus = "PARTIALLY_FILLED"
         if working.filled == order.quantity:
             del self._working[order.client_order_id]
             status = "FILLED"
-        return self._report(working, status, ts_ns, fill=_Fill(quantity, price, fee))
+        return self._report(working, status, deal.ts_ns, fill=Fill(quantity, deal.price, fee))
 
-    def _attach(self, entry: _Working, ts_ns: int, reports: list[ExecutionReport]) -> None:
+    def _attach(self, entry: Working, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Place stop and target for what the entry bought, each the other's sibling."""
         legs = attached(entry.order, entry.filled, ts_ns) if entry.filled else ()
         ids = [leg.client_order_id for leg in legs]
         for leg in legs:
             sibling = next((other for other in ids if other != leg.client_order_id), None)
             self._know(leg.client_order_id)
-            working = self._working[leg.client_order_id] = _Working(leg, sibling=sibling)
+            working = self._working[leg.client_order_id] = Working(leg, sibling=sibling)
             reports.append(self._report(working, "NEW", ts_ns))
 
     def _waive(self, pair: str, sold: Decimal, ts_ns: int, reports: list[ExecutionReport]) -> None:
@@ -392,47 +413,27 @@ class SimulatedExchange:
                     if leg.left == 0:
                         reports.append(self._end(leg, ts_ns, "position closed"))
 
-    def _follows(self, working: _Working) -> bool:
+    def _follows(self, working: Working) -> bool:
         """A target beside a live stop claims the same base: it is counted with the stop."""
         return working.order.order_type == "TAKE_PROFIT" and working.sibling in self._working
 
-    def _end(self, working: _Working, ts_ns: int, message: str) -> ExecutionReport:
+    def _end(self, working: Working, ts_ns: int, message: str) -> ExecutionReport:
         del self._working[working.order.client_order_id]
         return self._report(working, "CANCELED", ts_ns, message=message)
 
     def _report(
         self,
-        working: _Working,
+        working: Working,
         status: OrderStatus,
         ts_ns: int,
         *,
-        fill: _Fill | None = None,
+        fill: Fill | None = None,
         message: str | None = None,
     ) -> ExecutionReport:
-        order = working.order
-        key = order.client_order_id
-        return ExecutionReport(
-            signal_id=order.signal_id,
-            client_order_id=key,
-            exchange_order_id=None if status == "REJECTED" else f"SIM-{key}",
-            trading_pair=order.trading_pair,
-            exchange=self.name,
-            order_status=status,
-            order_type=order.order_type,
-            side=order.side,
-            quantity_ordered=order.quantity,
-            quantity_filled=working.filled,
-            average_fill_price=ratio(working.spent, working.filled) if working.filled else None,
-            limit_price=order.limit_price,
-            stop_price=order.trigger_price,
-            commission=fill.fee if fill else None,
-            commission_asset=order.trading_pair.partition("/")[2] if fill else None,
-            timestamp_exchange=ts_ns,
-            error_message=message,
-            execution_id=f"{key}#{working.fills}" if fill else None,
-            last_quantity=fill.quantity if fill else None,
-            last_price=fill.price if fill else None,
-        )
+        return report_of(working, self.name, status, ts_ns, fill=fill, message=message)
+
+    def _taker_fee(self, now_ns: int) -> Decimal:
+        return self._frictions.fee(maker=False, now_ns=now_ns)[0]
 
 
 def _close_time(candle: MarketDataOHLCV) -> int:

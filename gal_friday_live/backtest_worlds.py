@@ -36,6 +36,8 @@ CALM = {"max_daily_drawdown": 1, "max_weekly_drawdown": 1, "max_total_drawdown":
 MOST_BARS = 260
 WARM = 330
 """Bars after which every feature is known."""
+FRICTIONS = 7
+"""Beside a world's seed, that of its frictions."""
 
 Floats = NDArray[np.float64]
 
@@ -113,6 +115,7 @@ def world(seed: int) -> BacktestWorld:
     rng.shuffle(names)
     chosen = ("threshold", "cost_and_volatility", "ema_cross", "odd")[int(rng.integers(4))]
     config = _config(rng, "threshold" if chosen == "odd" else chosen, interval, several=count > 1)
+    config = _with_frictions(np.random.default_rng((seed, FRICTIONS)), config)
     played = [_stretch(rng, Series("kraken", pair, interval)) for pair in names]
     models = [
         _model(rng, stretch) if chosen != "ema_cross" or rng.random() < 0.2 else None for stretch in played
@@ -151,6 +154,32 @@ def _config(rng: np.random.Generator, strategy: str, interval: str, *, several: 
             return Config.model_validate(sections)
         except ValidationError:
             continue
+
+
+def _with_frictions(rng: np.random.Generator, config: Config) -> Config:
+    """In half of the worlds an exchange that gives less away; drawn apart, so that the rest of a world stays what it was."""
+    if rng.random() < 0.5:
+        return config
+    maker, taker = config.costs.maker_fee, config.costs.taker_fee
+    step = _pick(rng, 300, 3_000, 40_000)
+    tiers = [(0, maker, taker), (step, maker / 2, taker / 2), (5 * step, 0, taker / 4)]
+    rare: dict[str, Any] = {
+        "fees": "table",
+        "slippage": "modelled",
+        "latency_ms": _pick(rng, 250, 4_000, 90_000),
+        "participation": _pick(rng, "1", "0.1", "0.01"),
+        "limit_queue": "volume",
+    }
+    chosen = {name: value for name, value in rare.items() if rng.random() < 0.5}
+    chosen |= {
+        "fee_tiers": tiers, "volume_elsewhere": _pick(rng, 0, 250), "impact": _pick(rng, 0.0, 0.7, 5.0),
+        "half_spread": _pick(rng, "0", "0.0004"), "max_slippage": _pick(rng, "0.05", "0.001"),
+        "queue_ahead": _pick(rng, 0.0, 1.0, 3.0),
+    }  # fmt: skip
+    sections = config.model_dump()
+    sections["fidelity"] = chosen
+    sections["exchange"]["order_deadline_s"] = _pick(rng, 5.0, 60.0)
+    return Config.model_validate(sections)
 
 
 def _limits(rng: np.random.Generator, *, several: bool) -> dict[str, Any]:

@@ -245,7 +245,9 @@ def paper_exchange(
     """A simulated venue that starts with the configured paper cash."""
     settings = config.config
     balances = {quote: settings.paper.initial_cash}
-    return PaperExchange(SimulatedExchange(instruments, balances, settings.costs), clock)
+    return PaperExchange(
+        SimulatedExchange(instruments, balances, settings.costs, fidelity=settings.fidelity), clock
+    )
 
 
 def _quote(series: Sequence[Series]) -> str:

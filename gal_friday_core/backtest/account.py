@@ -79,7 +79,8 @@ class Account:
         self._derived = derived
         self._forget = forget
         self._instruments = {instrument.pair: instrument for instrument in instruments}
-        self.exchange = SimulatedExchange(instruments, {quote: cash}, config.costs)
+        self.exchange = SimulatedExchange(instruments, {quote: cash}, config.costs, fidelity=config.fidelity)
+        self.exchange.notes = {}
         self.portfolio = Portfolio(quote, ZERO, start_ns)
         amount = self.exchange.balances()[quote]
         self.portfolio.credit(
