@@ -4,11 +4,12 @@ Fractions are fractions (0.01 is one per cent); money is in quote currency; time
 name says.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
@@ -351,6 +352,10 @@ class Config(Section):
         description="live permits real orders, together with --i-understand-real-money and exchange keys",
     )
     storage: StorageConfig = StorageConfig()
+    extensions: Mapping[str, Mapping[str, JsonValue]] = Field(
+        {},
+        description="Parameters of what installed packages add, by its name: its package says which there are",
+    )
     market: MarketConfig = MarketConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     history: HistoryConfig = HistoryConfig()

@@ -16,6 +16,7 @@ from gal_friday_live.commands import (
     events,
     exchange,
     experiments,
+    extensions,
     feed,
     feed_features,
     feed_rebuild,
@@ -71,6 +72,8 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(extensions.app, name="extensions")
+app.add_typer(extensions.new, name="new")
 feed.app.command("record")(feed_record.record)
 feed.app.command("rebuild")(feed_rebuild.rebuild)
 feed.app.command("features")(feed_features.features)

@@ -19,6 +19,10 @@ from pydantic_settings.exceptions import SettingsError
 from gal_friday_adapters.private_files import read_private, require_private
 from gal_friday_core.config import Config, Section
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.extensions.contracts import StrategyExtension, parameters_of
+from gal_friday_core.extensions.in_use import in_use
+from gal_friday_core.extensions.loading import extension
+from gal_friday_core.extensions.offers import BUILT_IN
 from gal_friday_core.risk.loosening import Change, changed_limits, only_limits, postponed
 from gal_friday_core.strategies.registry import factory
 from gal_friday_live.yaml_file import FileValues, read_yaml
@@ -131,9 +135,11 @@ class ConfigurationManager:
         _refuse_open_secret(file, self._path)
         values, origin = _environment(self._environ)
         try:
-            return _merge(file.values, values)
+            config = _merge(file.values, values)
         except ValidationError as error:
             raise ConfigError(_explain(error, {**file.where, **origin})) from None
+        in_use(config)  # what packages add is loaded whole before anything runs
+        return config
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a dotted key; `default` stands in for an unset (None) one. Raises ConfigError on unknown keys."""
@@ -156,6 +162,9 @@ class ConfigurationManager:
         shared = self.config.strategy.model_dump(exclude={"id"})
         if strategy_id == "threshold":
             return shared
+        if strategy_id not in BUILT_IN["strategy"]:
+            kind = extension("strategy", strategy_id, StrategyExtension, "strategy.id").contents.parameters
+            return {**shared, **parameters_of(strategy_id, kind, self.config).model_dump()}
         own: Section = getattr(self.config, strategy_id)
         return {"max_signal_age_s": shared["max_signal_age_s"], **own.model_dump()}
 
@@ -192,6 +201,8 @@ def _refuse_unknown(file: FileValues) -> None:
     sections = set(Config.model_fields) - known
     known |= sections
     for key, where in file.where.items():
+        if key.startswith("extensions."):
+            continue  # whoever offers it knows its parameters: `in_use`
         if key not in known:
             raise ConfigError(f"{where}: unknown configuration key {key}{nearest(key)}")
         if key in sections and not isinstance(file.values[key], dict):
@@ -272,4 +283,4 @@ def _explain(error: ValidationError, where: Mapping[str, str]) -> str:
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     prefix = f"{where[key]}: " if key in where else ""
-    return f"{prefix}{key}: {first['msg'].removeprefix('Input ').replace('should be', 'must be')}"
+    return f"{prefix}{key}: {first['msg'].removeprefix('Value error, ').removeprefix('Input ').replace('should be', 'must be')}"

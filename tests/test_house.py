@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ENGINE = ("gal_friday_core", "gal_friday_adapters", "gal_friday_live")
+ENGINE = ("gal_friday_core", "gal_friday_testkit", "gal_friday_adapters", "gal_friday_live")
 PACKAGES = (*ENGINE, "gal_friday_assets", "jobs", "sensors")
 MAX_LINES = 450
 # Imported by the pipeline only: an engine host need not even have them.

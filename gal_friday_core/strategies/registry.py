@@ -1,9 +1,15 @@
-"""Every strategy by its id: how it is made from the configuration and the barriers of one model."""
+"""Every strategy by its id: how it is made from the configuration and the barriers of one model.
+
+Beside those of this house an id may be that of an installed package's (`extensions.offers`).
+"""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from gal_friday_core.config import BarriersConfig, Config
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.extensions.contracts import StrategyExtension, strategy_of
+from gal_friday_core.extensions.loading import extension
 from gal_friday_core.features.drivers import REACH
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
 from gal_friday_core.strategies.ema_cross import EmaCrossStrategy
@@ -34,12 +40,13 @@ STRATEGIES: Mapping[str, Factory] = {
 
 
 def factory(strategy_id: str, strategies: Mapping[str, Factory] = STRATEGIES) -> Factory:
-    """How a strategy is made. Raises ConfigError for an id that nobody registered."""
-    try:
-        return strategies[strategy_id]
-    except KeyError:
-        known = ", ".join(strategies)
-        raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is one of {known}") from None
+    """How a strategy is made. Raises ConfigError for an id that nobody registered, or whose package cannot be loaded."""
+    known = strategies.get(strategy_id)
+    if known is not None:
+        return known
+    if strategies is not STRATEGIES:
+        raise ConfigError(f"unknown strategy {strategy_id!r}: strategy.id is one of {', '.join(strategies)}")
+    return partial(strategy_of, extension("strategy", strategy_id, StrategyExtension, "strategy.id"))
 
 
 def rule_of(config: Config) -> EntryRule | None:

@@ -1,21 +1,24 @@
 """The parameters of each strategy, as configuration: one section an id beyond what all of them share."""
 
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.section import LOOSER_UP, Section
 
 Distance = Annotated[Decimal, Field(gt=0, lt=1)]
-
-StrategyId = Literal["threshold", "cost_and_volatility", "ema_cross"]
 
 
 class StrategyConfig(Section):
     """What every strategy reads, and the one parameter of `threshold`."""
 
-    id: StrategyId = Field("threshold", description="Which strategy turns predictions, or bars, into signals")
+    id: str = Field(
+        "threshold",
+        description="Which strategy turns predictions, or bars, into signals: threshold, cost_and_volatility, "
+        "ema_cross, or one of an installed package",
+    )
     margin: float = Field(
         0.0,
         ge=0,
@@ -28,6 +31,13 @@ class StrategyConfig(Section):
         json_schema_extra=LOOSER_UP,
         description="A signal on older data is stale and rejected",
     )
+
+    @field_validator("id")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if problem := unknown("strategy", value, "strategy.id"):
+            raise ValueError(problem)
+        return value
 
 
 class CostAndVolatilityConfig(Section):
@@ -71,7 +81,7 @@ class EmaCrossConfig(Section):
         return self
 
 
-def contradiction(strategy_id: StrategyId, *, label_set: str, sizing: str) -> str:
+def contradiction(strategy_id: str, *, label_set: str, sizing: str) -> str:
     """Why a strategy cannot trade with other settings as they are; empty where it can.
 
     `cost_and_volatility` prices a trade by where its barriers stand: far out of reach they say nothing.

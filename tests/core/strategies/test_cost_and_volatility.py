@@ -14,8 +14,8 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
 from gal_friday_core.strategies.protection import protective_prices
 from gal_friday_core.strategies.protocol import Situation
+from gal_friday_core.extensions.offers import BUILT_IN
 from gal_friday_core.strategies.registry import STRATEGIES, factory
-from gal_friday_core.strategies.settings import StrategyId
 
 BARRIERS = BarriersConfig(
     horizon_bars=16, target_volatility=2.0, stop_volatility=1.5, min_width=0.001, max_width=0.2
@@ -103,7 +103,7 @@ def test_a_proposal_always_has_an_edge(probability, volatility):
 
 
 def test_every_strategy_that_can_be_configured_is_registered():
-    assert set(STRATEGIES) == set(StrategyId.__args__)
+    assert set(STRATEGIES) == set(BUILT_IN["strategy"])
     for name, make in STRATEGIES.items():
         assert make(Config(), BARRIERS).id == name
 
