@@ -1,7 +1,9 @@
 """A sweep: 1,000 settings of a rule over a year of one-minute bars, by one process and by one on each core.
 
-Efficiency is what the same points cost one process, over the time that all cores were held for them; `of it work` is
-the part of all processes' CPU time that one process would have needed too, which other load on the machine does not change.
+`efficiency` is what the same points cost one process, over the time that all cores were held for them, the start of the
+processes included; other load on the machine lowers it. `by CPU` is the same in processor seconds, which it does not: over
+all cores for as long as the busiest process was busy, or until all CPU seconds are spent where that is later. `spent on
+backtests` is the share of all CPU seconds that went into them; the rest starts processes, tells them what to do and judges.
 """
 
 import argparse
@@ -41,13 +43,35 @@ def request(candles, fast, slow):
 
 
 def timed(config, candles, asked, count):
-    """Seconds of the sweep, seconds with the start of its processes, CPU seconds of all of them, and its runs."""
+    """The sweep, seconds with the start and the end of its processes, and CPU seconds of all of them."""
     begun, cpu = time.perf_counter(), used()
     with workers(count) as hands:
         found = sweep(config, {SERIES: candles}, asked, hands)
     if found.cancelled:
         sys.exit("ended early: nothing was measured")
-    return found.wall_s, time.perf_counter() - begun, used() - cpu, found.runs
+    return found, time.perf_counter() - begun, used() - cpu
+
+
+def measured(found, took_s, cpu_s, one):
+    """`one`: what a point costs one process, in seconds and CPU seconds."""
+    cores_held, points = found.workers, len(found.runs)
+    works = sum(found.work_s)
+    longest = max(found.work_s) + (cpu_s - works) / cores_held
+    critical_s = max(longest, cpu_s / cores_held)
+    return {
+        "points": points,
+        "bars": found.runs[0].outcome.bars,
+        "trades": statistics.mean(run.outcome.trades for run in found.runs),
+        "workers": cores_held,
+        "one_ms": one[0] * 1_000,
+        "one_cpu_ms": one[1] * 1_000,
+        "wall_s": found.wall_s,
+        "with_start_s": took_s,
+        "cpu_s": cpu_s,
+        "efficiency": one[0] * points / (cores_held * took_s),
+        "by_cpu": one[1] * points / (cores_held * critical_s),
+        "work_share": works / cpu_s,
+    }
 
 
 def main():
@@ -67,15 +91,9 @@ def main():
     timed(config, candles, request(candles, "ema_cross.fast=8,12", "ema_cross.slow=41"), 1)  # compiles
     count, rows = cores(), []
     for number in range(options.rounds):
-        one_s, _, one_cpu, few = timed(config, candles, sample, 1)
-        all_s, with_start, all_cpu, runs = timed(config, candles, asked, count)
-        scale = len(runs) / len(few)
-        trades = statistics.mean(run.outcome.trades for run in runs)
-        rows.append({
-            "points": len(runs), "bars": len(candles), "trades": trades, "workers": count,
-            "one_ms": one_s / len(few) * 1_000, "wall_s": all_s, "with_start_s": with_start,
-            "efficiency": one_s * scale / (count * all_s), "work_share": one_cpu * scale / all_cpu,
-        })  # fmt: skip
+        few, _, _ = timed(config, candles, sample, 1)
+        one = few.wall_s / len(few.runs), sum(few.work_s) / len(few.runs)
+        rows.append(measured(*timed(config, candles, asked, count), one))
         print(f"round {number + 1} of {options.rounds}: {rows[-1]}", file=sys.stderr)
     middle = {name: statistics.median(row[name] for row in rows) for name in rows[0]}
     if options.json:
@@ -83,11 +101,12 @@ def main():
         return
     print(
         f"{middle['points']:,.0f} points × {middle['bars']:,.0f} bars, {middle['trades']:,.0f} trades each, {count} workers\n"
-        f"one process      {middle['one_ms']:8.1f} ms a point\n"
-        f"all              {middle['wall_s']:8.1f} s, with their start {middle['with_start_s']:.1f} s\n"
-        f"efficiency       {middle['efficiency']:8.1%}\n"
-        f"of it work       {middle['work_share']:8.1%}\n"
-        f"load of the machine before: {os.getloadavg()[0]:.1f}"
+        f"one process         {middle['one_ms']:8.1f} ms a point, {middle['one_cpu_ms']:.1f} ms of CPU\n"
+        f"all                 {middle['with_start_s']:8.1f} s, of it {middle['wall_s']:.1f} s once their processes are there\n"
+        f"efficiency          {middle['efficiency']:8.1%}\n"
+        f"by CPU              {middle['by_cpu']:8.1%} of {middle['cpu_s']:.1f} CPU s\n"
+        f"spent on backtests  {middle['work_share']:8.1%}\n"
+        f"load of the machine at the end: {os.getloadavg()[0]:.1f}"
     )
 
 

@@ -26,6 +26,16 @@ Result = TypeVar("Result")
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CONNECT_S = 15
+UNWATCHED = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+}
+"""What dask watches of itself and nobody here looks at: a twentieth of every worker's time, and more of this process'."""
 PACKAGE = "distributed is not installed: use the pipeline's requirements, or --workers 1"
 
 
@@ -131,12 +141,14 @@ def require_safe(address: str, *, tls: bool) -> None:
 def _local(count: int) -> "Iterator[Client]":
     """Processes of this machine, on its loopback, gone after the block."""
     try:
+        import dask
         from distributed import Client, LocalCluster
         from distributed.security import Security
     except ImportError as error:
         raise ConfigError(PACKAGE) from error
     security = Security.temporary()
     with (
+        dask.config.set(UNWATCHED),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,

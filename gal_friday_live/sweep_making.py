@@ -10,16 +10,15 @@ from gal_friday_core.progress import Progress
 from gal_friday_core.sweeps.grid import Grid
 from gal_friday_core.sweeps.outcome import Outcome
 from gal_friday_core.sweeps.result import Run
-from gal_friday_live.sweep_run import Batch, Job, batches, run_batch
-
-BATCHES_A_WORKER = 24
-"""Parts that a worker's share is cut into: for progress, and so that none is left alone with a long one."""
+from gal_friday_live.sweep_run import Batch, Job, parts, run_batch
 
 Kept = Callable[[Sequence[Run]], None]
 
 
 class Making:
-    """`runs`: every one that was made. `cancelled`: those asked for and not made. `wall_s`: seconds spent."""
+    """`runs`: every one that was made. `cancelled`: those asked for and not made. `wall_s`: seconds spent, `work_s`: CPU
+    seconds that each process spent on backtests, by its name.
+    """
 
     def __init__(self, job: Job, found: Grid, workers: Workers, progress: Progress) -> None:
         self._job = job
@@ -29,6 +28,7 @@ class Making:
         self.runs: list[Run] = []
         self.cancelled = 0
         self.wall_s = 0.0
+        self.work_s: dict[str, float] = {}
 
     def make(self, stage: str, wanted: Sequence[Batch], keep: Kept | None = None) -> None:
         """Run these points, telling `keep` of every part that is done; after an interruption nothing more is begun."""
@@ -36,12 +36,13 @@ class Making:
         if self.cancelled:
             self.cancelled += total
             return
-        parts = self._parts(wanted, total)
+        tasks = list(parts(wanted, self._workers.count))
         started, done = time.monotonic(), 0
         self._progress(stage, 0, total)
         try:
-            for place, outcomes in self._workers.each(partial(run_batch, self._job), parts):
-                made = _runs(parts[place], outcomes)
+            for place, found in self._workers.each(partial(run_batch, self._job), tasks):
+                made = _runs(tasks[place], found.outcomes)
+                self.work_s[found.process] = self.work_s.get(found.process, 0.0) + found.work_s
                 self.runs += made
                 done += len(made)
                 if keep is not None:
@@ -50,15 +51,6 @@ class Making:
         except KeyboardInterrupt:
             self.cancelled += total - done
         self.wall_s += time.monotonic() - started
-
-    def _parts(self, wanted: Sequence[Batch], total: int) -> list[Batch]:
-        """Every batch cut into its share of the parts that all of them are cut into."""
-        count = self._workers.count * BATCHES_A_WORKER
-        return [
-            part
-            for batch in wanted
-            for part in batches(batch, max(1, round(count * len(batch.places) / total)))
-        ]
 
     def outcomes(self, series: str, start_ns: int, end_ns: int) -> list[Outcome | None]:
         """What each point of the grid gave over one stretch; None where it gave nothing or was not run."""

@@ -4,7 +4,10 @@ What does not depend on a point is laid out once a process: the bars, and what t
 """
 
 import asyncio
-from collections.abc import Sequence
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -22,7 +25,6 @@ from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.registry import factory
 from gal_friday_core.sweeps.grid import Point, configured
 from gal_friday_core.sweeps.outcome import Outcome, outcome_of, outcome_of_run
-from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.fast_backtest import Trading, why_not
 from gal_friday_live.ids import derived
@@ -30,6 +32,11 @@ from gal_friday_live.replay_data import Stretch, instrument_of
 
 PRIVATE = {"storage", "alerts", "timeseries"}
 """Sections that hold secrets or places of this machine: no worker is told of them."""
+
+PARTS_A_WORKER = 24
+"""Parts that a worker's share is cut into, so that progress is seen."""
+LAST_PARTS = 4
+"""Of what is left each worker gets so many parts: the last ones are single points."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -52,6 +59,14 @@ class Batch(msgspec.Struct, frozen=True):
     end_ns: int
     places: tuple[int, ...]
     points: tuple[Point, ...]
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What each point of a batch gave, or as text why it gave nothing; the `process` that ran them, and its CPU seconds."""
+
+    outcomes: tuple[Outcome | str, ...]
+    process: str
+    work_s: float
 
 
 class Field:
@@ -80,8 +95,14 @@ class Field:
         return self._why[told]
 
 
-def run_batch(job: Job, batch: Batch) -> list[Outcome | str]:
-    """What each point gave; as text, why it gave nothing."""
+def run_batch(job: Job, batch: Batch) -> Made:
+    """Run the points of a batch, one after the other."""
+    begun = time.thread_time()
+    outcomes = tuple(_outcomes(job, batch))
+    return Made(outcomes, f"{platform.node()} {os.getpid()}", time.thread_time() - begun)
+
+
+def _outcomes(job: Job, batch: Batch) -> list[Outcome | str]:
     base = _config(job.config)
     try:
         field = _field(
@@ -101,6 +122,8 @@ def run_batch(job: Job, batch: Batch) -> list[Outcome | str]:
 def run_point(config: Config, field: Field, capital: Decimal) -> Outcome:
     """One backtest: from event to event where that is possible, else by the engine; the same either way."""
     if field.why_not(config):
+        from gal_friday_live.backtesting import BacktestingEngine  # half of what a worker has to import
+
         manager = ConfigurationManager.from_config(config)
         engine = BacktestingEngine(manager, predictor=field.predictor, series=field.played.series, exact=True)
         return outcome_of(asyncio.run(engine.run(field.played, capital)), len(field.played.bars))
@@ -122,15 +145,23 @@ def cut(candles: Candles, start_ns: int, end_ns: int, before: int) -> Stretch:
     return Stretch(candles.series, bars, history, instrument_of(history if len(history) else bars))
 
 
-def batches(whole: Batch, count: int) -> Sequence[Batch]:
-    """The same points in about `count` parts of equal size."""
-    size = max(1, -(-len(whole.points) // count))
-    return [
-        msgspec.structs.replace(
-            whole, places=whole.places[first : first + size], points=whole.points[first : first + size]
-        )
-        for first in range(0, len(whole.points), size)
-    ]
+def parts(wanted: Sequence[Batch], workers: int) -> Iterator[Batch]:
+    """The same points in parts that workers can be given: of one batch each, and smaller towards the end.
+
+    So a worker comes back often enough to be heard of, and none is left alone with a long part when the others are done.
+    """
+    left = sum(len(batch.points) for batch in wanted)
+    largest = -(-left // (workers * PARTS_A_WORKER))
+    for batch in wanted:
+        first = 0
+        while first < len(batch.points):
+            size = min(largest, -(-left // (workers * LAST_PARTS)))
+            end = min(first + size, len(batch.points))
+            yield msgspec.structs.replace(
+                batch, places=batch.places[first:end], points=batch.points[first:end]
+            )
+            left -= end - first
+            first = end
 
 
 def told(config: Config) -> str:

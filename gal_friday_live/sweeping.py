@@ -100,6 +100,7 @@ def sweep(
         walks=tuple(walks),
         workers=workers.count,
         wall_s=making.wall_s,
+        work_s=tuple(making.work_s.values()),
         cancelled=making.cancelled,
         notes=tuple(_in_sample(request)),
     )

@@ -86,8 +86,8 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a sweep found. `bests` of a plain sweep, `walks` of one that walked forward.
 
-    `cancelled`: runs that were asked for and not made. `wall_s`: seconds from the first run to the last. `notes`: what a
-    reader must know before the verdicts.
+    `cancelled`: runs that were asked for and not made. `wall_s`: seconds from the first run to the last, `work_s` CPU
+    seconds of each process that ran some. `notes`: what a reader must know before the verdicts.
     """
 
     strategy: str
@@ -101,6 +101,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     walks: tuple[Walk, ...]
     workers: int
     wall_s: float
+    work_s: tuple[float, ...] = ()
     cancelled: int = 0
     notes: tuple[str, ...] = ()
 

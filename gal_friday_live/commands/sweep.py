@@ -221,6 +221,7 @@ def _document(found: "Sweep", files: dict[str, Path], notes: list[str]) -> dict[
         "cancelled": found.cancelled,
         "workers": found.workers,
         "wall_s": found.wall_s,
+        "work_s": sum(found.work_s),
         "overfitted": found.overfitted,
         "verdicts": verdicts(found),
         "notes": [*notes, *found.notes],

@@ -7,6 +7,8 @@ from functools import cache
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gal_friday_adapters.postgres.trial_log import TrialLog
 from gal_friday_adapters.worker_pool import Here
@@ -20,7 +22,7 @@ from gal_friday_core.sweeps.result import ALL
 from gal_friday_core.times import DAY_NS, HOUR_NS, from_iso
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.sweep_run import cut
+from gal_friday_live.sweep_run import Batch, cut, parts
 from gal_friday_live.sweeping import Request, sweep
 from tests.live.world import CALM, files, manager
 from tests.live.world import SERIES as MINUTES
@@ -82,6 +84,27 @@ def test_every_run_is_the_backtest_of_its_point():
         report = asyncio.run(engine.run(played, Decimal(10_000)))
         assert run.outcome == outcome_of(report, len(played.bars))
         assert run.outcome.trades > 5
+
+
+@given(
+    counts=st.lists(st.integers(1, 400), min_size=1, max_size=5),
+    workers=st.integers(1, 16),
+)
+def test_parts_hold_every_point_once_in_order_and_end_small(counts, workers):
+    wanted = [
+        Batch(f"series {number}", number, number + 1, tuple(range(count)), ({},) * count)
+        for number, count in enumerate(counts)
+    ]
+    found = list(parts(wanted, workers))
+    assert [(one.series, place) for one in found for place in one.places] == [
+        (one.series, place) for one in wanted for place in one.places
+    ]
+    assert all(len(one.places) == len(one.points) > 0 for one in found)
+    left = sum(counts)
+    assert len(found[-1].places) == 1
+    for one in found:  # no worker begins a part that the others could not share while it runs
+        assert len(one.places) <= max(1, -(-left // (workers * 4)))
+        left -= len(one.places)
 
 
 def test_the_best_of_a_sweep_over_noise_is_flagged():
@@ -211,6 +234,12 @@ def test_what_cannot_be_swept_is_said():
         swept("costs.taker_fee=0")
     with pytest.raises(DataError, match="ended before any run was done"):
         sweep(rule(), {BTC: market()}, request("ema_cross.fast=6"), Interrupted(0))
+
+
+def test_the_work_of_a_sweep_is_counted_in_cpu_seconds_of_the_process_that_did_it():
+    found = swept("ema_cross.fast=6,12", "ema_cross.slow=24", end_ns=START + 60 * DAY_NS)
+    (work_s,) = found.work_s
+    assert 0 < work_s <= found.wall_s + 0.05  # one thread's seconds; both clocks tick in steps
 
 
 def test_a_result_survives_its_json():
