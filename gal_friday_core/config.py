@@ -257,6 +257,7 @@ class MonitoringConfig(Section):
         ge=0,
         json_schema_extra=LOOSER_DOWN,
         description="What kept entries back must be well for so long before they pass again",
+    every_s: float = Field(10.0, gt=0, le=3600, description="Seconds between two measurements")
     )
     loop_lag_s: float = Field(
         0.25,

@@ -96,8 +96,8 @@ class PubSubManager:
         self._first: Event | None = (
             None  # waits alone: it found the lanes empty, and is spared the way through them
         )
-        self._meter = BusMeter(clock)
-        self._lanes = Lanes(self._meter)
+        self.meter = BusMeter(clock)
+        self._lanes = Lanes(self.meter)
         self._doors = Doors(
             self._current, self._left,
             deliver=self._deliver_long, settle=self._settle, recover=self._recover, abandon=self._abandon,
@@ -111,11 +111,11 @@ class PubSubManager:
 
     @property
     def dropped(self) -> int:
-        return sum(self._meter.dropped)
+        return sum(self.meter.dropped)
 
     @property
     def failed(self) -> int:
-        return self._meter.failed
+        return self.meter.failed
 
     @property
     def backlog(self) -> int:
@@ -202,7 +202,7 @@ class PubSubManager:
 
         Times are of one event through all of its handlers, sampled.
         """
-        return self._meter.report(self.delivered, self._depths())
+        return self.meter.report(self.delivered, self._depths())
 
     async def replay_events(self, from_timestamp: int, to_timestamp: int) -> AsyncGenerator[Event, None]:
         """Journalled events in [from, to), marked as replayed; they are not delivered to subscribers."""
@@ -303,7 +303,7 @@ class PubSubManager:
                         if reported is not None:
                             await reported
                 if started is not None:
-                    self._meter.took(event.event_type, self._timer() - started)
+                    self.meter.took(event.event_type, self._timer() - started)
         finally:
             self._rest()
 
@@ -345,7 +345,7 @@ class PubSubManager:
         self._until_measured = MEASURE_EVERY
         started = self._timer()
         self._hear(event, entries)
-        self._meter.took(event.event_type, self._timer() - started)
+        self.meter.took(event.event_type, self._timer() - started)
 
     def _must_await(self) -> bool:
         """Whether a handler of the event that comes next must be awaited."""
@@ -423,7 +423,7 @@ class PubSubManager:
         self._doors.fit(event_type, self._entries[event_type], waits=event_type in self._awaited)
 
     def _failure(self, event: Event, subscription_id: str, error: Exception) -> Awaitable[None] | None:
-        self._meter.failed += 1
+        self.meter.failed += 1
         log.error("handler of %s failed on event %s", event.event_type, event.event_id, exc_info=error)
         return None if self._on_failure is None else self._on_failure(event, subscription_id, error)
 

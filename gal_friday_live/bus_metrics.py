@@ -30,13 +30,16 @@ class BusMeter:
             kept = self._durations[event_type] = deque(maxlen=SAMPLES)
         kept.append(duration_ns)
 
+    def handler_times(self) -> tuple[int, int]:
+        """Median and 99th percentile over all event types."""
+        return percentiles([duration for kept in self._durations.values() for duration in kept])
+
     def report(self, delivered: int, depths: Sequence[int]) -> dict[str, Any]:
         """The metrics as `get_queue_metrics` gives them; `rate_per_s` is since the last report."""
         now, (since, before) = self._clock.now_ns(), self._since
         self._since = (now, delivered)
         elapsed = (now - since) / SECOND_NS
-        everything = [duration for kept in self._durations.values() for duration in kept]
-        p50, p99 = percentiles(everything)
+        p50, p99 = self.handler_times()
         return {
             "depth": _by_lane(depths),
             "deepest": _by_lane(self.deepest),

@@ -18,6 +18,7 @@ ACCEPTED = {
     "orders": ("all",),
     "overview": (),
     "explain": ("order",),
+    "metrics": (),
     "halt": ("reason", "who", "action"),
     "resume": ("reason", "who"),
     "reload": ("who",),
@@ -48,6 +49,8 @@ class Controller(Protocol):
     async def overview(self) -> dict[str, Any]: ...
 
     async def explain(self, order: str) -> dict[str, Any]: ...
+
+    def metrics(self) -> dict[str, Any]: ...
 
     async def reload(self, who: str) -> dict[str, Any]: ...
 
@@ -81,6 +84,7 @@ class CLIService:
             "orders": self._orders,
             "overview": self._overview,
             "explain": self._explain,
+            "metrics": self._metrics,
             "halt": self._halt,
             "resume": self._resume,
             "reload": self._reload,
@@ -131,6 +135,9 @@ class CLIService:
 
     async def _explain(self, details: Mapping[str, Any]) -> Any:
         return await self._controller.explain(_text(details, "order"))
+
+    async def _metrics(self, _: Mapping[str, Any]) -> Any:
+        return self._controller.metrics()
 
     async def _halt(self, details: Mapping[str, Any]) -> Any:
         action = details.get("action", "CANCEL_ENTRIES")

@@ -89,6 +89,10 @@ class DataIngestor:
             return None
         return book
 
+    def silent_s(self, now_ns: int) -> float | None:
+        """Since anything was heard, in seconds; None where the feed never told when."""
+        return (now_ns - self._heard_ns) / SECOND_NS if self._heard_ns else None
+
     def fault(self, pair: str, now_ns: int) -> str:
         """Why no decision may rest on the pair's market; empty where one may, and for feeds of stored bars."""
         if not self._feed.live:

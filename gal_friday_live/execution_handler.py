@@ -31,6 +31,7 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import IsHalted
 from gal_friday_live.intents import Provenance, UnknownProvenance
+from gal_friday_live.order_times import OrderTimes
 from gal_friday_live.report_queue import ReportQueue
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
@@ -104,6 +105,7 @@ class ExecutionHandler:
             exchange=exchange, blotter=self.blotter, gate=self._gate, tasks=tasks, clock=clock,
             absorb=self.absorb, cancel=self.cancel, deadline_s=order_deadline_s, every_s=ask_every_s,
         )  # fmt: skip
+        self.times = OrderTimes()
         self.orders = 0
         self.reports = 0
         self.repeated = 0
@@ -241,6 +243,7 @@ class ExecutionHandler:
 
     async def _place(self, order: Order, expires_at: int) -> None:
         """Intent, last checks, send. An outcome that is not known stays UNKNOWN until the exchange tells."""
+        began = self.times.now()
         try:
             await self._record_intent(order)
             refusal = self._refusal(order, expires_at)
@@ -251,6 +254,7 @@ class ExecutionHandler:
             return
         self.orders += 1
         self._leaving(order)
+        self.times.left(order.client_order_id, began)
         try:
             # Nothing may be awaited between the checks above and this call, nor in it before the bytes are handed over.
             await self._exchange.submit(order)
@@ -296,6 +300,7 @@ class ExecutionHandler:
         self._tell(order, "UNKNOWN", problem)
 
     async def _on_report(self, report: ExecutionReport) -> None:
+        self.times.answered(report.client_order_id)
         self._queue.put(report)
 
     def _tell(self, order: Order, status: OrderStatus, message: str) -> None:

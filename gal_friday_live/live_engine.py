@@ -38,12 +38,12 @@ from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import Ground, ground
 from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.means import Means
+from gal_friday_live.metrics import EngineMetrics
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
 
-MEASURE_EVERY_S = 10.0
 BEAT_S = 0.2
 """How often the engine looks whether it is to end, and tells the service manager that it lives."""
 
@@ -71,6 +71,7 @@ class LiveEngine:
     stopping: asyncio.Event
     helm: Helm
     desk: AlertDesk | None
+    measured: EngineMetrics
 
     def status(self) -> dict[str, Any]:
         return {
@@ -101,6 +102,9 @@ class LiveEngine:
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self.database, order)
+
+    def metrics(self) -> dict[str, Any]:
+        return self.measured.told()
 
     async def reload(self, who: str) -> dict[str, Any]:
         taken: dict[str, Any] = await self.helm.call("reload", who)
@@ -142,7 +146,8 @@ async def run_live(
                 await live.helm.call("ready")
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
-                await _until_over(live, reload or asyncio.Event())
+                async with live.measured.watching(live.logger, manager.config.timeseries.every_s):
+                    await _until_over(live, reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
@@ -162,7 +167,6 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     seconds = live.request.seconds
     until = None if seconds is None else loop.time() + seconds
-    measured = loop.time()
     running = asyncio.ensure_future(live.helm.call("run"))
     try:
         while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
@@ -170,9 +174,6 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
                 break
             live.engine.require_account()
             systemd.notify("WATCHDOG=1")
-            if loop.time() >= measured + MEASURE_EVERY_S:
-                measured = loop.time()
-                _measure(live)
             if reload.is_set():
                 reload.clear()
                 await _reloaded(live)
@@ -189,23 +190,6 @@ async def _reloaded(live: LiveEngine) -> None:
         await live.reload("SIGHUP")
     except GalFridayError as error:
         log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it says all there is
-
-
-def _measure(live: LiveEngine) -> None:
-    """One point of the account for the time series."""
-    state = live.helm.now("state")
-    fields = {
-        "equity": float(state.total_equity),
-        "cash": float(state.cash),
-        "realized_pnl": float(state.realized_pnl),
-        "unrealized_pnl": float(state.unrealized_pnl),
-        "exposure": float(state.total_exposure),
-        "total_drawdown": float(state.total_drawdown),
-        "open_orders": float(len(live.engine.execution.blotter.open())),
-    }
-    live.logger.log_timeseries(
-        "portfolio_metrics", {"mode": live.request.mode, "session": live.session}, fields
-    )
 
 
 @asynccontextmanager
@@ -254,10 +238,13 @@ async def _assembled(
                 "override": asdict(override) if override else None,
             },
         )  # fmt: skip
+        logger = LoggerService(stage.manager, engine.bus, clock=clock, run=run_id, database_url=database_url)
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            stopping=stop, helm=helm, desk=_desk(stage, engine, request.mode), logger=LoggerService(
-                stage.manager, engine.bus, clock=clock, run=run_id, database_url=database_url
+            stopping=stop, helm=helm, desk=_desk(stage, engine, request.mode), logger=logger,
+            measured=EngineMetrics(
+                engine, labels={"mode": request.mode, "session": session}, state=lambda: helm.now("state"),
+                clock=clock, database=database, journal=journal, logger=logger,
             ),
         )  # fmt: skip
 

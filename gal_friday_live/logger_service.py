@@ -7,7 +7,7 @@ out (`log_destinations`). Nothing here publishes on the bus: a `LOG_ENTRY` comes
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,7 +74,7 @@ class LoggerService:
                 console=console, on_trouble=self._trouble,
             )
         )  # fmt: skip
-        self._series = _sink(settings, self._trouble)
+        self._series = series_sink(settings, self._trouble)
         self._bridge = LogBridge(self.log, self._is_own_thread)
 
     async def start(self) -> None:
@@ -188,7 +188,8 @@ class LoggerService:
         return thread == series or any(thread == outbox.thread_id for outbox in self._outboxes)
 
 
-def _sink(settings: Config, on_trouble: Any) -> InfluxSink | None:
+def series_sink(settings: Config, on_trouble: Callable[[str, str], None] | None = None) -> InfluxSink | None:
+    """Where measurements go, not started; None where nothing is configured. Raises ConfigError."""
     wanted = settings.timeseries
     if wanted.url is None:
         return None

@@ -84,6 +84,11 @@ class MonitoringService:
             return self._halt.state
         return "REDUCING" if self._gate.why(ALL) else "ACTIVE"
 
+    @property
+    def waiting(self) -> int:
+        """Records of the engine that are not durable yet."""
+        return 0 if self._writer is None else self._writer.waiting
+
     async def start(self) -> None:
         self._config.on_reload(lambda config: self._watch.judge_by(config.monitoring))
         await self._halt.restore(self._journal)

@@ -5,6 +5,7 @@ from typing import Any, Final
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.ports import Ids
 from gal_friday_core.recovery import Resumption
+from gal_friday_live.clock import SystemClock
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
@@ -13,6 +14,7 @@ from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.explanation import explain
 from gal_friday_live.halt import HaltAction
 from gal_friday_live.limit_reload import LimitReload
+from gal_friday_live.metrics import EngineMetrics
 
 INTERRUPTED: Final = "asked to stop"
 
@@ -35,6 +37,10 @@ class PaperControl:
         self._mode = mode
         self._session = session
         self._limits = LimitReload(manager, journal=engine.journal, clock=engine.clock, ids=ids)
+        self.measured = EngineMetrics(
+            engine, labels={"mode": mode, "session": session}, state=engine.portfolio.state, clock=SystemClock(),
+            database=database,
+        )  # fmt: skip
         self.stopping = False
 
     def check(self) -> None:
@@ -69,6 +75,9 @@ class PaperControl:
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self._database, order)
+
+    def metrics(self) -> dict[str, Any]:
+        return self.measured.told()
 
     async def reload(self, who: str) -> dict[str, Any]:
         return await self._limits.reload(who)

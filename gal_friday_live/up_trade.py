@@ -2,8 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ControlSocket, control_path, is_served
 from gal_friday_live.engine import Engine
 from gal_friday_live.ids import random_ids
+from gal_friday_live.logger_service import CLOSE_WITHIN_S, series_sink
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.override import override_for
 from gal_friday_live.paper import build_paper_engine
@@ -80,7 +81,7 @@ async def trade(
             control.check()
 
         door = _door(manager, control, screen)
-        async with _somebody_told(manager, market, engine), door:
+        async with _somebody_told(manager, market, engine), door, _measured(manager, control):
             await engine.start()
             try:
                 with screen.live() as live:
@@ -114,6 +115,20 @@ def _somebody_told(
     if not market.live:
         return nullcontext()
     return AlertDesk(engine, manager.config.alerts, name="paper", clock=engine.clock)
+
+
+@asynccontextmanager
+async def _measured(manager: ConfigurationManager, control: PaperControl) -> AsyncIterator[None]:
+    """The engine's numbers are taken meanwhile, and sent where `timeseries.url` says."""
+    settings, sink = manager.config.timeseries, series_sink(manager.config)
+    if sink is not None:
+        sink.start()
+    try:
+        async with control.measured.watching(sink, settings.every_s):
+            yield
+    finally:
+        if sink is not None:
+            await asyncio.to_thread(sink.close, CLOSE_WITHIN_S)
 
 
 async def _idle(check: Callable[[], None]) -> None:

@@ -26,6 +26,7 @@ from gal_friday_adapters.postgres.connect import (
     one_line,
     url_parts,
 )
+from gal_friday_adapters.postgres.statement_times import StatementTimes, timed_cursor
 from gal_friday_core.errors import StorageError
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -42,7 +43,7 @@ RECONNECT_DELAYS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 
 
 class Database:
-    """A pool of at most `size` connections to one database; rows are dictionaries.
+    """A pool of at most `size` connections to one database; rows are dictionaries. `statements` has their times.
 
     Raises StorageError from the constructor when the URL cannot be read, from `open` when nobody answers.
     """
@@ -50,10 +51,16 @@ class Database:
     def __init__(self, url: str, *, size: int = 8, timeout_s: float = 10.0) -> None:
         url_parts(url)
         self._url = libpq_url(url)
+        self.statements = StatementTimes()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._url,
             connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_TIMEOUT_S, **_KEEPALIVE},
+            kwargs={
+                "row_factory": dict_row,
+                "cursor_factory": timed_cursor(self.statements),
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                **_KEEPALIVE,
+            },
             min_size=1,
             max_size=size,
             timeout=timeout_s,
@@ -73,6 +80,10 @@ class Database:
     async def close(self) -> None:
         """Return every connection. Safe to call twice."""
         await self._pool.close()
+
+    def pool_counts(self) -> dict[str, int]:
+        """What the pool says of itself: psycopg_pool's `get_stats`, counts since it was opened; waits in ms."""
+        return self._pool.get_stats()
 
     async def __aenter__(self) -> Self:
         await self.open()

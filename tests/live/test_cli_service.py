@@ -36,6 +36,9 @@ class Engine:
     async def explain(self, order):
         return {"client_order_id": order}
 
+    def metrics(self):
+        return {"metrics": {}}
+
     async def reload(self, who):
         self.heard.append(("reload", who))
         return {"taken": []}
@@ -55,6 +58,7 @@ async def test_questions_are_answered():
     assert await asked.answer({"command": "status"}) == {"trading": "ACTIVE"}
     assert await asked.answer({"command": "positions"}) == {"positions": {}}
     assert await asked.answer({"command": "explain", "order": "7f"}) == {"client_order_id": "7f"}
+    assert await asked.answer({"command": "metrics"}) == {"metrics": {}}
 
 
 @pytest.mark.parametrize(("details", "ended"), [({}, False), ({"all": True}, True), ({"all": "yes"}, False)])

@@ -1,0 +1,120 @@
+"""What a process does to itself: pauses of the garbage collector, an event loop that is late, memory, open files."""
+
+import asyncio
+import gc
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+import psutil
+
+from gal_friday_core.times import SECOND_NS
+from gal_friday_live.bus_metrics import percentiles
+
+GENERATIONS: Final = 3
+LAG_EVERY_S: Final = 0.05
+LAGS_KEPT: Final = 1_200
+"""A minute of them."""
+
+
+class GcWatch:
+    """Counts and times the garbage collector while it is entered. Its cost is two clock reads a collection."""
+
+    def __init__(self, timer: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._timer = timer
+        self._began: int | None = None
+        self.collections = [0] * GENERATIONS
+        self.paused_ns = [0] * GENERATIONS
+        self.longest_ns = [0] * GENERATIONS
+
+    def __enter__(self) -> Self:
+        gc.callbacks.append(self._heard)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        gc.callbacks.remove(self._heard)
+
+    def _heard(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = self._timer()
+        elif self._began is not None:
+            took, generation = self._timer() - self._began, info["generation"]
+            self._began = None
+            self.collections[generation] += 1
+            self.paused_ns[generation] += took
+            self.longest_ns[generation] = max(self.longest_ns[generation], took)
+
+
+class LoopWatch:
+    """How late the running event loop calls what is due, over the last minute. `run` measures until cancelled."""
+
+    def __init__(
+        self,
+        timer: Callable[[], int] = time.monotonic_ns,
+        *,
+        every_s: float = LAG_EVERY_S,
+        keep: int = LAGS_KEPT,
+    ) -> None:
+        self._timer = timer
+        self._every_s = every_s
+        self._lags: deque[int] = deque(maxlen=keep)
+        self.measured = 0
+
+    async def run(self) -> None:
+        every_ns = int(self._every_s * SECOND_NS)
+        while True:
+            due = self._timer() + every_ns
+            await asyncio.sleep(self._every_s)
+            self._lags.append(max(self._timer() - due, 0))
+            self.measured += 1
+
+    def latest(self, count: int) -> list[int]:
+        """The newest lags in ns, oldest first; at most as many as are kept."""
+        return list(self._lags)[-count:] if count > 0 else []
+
+    def readings(self) -> dict[str, float]:
+        """Empty where nothing was measured yet."""
+        lags = self._lags
+        if not lags:
+            return {}
+        p50, p99 = percentiles(lags)
+        return {
+            "lag_p50_seconds": p50 / SECOND_NS,
+            "lag_p99_seconds": p99 / SECOND_NS,
+            "lag_max_seconds": max(lags) / SECOND_NS,
+        }
+
+
+class ProcessWatch:
+    """The process as a whole: its collector, its memory, processor time, threads and files."""
+
+    def __init__(self, collector: GcWatch) -> None:
+        self._collector = collector
+        self._process = psutil.Process()
+
+    def gc_readings(self) -> dict[str, Any]:
+        watch = self._collector
+        return {
+            "collections_total": _by_generation(watch.collections, 1),
+            "pause_seconds_total": _by_generation(watch.paused_ns, SECOND_NS),
+            "pause_max_seconds": _by_generation(watch.longest_ns, SECOND_NS),
+            "frozen_objects": float(gc.get_freeze_count()),
+        }
+
+    def readings(self) -> dict[str, float]:
+        with self._process.oneshot():
+            spent = self._process.cpu_times()
+            return {
+                "resident_bytes": float(self._process.memory_info().rss),
+                "cpu_seconds_total": spent.user + spent.system,
+                "threads": float(self._process.num_threads()),
+                "open_files": float(self._process.num_fds()),
+            }
+
+
+def _by_generation(values: list[int], unit: int) -> dict[str, float]:
+    return {str(generation): value / unit for generation, value in enumerate(values)}
