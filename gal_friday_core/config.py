@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, SecretStr, model_validator
 
 from gal_friday_core.alert_settings import AlertsConfig
+from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.fidelity_settings import FidelityConfig, cheaper_than_paid
@@ -374,6 +375,7 @@ class Config(Section):
     risk: RiskConfig = RiskConfig()
     paper: PaperConfig = PaperConfig()
     dagster: DagsterConfig = DagsterConfig()
+    dashboard: DashboardConfig = DashboardConfig()
     logging: LoggingConfig = LoggingConfig()
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()

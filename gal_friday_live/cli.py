@@ -12,6 +12,7 @@ from gal_friday_live.commands import (
     audit,
     backtest,
     control,
+    dashboard,
     doctor,
     events,
     exchange,
@@ -56,6 +57,7 @@ app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
 app.command("live")(live.live)
 app.command("replay")(replay.replay)
+app.command("dashboard")(dashboard.dashboard)
 app.command("status")(control.status)
 app.command("positions")(control.positions)
 app.command("orders")(control.orders)

@@ -212,7 +212,7 @@ def _refuse_unknown(file: FileValues) -> None:
 
 
 SECRET_KEYS = (
-    "storage.database_url", "timeseries.token",
+    "storage.database_url", "timeseries.token", "dashboard.metrics_token",
     "alerts.page_urls", "alerts.warning_urls", "alerts.info_urls",
 )  # fmt: skip
 """What makes a file private that names it."""

@@ -1,6 +1,6 @@
 """The engine's door for its operator: a Unix socket, one JSON object a line, for the same user or root only.
 
-`ControlSocket` serves, `ask` calls. A request is `{"command": "status", …}`, the answer
+`ControlSocket` serves, `ask` calls once, a `Conversation` goes on. A request is `{"command": "status", …}`, the answer
 `{"ok": true, "result": …}` or `{"ok": false, "error": "one line"}`. There is no other way in: no TCP.
 """
 
@@ -161,29 +161,65 @@ class ControlSocket:
             return _error(str(error))
 
 
+class Conversation:
+    """One caller's line to the engine, question after question. `begin` opens it, `close` hangs up.
+
+    A question has no time limit of its own: whoever waits decides how long. After one that was given up the line is
+    of no more use, for its answer is still to come.
+    """
+
+    def __init__(self, path: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._path = path
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def begin(cls, path: Path) -> Self:
+        """Raises StorageError where no engine listens, ConfigError where another user's process does."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT << 6)
+        except OSError:
+            raise _nobody(path) from None
+        try:
+            _refuse_stranger(path, writer.get_extra_info("socket"))
+        except ConfigError:
+            writer.close()
+            raise
+        return cls(path, reader, writer)
+
+    async def ask(self, command: str, **details: Any) -> Any:
+        """The engine's answer. Raises ConfigError with its words where it refuses, StorageError where it is gone."""
+        try:
+            await _send(self._writer, {"command": command, **details})
+            line = await self._reader.readuntil(b"\n")
+        except (OSError, asyncio.IncompleteReadError):
+            raise _nobody(self._path) from None
+        answer = msgspec.json.decode(line, type=dict[str, Any])
+        if not answer["ok"]:
+            raise ConfigError(answer["error"])
+        return answer["result"]
+
+    def close(self) -> None:
+        self._writer.close()
+
+
 async def ask(path: Path, command: str, *, timeout_s: float = 30.0, **details: Any) -> Any:
     """The engine's answer. Raises StorageError where no engine listens or it does not answer in time, ConfigError
     with its words where it refuses, and where another user's process answers.
     """
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT << 6)
+            talk = await Conversation.begin(path)
             try:
-                _refuse_stranger(path, writer.get_extra_info("socket"))
-                await _send(writer, {"command": command, **details})
-                line = await reader.readuntil(b"\n")
+                return await talk.ask(command, **details)
             finally:
-                writer.close()
+                talk.close()
     except TimeoutError:
         raise StorageError(f"the engine at {path} did not answer within {timeout_s:g} s") from None
-    except (OSError, asyncio.IncompleteReadError):
-        raise StorageError(
-            f"no engine is running (nothing answers at {path}): gal-friday live starts one"
-        ) from None
-    answer = msgspec.json.decode(line, type=dict[str, Any])
-    if not answer["ok"]:
-        raise ConfigError(answer["error"])
-    return answer["result"]
+
+
+def _nobody(path: Path) -> StorageError:
+    return StorageError(f"no engine is running (nothing answers at {path}): gal-friday live starts one")
 
 
 def peer_user(connected: socket.socket) -> int | None:

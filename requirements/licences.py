@@ -31,7 +31,7 @@ SPELLINGS = {
     "Python Software Foundation License": "PSF-2.0",
     "Simplified BSD": "BSD-2-Clause",
 }
-TEXTS = {"The MIT License": "MIT", "# BSD 2-Clause License": "BSD-2-Clause"}
+TEXTS = {"The MIT License": "MIT", "MIT License": "MIT", "# BSD 2-Clause License": "BSD-2-Clause"}
 """First lines of licence files, for packages whose metadata say nothing."""
 ELSEWHERE = {
     "colorama": "BSD-3-Clause",

@@ -93,6 +93,11 @@ class EmbeddedPostgres:
         finally:
             self._release_lock()
 
+    def leave(self) -> None:
+        """Give up what we own without a shutdown, where others still work with it: whoever starts next adopts it."""
+        self._child = None
+        self._release_lock()
+
     def url(self, database: str = DATABASE) -> str:
         """The address of a database of this server, whether it runs or not."""
         return socket_url(self._socket_directory(), database)

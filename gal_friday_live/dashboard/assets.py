@@ -4,6 +4,7 @@ The charting library is `plotly.min.js` as the wheel of plotly ships it. An inst
 alone) has no charts, and its pages say so; nothing is fetched from elsewhere.
 """
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +18,13 @@ FOREVER = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """`digest` names the content: it is the ETag, and part of the address."""
+    """`digest` names the content: it is the ETag, and part of the address. `packed` is the same, compressed."""
 
     name: str
     kind: str
     content: bytes
     digest: str
+    packed: bytes
 
 
 @cache
@@ -32,7 +34,13 @@ def asset(name: str) -> Asset | None:
     if path is None:
         return None
     content = path.read_bytes()
-    return Asset(name, KINDS[path.suffix], content, hashlib.sha256(content).hexdigest()[:20])
+    return Asset(
+        name,
+        KINDS[path.suffix],
+        content,
+        hashlib.sha256(content).hexdigest()[:20],
+        gzip.compress(content, 6, mtime=0),
+    )
 
 
 def address(name: str) -> str:

@@ -46,6 +46,15 @@ class DashboardService:
     async def render_system_dashboard(self) -> str:
         return await self.render("system")
 
+    def attach(self, database: Database | None) -> None:
+        """From now on history is read there, or nowhere."""
+        self._database = database
+
+    @property
+    def reading(self) -> Reading:
+        """What the engine said last."""
+        return self._reading()
+
     async def get_real_time_metrics(self) -> dict[str, Any]:
         """The engine's numbers, with `state` live, hung or gone, `since`, and how old they are."""
         reading, now_ns = self._reading(), self._now_ns()
