@@ -10,7 +10,7 @@ import pytest
 from gal_friday_adapters.history import archive
 from gal_friday_adapters.ingest import Overrides, ingest_paths
 from gal_friday_adapters.lake import CandleLake
-from gal_friday_core.candles import Series
+from gal_friday_core.candles import UNKNOWN_TRADES, Series
 from gal_friday_core.errors import DataError
 from gal_friday_core.times import from_iso
 
@@ -88,6 +88,7 @@ def refused(lake, path, *, message, **options):
     return str(caught.value)
 
 
+HEADER = "time,open,high,low,close,volume,trades"
 LINES = csv_lines(table())
 HOURLY = csv_lines(table(step=3600))
 SHUFFLED = [LINES[i] for i in np.random.default_rng(1).permutation(ROWS)]
@@ -95,7 +96,12 @@ SHUFFLED = [LINES[i] for i in np.random.default_rng(1).permutation(ROWS)]
 BAD_CSV = {
     "empty": ([], "empty"),
     "cut off in a line": ([*LINES[:-1], LINES[-1][:25]], r"line 600: cut off after 3 of 7 columns.*truncated"),
-    "a header": (["time,open,high,low,close,volume,trades", *LINES], "line 1: a header.*Remove the line"),
+    "a header without a column": (["time,open,high,low,close", *LINES], "line 1: a header without volume"),
+    "a header alone": (["time,open,high,low,close,volume,trades"], "a header and no line below"),
+    "no number at first": (["x" + LINES[0], *LINES[1:]], "line 1: no number: 'x17.*Remove or correct"),
+    "a wrong line below a header": ([HEADER, *with_field(LINES, 41, 2, "abc")], "line 43: high is not a number"),
+    "a short line below a header of others": ([f"{HEADER},vwap", *(f"{line},1" for line in LINES), "1,2,3"],
+        "line 602: 3 columns where the header names 8"),
     "eight columns": ([f"{line},1.0" for line in LINES], "line 1: 8 columns; expected 7"),
     "six columns": ([line.rpartition(",")[0] for line in LINES], "line 1: 6 columns; expected 7"),
     "one short line": (replaced(LINES, 41, "1,2,3"), "line 42: 3 columns where 7"),
@@ -126,6 +132,37 @@ BAD_CSV = {
 @pytest.mark.parametrize(("lines", "message"), BAD_CSV.values(), ids=BAD_CSV.keys())
 def test_a_bad_csv_is_refused_in_one_line_and_nothing_of_it_is_stored(lake, tmp_path, lines, message):
     refused(lake, write_csv(tmp_path, lines), message=message)
+
+
+HEADERS = {
+    "Kraken's columns": (HEADER, LINES),
+    "quoted, with a mark and Windows ends": (
+        '\ufeff"Time","Open","High","Low","Close","Volume","Trades"\r',
+        [f"{line}\r" for line in LINES],
+    ),
+    "others between, in another order": (
+        "symbol,unix,close,low,high,open,vwap,volume,count",
+        ["BTC/USD,{0},{4},{3},{2},{1},7,{5},{6}".format(*line.split(",")) for line in LINES],
+    ),
+}
+
+
+@pytest.mark.parametrize(("header", "lines"), HEADERS.values(), ids=HEADERS.keys())
+def test_a_header_says_where_columns_stand(tmp_path, header, lines):
+    plain, named = CandleLake(tmp_path / "plain"), CandleLake(tmp_path / "named")
+    ingest_paths([write_csv(tmp_path, LINES)], plain)
+    ingest_paths([write_csv(tmp_path, [header, *lines])], named)
+    (series,) = named.series()
+    assert named.version(series) == plain.version(series)
+    assert len(named.read(series)) == ROWS
+
+
+def test_trades_that_a_header_does_not_name_are_not_known(tmp_path):
+    lake = CandleLake(tmp_path / "lake")
+    lines = ["time,open,high,low,close,volume", *(line.rpartition(",")[0] for line in LINES)]
+    ingest_paths([write_csv(tmp_path, lines)], lake)
+    (series,) = lake.series()
+    assert set(lake.read(series).trades.tolist()) == {UNKNOWN_TRADES}
 
 
 def test_minutes_as_hours_are_the_wrong_interval(lake, tmp_path):
