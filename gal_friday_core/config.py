@@ -245,6 +245,7 @@ class TimeSeriesConfig(Section):
     org: str = Field("gal-friday", description="Organisation there")
     bucket: str = Field("gal_friday", min_length=1, description="Bucket there")
     token: SecretStr | None = Field(None, description="May write to the bucket")
+    every_s: float = Field(10.0, gt=0, le=3600, description="Seconds between two measurements")
     queue: int = Field(50_000, ge=100, description="Points that may wait; further ones are lost and counted")
     timeout_s: float = Field(2.0, gt=0, le=60, description="A write that takes longer is tried again")
 
@@ -258,7 +259,6 @@ class MonitoringConfig(Section):
         ge=0,
         json_schema_extra=LOOSER_DOWN,
         description="What kept entries back must be well for so long before they pass again",
-    every_s: float = Field(10.0, gt=0, le=3600, description="Seconds between two measurements")
     )
     loop_lag_s: float = Field(
         0.25,
