@@ -179,7 +179,33 @@ def costs(report: Report) -> str:
         ("Net profit", _money(found["net_profit"]), f"a round trip costs {plain(found['per_trade_bp'], 1)} bp"),
         ("Bears costs", _times(found["bearable"]), "until nothing is left"),
     )  # fmt: skip
-    return "<h2>Costs</h2>" + figures(cells)
+    return "<h2>Costs</h2>" + figures(cells) + _fees(found) + _borne(found)
+
+
+def _fees(found: Mapping[str, Any]) -> str:
+    """By maker and taker and tier, where there is more than one of them."""
+    parts = found.get("fee_parts", ())
+    if len(parts) < 2:
+        return ""
+    rows = [
+        (
+            f"{'maker' if part['maker'] else 'taker'}, from {float(part['from_volume']):,.0f} in 30 days",
+            percent(float(part["rate"]), 2), f"{part['fills']:,}", _money(part["traded_value"]), _money(part["fees"]),
+        )
+        for part in parts
+    ]  # fmt: skip
+    about = f"{percent(found['maker_share'], 1)} of the value traded paid the maker's fee."
+    return table("", ("Paid as", "Fee", "Fills", "Traded", "Fees"), rows) + soft(about)
+
+
+def _borne(found: Mapping[str, Any]) -> str:
+    """What bars were too thin for."""
+    if not (found.get("cut_fills") or found.get("unborne")):
+        return ""
+    return soft(
+        f"{found['cut_fills']:,} fills took all that their bar bore, and less than was asked; {found['unborne']:,} entries "
+        "found nothing to take."
+    )
 
 
 def places(report: Report) -> str:

@@ -122,3 +122,21 @@ def cheaper_than_paid(fidelity: FidelityConfig, maker_fee: Decimal, taker_fee: D
         f"fidelity.fees {fidelity.fees} begin at {maker} for makers and {taker} for takers, but costs.maker_fee {maker_fee} "
         f"and costs.taker_fee {taker_fee}, which limits and strategies reckon with, are lower: raise them to that"
     )
+
+
+def told(fidelity: FidelityConfig) -> dict[str, str]:
+    """What holds beyond constant costs, and by which numbers; nothing where nothing does.
+
+    >>> told(FidelityConfig(latency_ms=250))
+    {'latency_ms': '250'}
+    """
+    numbers = {
+        "fees": (fidelity.fees != "flat", ("fees", "volume_elsewhere")),
+        "slippage": (fidelity.slippage != "fixed", ("half_spread", "impact", "max_slippage")),
+        "latency_ms": (fidelity.latency_ms > 0, ("latency_ms",)),
+        "participation": (fidelity.participation is not None, ("participation",)),
+        "limit_queue": (fidelity.limit_queue != "through", ("limit_queue", "queue_ahead")),
+    }
+    return {
+        name: str(getattr(fidelity, name)) for holds, names in numbers.values() if holds for name in names
+    }

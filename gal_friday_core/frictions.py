@@ -42,6 +42,16 @@ class FillNote(msgspec.Struct, frozen=True, gc=False):
     cut: bool
 
 
+class Notes:
+    """What reports do not say: of each fill by its execution id, and of how many entries the bar bore nothing."""
+
+    __slots__ = ("fills", "unborne")
+
+    def __init__(self) -> None:
+        self.fills: dict[str, FillNote] = {}
+        self.unborne = 0
+
+
 class Frictions:
     """Of one exchange. `plain` ones are the constant costs alone."""
 

@@ -18,7 +18,7 @@ from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.fidelity_settings import FidelityConfig
 from gal_friday_core.fill_rules import limit_fill, limit_fill_on_arrival, slipped, stop_meets, target_fill
-from gal_friday_core.frictions import FillNote, Frictions, reached
+from gal_friday_core.frictions import FillNote, Frictions, Notes, reached
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, fee_of, product, value_of
 from gal_friday_core.orders import Order
@@ -36,8 +36,7 @@ made twice, and what is sent twice for any other reason is so at once.
 class SimulatedExchange:
     """One account on one venue; see the module's text for how it fills.
 
-    Who wants `notes` sets them to an empty dict: then they tell of every fill, by its execution id, what its report does
-    not, as long as there is more than constant costs.
+    Who wants `notes` gives it some to write to; they are written where there is more than constant costs.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class SimulatedExchange:
         fidelity: FidelityConfig | None = None,
     ) -> None:
         self.name = name
-        self.notes: dict[str, FillNote] | None = None
+        self.notes: Notes | None = None
         self._frictions = Frictions(costs, fidelity or FidelityConfig())
         self._taken: dict[str, Decimal] = {}
         self._instruments = {instrument.pair: instrument for instrument in instruments}
@@ -355,7 +354,7 @@ class SimulatedExchange:
         self._frictions.traded(quantity, deal.price, deal.ts_ns)
         self._taken[order.trading_pair] = self._taken.get(order.trading_pair, ZERO) + quantity
         if self.notes is not None:
-            self.notes[f"{order.client_order_id}#{working.fills}"] = note
+            self.notes.fills[f"{order.client_order_id}#{working.fills}"] = note
 
     def _fillable(self, working: Working, deal: Deal, fee_rate: Decimal) -> tuple[Decimal, str]:
         """How much the account can honour now, and what to say where that is not all of it."""
@@ -364,6 +363,8 @@ class SimulatedExchange:
         if order.side == "SELL":
             quantity = min(wanted, self._balances.get(base, ZERO))
             return quantity, f"no more than {quantity} {base} is held to sell"
+        if not wanted and self.notes is not None:
+            self.notes.unborne += 1
         value = value_of(wanted, deal.price)
         need = value + fee_of(value, fee_rate)
         free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold

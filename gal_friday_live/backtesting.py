@@ -23,6 +23,8 @@ from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.events import Event
+from gal_friday_core.fidelity_settings import told
+from gal_friday_core.frictions import Notes
 from gal_friday_core.lookahead import Guards
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
@@ -46,6 +48,7 @@ from gal_friday_live.ids import SequentialIds
 from gal_friday_live.intents import KIND as INTENT
 from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.paper import replay_ports
+from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, stretch
 from gal_friday_live.wiring import build
@@ -137,6 +140,7 @@ class BacktestingEngine:
                 fills.append(event.payload)
 
         engine.bus.subscribe("EXECUTION_REPORT", keep)
+        notes = engine.exchange.noted() if isinstance(engine.exchange, PaperExchange) else Notes()
         await engine.start()
         begun = self._timer()
         try:
@@ -151,6 +155,7 @@ class BacktestingEngine:
             fills=fills,
             entries={order.client_order_id: order for order in self._sent() if order.side == "BUY"},
             costs=self._config.config.costs,
+            notes=notes,
         )
         return self._report(engine.summary(), record, trades, why)
 
@@ -239,6 +244,7 @@ class BacktestingEngine:
                 "bars": f"{summary['bars']:,}",
                 "predictions": f"{summary['predictions']:,}",
                 **{name: str(value) for name, value in self._config.config.costs},
+                **told(self._config.config.fidelity),
             },
         }
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.blotter import KEEP_ENDED, OrderRecord
 from gal_friday_core.errors import ContractError, ExchangeError
+from gal_friday_core.frictions import Notes
 from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
 from gal_friday_core.ports import Clock, FlowHandler, LineHandler, ReportHandler
@@ -39,6 +40,11 @@ class PaperExchange:
         self._orders: dict[str, OrderFacts] = {}
         self._ended: deque[str] = deque()
         self._fills: deque[FillFacts] = deque(maxlen=KEEP_FILLS)
+
+    def noted(self) -> Notes:
+        """From now on, what reports do not say of fills."""
+        self._exchange.notes = notes = Notes()
+        return notes
 
     def on_report(self, handler: ReportHandler) -> None:
         self._handler = handler

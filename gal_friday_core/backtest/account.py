@@ -12,6 +12,7 @@ import msgspec
 
 from gal_friday_core.account import Flow
 from gal_friday_core.config import Config
+from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO
 from gal_friday_core.order_reports import own_report
@@ -80,7 +81,7 @@ class Account:
         self._forget = forget
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self.exchange = SimulatedExchange(instruments, {quote: cash}, config.costs, fidelity=config.fidelity)
-        self.exchange.notes = {}
+        self.exchange.notes = self.notes = Notes()
         self.portfolio = Portfolio(quote, ZERO, start_ns)
         amount = self.exchange.balances()[quote]
         self.portfolio.credit(

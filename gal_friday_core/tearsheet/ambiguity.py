@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import msgspec
 
-from gal_friday_core.money import ZERO, fee_of, product, value_of
+from gal_friday_core.money import ZERO, fee_of, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.protection import stop_id
+from gal_friday_core.tearsheet.costs import asked_price
 from gal_friday_core.tearsheet.record import RunRecord, closed_by
 
 
@@ -48,9 +49,9 @@ def ambiguity(run: RunRecord) -> Ambiguity:
 
 
 def _both_reached(fill: ExecutionReport, entry: Order, run: RunRecord) -> bool:
-    """Inside a bar a stop fills at its trigger with slippage; one that was jumped over, at the open."""
+    """Inside a bar a stop meets its trigger; one that was jumped over, the open."""
     stop, target = entry.stop_price, entry.target_price
-    if stop is None or target is None or fill.last_price != product(stop, 1 - run.costs.slippage):
+    if stop is None or target is None or asked_price(fill, run.costs, run.notes) != stop:
         return False
     bars = run.bars[fill.trading_pair]
     row = closed_by(bars, fill.timestamp_exchange)

@@ -14,16 +14,16 @@ from gal_friday_core.candles import Candles, concatenate
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import DataError
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import REACH, compute
-from gal_friday_core.money import ZERO, product
+from gal_friday_core.features.streams import REACH, compute
+from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import ExecutionReport, TradeSignalProposed
 from gal_friday_core.risk.codes import Approved
 from gal_friday_core.strategies.ema_cross import CrossStream
 from gal_friday_core.strategies.protocol import EntryRule
 from gal_friday_core.tearsheet.ambiguity import ambiguity
-from gal_friday_core.tearsheet.costs import slippage_of
+from gal_friday_core.tearsheet.costs import asked_price, slippage_of
 from gal_friday_core.tearsheet.of_run import record_of
-from gal_friday_core.tearsheet.record import closed_by
+from gal_friday_core.tearsheet.record import RunRecord, closed_by
 from gal_friday_core.times import to_iso
 from gal_friday_core.trades import Trade
 
@@ -47,7 +47,7 @@ def explained(ran: Ran, costs: CostsConfig, asked: str) -> dict[str, Any]:
     fills = [fill for fill in record.fills if _belongs(fill, trade)]
     bars = seat.market.bars
     decided = closed_by(bars, signal.data_timestamp)
-    gapped = _jumped(fills[-1], signal, costs)
+    gapped = _jumped(fills[-1], signal, record)
     ended = _ended_in(bars, trade, gapped=gapped)
     return {
         "number": number,
@@ -63,7 +63,7 @@ def explained(ran: Ran, costs: CostsConfig, asked: str) -> dict[str, Any]:
         },
         "features": _features(seat, decided),
         "risk": {"quantity": str(verdict.quantity), **verdict.checks},
-        "fills": [_fill(fill, costs) for fill in fills],
+        "fills": [_fill(fill, record) for fill in fills],
         "ended": {
             "at": to_iso(trade.exit_ns),
             "why": "the open had jumped over the stop" if gapped else _ENDINGS[trade.reason],
@@ -105,13 +105,13 @@ def _belongs(fill: ExecutionReport, trade: Trade) -> bool:
     return fill.trading_pair == trade.trading_pair and inside and not others
 
 
-def _jumped(last: ExecutionReport, signal: TradeSignalProposed, costs: CostsConfig) -> bool:
+def _jumped(last: ExecutionReport, signal: TradeSignalProposed, run: RunRecord) -> bool:
     """Whether a stop was filled at an open beyond it, and not at its trigger."""
     stop = signal.proposed_sl_price
     return (
         last.order_type == "STOP_LOSS"
         and stop is not None
-        and last.last_price != product(stop, 1 - costs.slippage)
+        and asked_price(last, run.costs, run.notes) != stop
     )
 
 
@@ -159,10 +159,11 @@ def _averages(stream: object) -> dict[str, float] | None:
 
 def _features(seat: Seat, row: int) -> dict[str, float | None]:
     """Of the deciding bar, whether or not the strategy looks at them; None before enough bars were seen."""
-    values = compute(_past(seat, row, REACH), CANDLES_V1).values[-1]
+    schema = CANDLES_V1 if seat.served is None else seat.served.predictor.schema
+    values = compute(_past(seat, row, REACH), schema).values[-1]
     return {
         name: float(value) if value == value else None  # noqa: PLR0124 - NaN is the one number that is not itself
-        for name, value in zip(CANDLES_V1.names, values, strict=True)
+        for name, value in zip(schema.names, values, strict=True)
     }
 
 
@@ -181,7 +182,7 @@ def _bar(bars: Candles, row: int) -> dict[str, Any]:
     }
 
 
-def _fill(fill: ExecutionReport, costs: CostsConfig) -> Mapping[str, Any]:
+def _fill(fill: ExecutionReport, run: RunRecord) -> Mapping[str, Any]:
     return {
         "at": to_iso(fill.timestamp_exchange),
         "order": fill.client_order_id,
@@ -190,7 +191,7 @@ def _fill(fill: ExecutionReport, costs: CostsConfig) -> Mapping[str, Any]:
         "quantity": str(fill.last_quantity),
         "price": str(fill.last_price),
         "fee": str(fill.commission or ZERO),
-        "slippage": str(slippage_of(fill, costs)),
+        "slippage": str(slippage_of(fill, run.costs, run.notes)),
     }
 
 

@@ -14,4 +14,5 @@ def record_of(ran: Ran, costs: CostsConfig) -> RunRecord:
         fills=[report for report in account.reports if report.execution_id is not None],
         entries={order.client_order_id: order for order in account.orders if order.side == "BUY"},
         costs=costs,
+        notes=account.notes,
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.config import CostsConfig
+from gal_friday_core.frictions import Notes
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.performance import Curve, daily_returns
@@ -17,7 +18,8 @@ from gal_friday_core.trades import RoundTrips, fills_of, round_trips
 @dataclass(frozen=True, eq=False, slots=True)
 class RunRecord:
     """One run over stored bars: `bars` by pair, the equity `curve`, every fill once in the order it happened, the
-    `entries` as they were sent by client order id, and the `costs` that were paid.
+    `entries` as they were sent by client order id, and the `costs` that were paid. Where an exchange gave less away than
+    that, its `notes` say what each fill was like.
     """
 
     bars: Mapping[str, Candles]
@@ -25,6 +27,7 @@ class RunRecord:
     fills: Sequence[ExecutionReport]
     entries: Mapping[str, Order]
     costs: CostsConfig
+    notes: Notes = field(default_factory=Notes)
     trips: RoundTrips = field(init=False)
     returns: NDArray[np.float64] = field(init=False)
 

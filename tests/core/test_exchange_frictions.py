@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gal_friday_core.fidelity_settings import FidelityConfig
+from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import fee_of, value_of
 from gal_friday_core.simulated_exchange import SimulatedExchange
@@ -31,7 +32,7 @@ def venue(cash=100_000, base=0, **fidelity):
         COSTS,
         fidelity=FidelityConfig(**fidelity),
     )
-    made.notes = {}
+    made.notes = Notes()
     made.on_candle(bar(0, 100, 100, 100, 100))
     return made
 
@@ -62,11 +63,11 @@ def test_volume_counts_for_thirty_days_and_no_longer():
     for number, minute in enumerate((1, 2, 1 + 30 * 24 * 60)):
         exchange.submit(order(f"o{number}", quantity="2", created_at=minute * MINUTE_NS))
         exchange.on_candle(bar(minute, 100, 100, 100, 100))
-    first, second, third = exchange.notes.values()
+    first, second, third = exchange.notes.fills.values()
     assert (first.tier, second.tier, third.tier) == (0, 150, 150)
     exchange.submit(order("late", created_at=80 * DAY_NS))
     exchange.on_candle(bar(80 * 24 * 60, 100, 100, 100, 100))
-    assert exchange.notes["late#1"].tier == 0
+    assert exchange.notes.fills["late#1"].tier == 0
 
 
 def test_a_limit_that_rested_pays_the_makers_fee_of_its_tier():
@@ -75,7 +76,7 @@ def test_a_limit_that_rested_pays_the_makers_fee_of_its_tier():
     exchange.on_candle(bar(1, 100, 100, 99.5, 100))
     (fill,) = fills(exchange.on_candle(bar(2, 100, 100, 98, 100)))
     assert fill.commission == fee_of(Decimal(99), Decimal("0.002"))
-    assert exchange.notes["a#1"].maker
+    assert exchange.notes.fills["a#1"].maker
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=12))
@@ -86,7 +87,7 @@ def test_the_fee_is_the_sum_over_tiers_and_flat_fees_are_never_less(sizes):
             exchange.submit(order(f"o{number}", quantity=f"0.{size:03d}"))
             exchange.reports = fills(exchange.on_candle(bar(number, 100, 100, 100, 100)))
     parts = {}
-    for note in tiered.notes.values():
+    for note in tiered.notes.fills.values():
         parts.setdefault(note.tier, set()).add(note.rate)
     assert all(len(rates) == 1 for rates in parts.values())
     assert tiered.balances()["USD"] >= flat.balances()["USD"]
@@ -194,7 +195,7 @@ def test_an_entry_takes_what_the_bar_bears_and_gives_up_the_rest():
         ("a", "PARTIALLY_FILLED", Decimal("0.4")), ("a", "CANCELED", Decimal("0.4")),
     ]  # fmt: skip
     assert [leg.quantity for leg in exchange.open_orders()] == [Decimal("0.4")] * 2
-    assert exchange.notes["a#1"].cut
+    assert exchange.notes.fills["a#1"].cut
 
 
 def test_an_entry_into_a_bar_without_volume_gets_nothing():
@@ -276,7 +277,7 @@ def test_a_touch_fills_a_limit_once_what_stood_before_it_was_traded():
     # Between 99 and 101 are 201 prices: 20.1 traded is 0.1 at each, and so much stands before the order.
     assert exchange.on_candle(traded(1, 100, 101, 99, 100, 20.1)) == []
     (fill,) = fills(exchange.on_candle(traded(2, 100, 101, 99, 100, 0.201)))
-    assert (fill.last_price, exchange.notes["a#1"].maker) == (99, True)
+    assert (fill.last_price, exchange.notes.fills["a#1"].maker) == (99, True)
 
 
 def test_a_touch_leaves_a_limit_in_the_queue_where_only_going_through_counts():

@@ -1,0 +1,113 @@
+"""Backtests on an exchange that gives less away: what their reports say of it, and that it never pays."""
+
+import asyncio
+import logging
+from decimal import Decimal
+
+import pytest
+
+from gal_friday_adapters.report_page import render
+from gal_friday_core.config import Config
+from gal_friday_core.fidelity_settings import FidelityConfig
+from gal_friday_core.money import ZERO
+from gal_friday_core.strategies.presets import trading
+from gal_friday_live.backtesting import BacktestingEngine
+from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.replay_data import Stretch, instrument_of
+from tests.live.test_backtest_sheet import SERIES, wild
+
+CASH = Decimal(10_000)
+TIERS = ((0, "0.0016", "0.0026"), (20_000, "0.001", "0.002"), (100_000, "0", "0.001"))
+EVERYTHING = {
+    "fees": "table", "fee_tiers": TIERS, "slippage": "modelled", "latency_ms": 900, "participation": "0.05",
+    "limit_queue": "volume",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.disable(logging.ERROR)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def played():
+    candles = wild()
+    return Stretch(SERIES, candles, candles[:0], instrument_of(candles))
+
+
+def report_of(played, tmp_path, *, exact=False, cash=CASH, **fidelity):
+    calm = {"max_daily_drawdown": 1, "max_weekly_drawdown": 1, "max_total_drawdown": 1}
+    config = trading(
+        Config.model_validate({"fidelity": fidelity, "risk": calm, "storage": {"data_dir": tmp_path}}),
+        "ema_cross",
+    )
+    tester = BacktestingEngine(ConfigurationManager.from_config(config), series=SERIES, exact=exact)
+    return asyncio.run(tester.run(played, cash))
+
+
+def test_fees_of_the_report_are_the_sum_by_tier(played, tmp_path):
+    told = report_of(played, tmp_path, fees="table", fee_tiers=TIERS)["costs"]
+    parts = told["fee_parts"]
+    assert {(part["from_volume"], part["maker"]) for part in parts} >= {("0", False), ("20000", False)}
+    assert sum((Decimal(part["fees"]) for part in parts), ZERO) == Decimal(told["fees"])
+    assert sum((Decimal(part["traded_value"]) for part in parts), ZERO) == Decimal(told["traded_value"])
+    for part in parts:
+        assert float(part["fees"]) == pytest.approx(float(part["traded_value"]) * float(part["rate"]))
+
+
+def test_gross_less_costs_is_net_whatever_the_fidelity(played, tmp_path):
+    told = report_of(played, tmp_path, **EVERYTHING)["costs"]
+    gross, fees, slipped, net = (
+        Decimal(told[name]) for name in ("gross_profit", "fees", "slippage", "net_profit")
+    )
+    assert gross - fees - slipped == net
+    assert slipped > 0
+
+
+def test_engine_and_scan_write_the_same_costs(played, tmp_path):
+    fast, engine = (report_of(played, tmp_path, exact=exact, **EVERYTHING) for exact in (False, True))
+    assert (fast["driver"]["name"], engine["driver"]["name"]) == ("scan", "engine")
+    for section in ("costs", "ambiguity", "trade_list", "final_equity"):
+        assert fast[section] == engine[section]
+
+
+def test_the_page_says_what_bars_were_too_thin_for_and_what_was_paid_as_what(played, tmp_path):
+    report = report_of(played, tmp_path, cash=Decimal(1_000_000), **EVERYTHING)
+    assert report["costs"]["cut_fills"] + report["costs"]["unborne"] > 0
+    assert report["context"]["participation"] == "0.05"
+    page = render(report)
+    for wanted in ("took all that their bar bore", "taker, from 20,000 in 30 days", "paid the maker"):
+        assert wanted in page
+
+
+@pytest.mark.parametrize(
+    "friction",
+    [
+        {"slippage": "modelled", "half_spread": "0.001", "impact": 0.0},
+        {"slippage": "modelled", "half_spread": "0.0005", "impact": 5.0},
+    ],
+)
+def test_more_friction_never_earns_more_on_the_same_fills(played, tmp_path, friction):
+    """Slippage is added to prices alone: the trades stay those that they were, each a little worse."""
+    plain, dear = report_of(played, tmp_path), report_of(played, tmp_path, **friction)
+    ours, theirs = (
+        [(one["entry_time"], one["exit_time"], one["reason"]) for one in report["trade_list"]]
+        for report in (plain, dear)
+    )
+    same = sum(one in ours for one in theirs)
+    assert same == len(theirs) == len(ours)
+    for one, other in zip(plain["trade_list"], dear["trade_list"], strict=True):
+        assert other["net_return"] <= one["net_return"] + 1e-12
+
+
+def test_constant_costs_leave_no_word_of_fidelity(played, tmp_path):
+    report = report_of(played, tmp_path)
+    assert FidelityConfig().plain
+    assert not {"latency_ms", "participation", "fees", "half_spread"} & report["context"].keys()
+    assert (report["costs"]["cut_fills"], report["costs"]["unborne"], report["costs"]["maker_share"]) == (
+        0,
+        0,
+        0,
+    )
