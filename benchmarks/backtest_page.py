@@ -26,7 +26,7 @@ HOW = {
 INTRODUCTION = """# Benchmarks
 
 Backtests beside other backtesters: `./gal-friday bench backtest --write` makes every peer's environment, runs all of them and
-writes this page. The other benchmarks are in [benchmarks/README.md](../benchmarks/README.md).
+writes this page. The other benchmarks are in `benchmarks/README.md`.
 
 ## One rule, one year of one-minute bars
 

@@ -11,6 +11,7 @@ from gal_friday_live.commands import (
     alerts,
     audit,
     backtest,
+    backup,
     control,
     dashboard,
     doctor,
@@ -69,6 +70,8 @@ app.command("explain")(control.explain)
 app.command("doctor")(doctor.doctor)
 app.command("audit")(audit.audit)
 app.command("statement")(statement.statement)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("simulate")(simulate.simulate)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(events.app, name="events")

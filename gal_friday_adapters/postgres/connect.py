@@ -79,6 +79,17 @@ def with_setting(url: str, name: str, value: str) -> str:
     return "postgresql://" + _compose({**parts, "options": options})
 
 
+def without_password(url: str) -> str:
+    """The same address for a command line, which everybody on the machine may read.
+
+    >>> without_password("postgresql://ada:secret@db:5433/gal_friday")
+    'postgresql://ada@db:5433/gal_friday'
+    """
+    parts = url_parts(url)
+    parts.pop("password", None)
+    return "postgresql://" + _compose(parts)
+
+
 def describe(url: str) -> str:
     """Which database, for messages: never the password.
 

@@ -14,14 +14,14 @@ from sqlalchemy.pool import NullPool
 from gal_friday_adapters.postgres.connect import connect, describe, ensure_database, one_line, sqlalchemy_url
 from gal_friday_core.errors import StorageError
 
-__all__ = ["ensure_database", "missing", "revisions", "upgrade"]
+__all__ = ["current", "ensure_database", "missing", "revisions", "upgrade"]
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 0x67616C66  # any fixed number: two upgrades of one database wait for each other
 
 
-def upgrade(url: str) -> list[str]:
-    """Bring the database to the newest schema; returns the revisions applied now, in order.
+def upgrade(url: str, to: str = "head") -> list[str]:
+    """Bring the database to the newest schema, or to an older one; returns the revisions applied now, in order.
 
     Raises StorageError when the database cannot be reached, or a migration fails; then nothing of that
     migration stays.
@@ -31,7 +31,7 @@ def upgrade(url: str) -> list[str]:
     engine = create_engine(sqlalchemy_url(url, "psycopg"), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            return _upgrade_locked(connection)
+            return _upgrade_locked(connection, to)
     except (SQLAlchemyError, psycopg.Error) as error:
         cause = getattr(error, "orig", None) or error
         raise StorageError(
@@ -43,12 +43,17 @@ def upgrade(url: str) -> list[str]:
 
 def missing(url: str) -> list[str]:
     """The revisions that `upgrade` would apply, oldest first; nothing is changed. Raises StorageError as it does."""
+    return revisions()[_place(current(url) or None, revisions()) :]
+
+
+def current(url: str) -> str:
+    """The revision that the database has; empty without a schema. Raises StorageError where it cannot be reached."""
     with connect(url) as connection:
         found = connection.execute("select to_regclass('alembic_version')").fetchone()
         if found is None or found[0] is None:
-            return revisions()
+            return ""
         row = connection.execute("select version_num from alembic_version").fetchone()
-    return revisions()[_place(None if row is None else row[0], revisions()) :]
+    return "" if row is None else str(row[0])
 
 
 def revisions() -> list[str]:
@@ -56,14 +61,14 @@ def revisions() -> list[str]:
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
 
 
-def _upgrade_locked(connection: Connection) -> list[str]:
+def _upgrade_locked(connection: Connection, to: str) -> list[str]:
     connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
     connection.commit()  # the lock belongs to the session, not to this transaction
     known = revisions()
     before = _applied(connection, known)
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     return known[before : _applied(connection, known)]
 
 

@@ -31,6 +31,17 @@ def running(config: Config) -> Iterator[str]:
         yield url
 
 
+@contextmanager
+def untouched(config: Config) -> Iterator[str]:
+    """The address of the database as it is, whatever its schema; an embedded server is started for as long."""
+    configured = config.storage.database_url
+    if configured is not None:
+        yield configured.get_secret_value()
+        return
+    with EmbeddedPostgres(postgres_dir(config)) as server:
+        yield server.url()
+
+
 @asynccontextmanager
 async def running_url(config: Config) -> AsyncIterator[str]:
     """Yield the address of a database with the present schema. An embedded server that was not running is
