@@ -13,6 +13,7 @@ from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import lock_of
 from gal_friday_adapters.postgres.session_records import Row, SessionRecords
 from gal_friday_core.blotter import Blotter
+from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import to_iso
@@ -27,6 +28,7 @@ from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.order_recovery import recover_orders
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.risk_view import recorded_risk
 from gal_friday_live.tasks import TaskSupervisor
 
 MOST_NAMED = 20
@@ -36,9 +38,15 @@ class RecordedAccount:
     """One session as it was when it wrote last. `found` reads it; `about` says whose it is and how old that is."""
 
     def __init__(
-        self, about: Mapping[str, Any], portfolio: PortfolioManager, blotter: Blotter, halt: HaltCoordinator
+        self,
+        about: Mapping[str, Any],
+        config: Config,
+        portfolio: PortfolioManager,
+        blotter: Blotter,
+        halt: HaltCoordinator,
     ) -> None:
         self.about = about
+        self._config = config
         self._portfolio = portfolio
         self._blotter = blotter
         self._halt = halt
@@ -62,7 +70,7 @@ class RecordedAccount:
             "held_by": await records.holder(row["session"], lock_of(row["session"])),
             "other_sessions": [_about(other) for other in rows if other is not row][:MOST_NAMED],
         }
-        return cls(about, *await _read(database, config, row))
+        return cls(about, config.config, *await _read(database, config, row))
 
     def status(self) -> dict[str, Any]:
         halt, blotter = self._halt, self._blotter
@@ -81,6 +89,10 @@ class RecordedAccount:
 
     def orders(self, *, ended: bool) -> dict[str, Any]:
         return {**self.about, "orders": orders_of(self._blotter, ended=ended)}
+
+    def risk(self) -> dict[str, Any]:
+        """How close it was to the limits that the configuration names today."""
+        return {**self.about, **recorded_risk(self._portfolio.state(), self._blotter, self._config)}
 
 
 def _chosen(rows: Sequence[Row], session: str | None) -> Row:

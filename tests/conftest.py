@@ -40,7 +40,7 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
     return TEMPLATE
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_database(
     postgres: EmbeddedPostgres, migrated_template: str
 ) -> Callable[[], AbstractContextManager[str]]:

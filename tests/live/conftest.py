@@ -5,7 +5,8 @@ import inspect
 
 import pytest
 
-from tests.bounded import finished
+from tests.bounded import TEST_S, finished
+from tests.live.dashboard_world import traded
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -15,3 +16,13 @@ def pytest_pyfunc_call(pyfuncitem):
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     asyncio.run(finished(pyfuncitem.obj(**wanted)))
     return True
+
+
+@pytest.fixture(scope="session")
+def traded_account(tmp_path_factory, new_database):
+    """The configuration, the summary and the database of an account that traded: for tests that only look."""
+    with new_database() as url:
+        manager, summary = asyncio.run(
+            asyncio.wait_for(traded(tmp_path_factory.mktemp("traded"), url), TEST_S)
+        )
+        yield manager, summary, url

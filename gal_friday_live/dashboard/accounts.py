@@ -1,0 +1,86 @@
+"""Whose trades a page is about: the running engine's account, else the last that wrote, or the one asked for.
+
+Where no engine runs, or another account is looked at, its state is made again from the journal, once for each line that is
+new in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.session_records import Row, SessionRecords
+from gal_friday_live.dashboard.figures import at
+from gal_friday_live.dashboard.view import View
+from gal_friday_live.recorded_account import RecordedAccount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One session of the journal. `running`: the engine that answers now is this one's."""
+
+    session: str
+    mode: str
+    venue: str
+    name: str
+    series: tuple[str, ...]
+    quote: str
+    last_ns: int
+    running: bool
+
+    @property
+    def title(self) -> str:
+        """As people call it."""
+        return " ".join(word for word in (self.mode, self.venue, self.name) if word)
+
+
+async def accounts(view: View, database: Database) -> list[Account]:
+    """Every session that has money, the last to write first."""
+    live = running_session(view)
+    rows = await SessionRecords(database).written()
+    return [_account(row, live) for row in rows if row["quote"] or row["session"] == live]
+
+
+def chosen(view: View, found: Sequence[Account]) -> Account | None:
+    """The one that the address names, else the running one, else the last to write; None where there is none."""
+    wanted = view.query.get("session", "")
+    named = next((one for one in found if wanted and one.session.startswith(wanted)), None)
+    running = next((one for one in found if one.running), None)
+    return named or running or (found[0] if found else None)
+
+
+def running_session(view: View) -> str | None:
+    """The session of the engine that answers now."""
+    return str(at(view.reading.metrics, "engine.session") or "") or None if view.reading.live else None
+
+
+def _account(row: Row, live: str | None) -> Account:
+    run: Mapping[str, Any] = row["run"] or {}
+    return Account(
+        session=row["session"], mode=row["mode"], venue=run.get("venue") or "", name=run.get("account") or "",
+        series=tuple(run.get("series") or ()), quote=row["quote"] or "", last_ns=row["last_ns"],
+        running=row["session"] == live,
+    )  # fmt: skip
+
+
+class RecordedAccounts:
+    """Accounts as their journals tell them, the last few kept until something new is written."""
+
+    KEPT = 4
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int], RecordedAccount] = {}
+
+    async def of(self, view: View, database: Database, account: Account) -> RecordedAccount | None:
+        """Raises StorageError where the journal cannot be read."""
+        key = (account.session, account.last_ns)
+        found = self._kept.get(key)
+        if found is None:
+            found = await RecordedAccount.found(database, view.manager, account.session)
+            if found is not None:
+                self._kept = dict([*self._kept.items(), (key, found)][-self.KEPT :])
+        return found
+
+
+RECORDED = RecordedAccounts()
+"""Of this process."""

@@ -1,0 +1,303 @@
+"""Trading: bars with what was bought and sold in them, what is held, what waits, and every trade with its reasons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.paths import lake_dir
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.trading_history import TradingHistory
+from gal_friday_core.booked_trades import BookedTrade, booked_trades
+from gal_friday_core.candles import Series
+from gal_friday_core.errors import RegistryError
+from gal_friday_core.times import to_iso
+from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
+from gal_friday_live.dashboard.candles import Drawn, Stretch, bars, figure
+from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, price, seconds
+from gal_friday_live.dashboard.markup import Html, join, tag
+from gal_friday_live.dashboard.pages.page import Page
+from gal_friday_live.dashboard.reasons import earned, parts, share
+from gal_friday_live.dashboard.view import View
+from gal_friday_live.dashboard.widgets import card, chart, empty, expand, live, note, table
+from gal_friday_live.explanation import explain
+
+SPANS = (120, 360, 1_440)
+"""Bars that may be drawn at once."""
+MOST_FILLS = 2_000
+MOST_TRADES = 60
+AROUND = 0.35
+"""So much of the chart lies behind the trade that it was opened for."""
+
+NO_DATABASE = "No database yet: `gal-friday up` makes one, and trades with paper money."
+NO_ACCOUNT = "No account has traded yet. Start one with `gal-friday up` or `gal-friday live`; both begin with paper money."
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One account, the series that is drawn, and its fills."""
+
+    account: Account
+    others: Sequence[Account]
+    series: Sequence[Series]
+    trades: Sequence[BookedTrade]
+
+
+async def render(view: View) -> Html:
+    """The page of one account."""
+    if view.database is None:
+        return empty(NO_DATABASE)
+    found = await _looked(view, view.database)
+    if found is None:
+        return empty(NO_ACCOUNT)
+    state = await _state(view, view.database, found.account)
+    return join(
+        _whose(found),
+        _chart(view, found),
+        card("Positions", _positions(state["positions"], found), wide=True),
+        card("Open orders", _orders(state["orders"]), wide=True),
+        card(
+            "Trades", _trades(view, found), wide=True, note="Newest first. Open one to see why it was made."
+        ),
+    )
+
+
+async def candles(view: View) -> Any:
+    """The chart's figure: `session`, `pair`, `bars`, and `to`, the close of the last bar in nanoseconds."""
+    if view.database is None:
+        return {"empty": NO_DATABASE}
+    history, found = TradingHistory(view.database), await _looked(view, view.database)
+    if found is None:
+        return {"empty": NO_ACCOUNT}
+    series = _drawn_series(view, found)
+    if series is None:
+        return {"empty": "The engine has not told of any bar yet."}
+    lake, session = CandleLake(lake_dir(view.manager.config)), found.account.session
+    until = _number(view.query.get("to")) or await history.newest_bar_ns(session, series)
+    if until is None:
+        until = lake.closed_ns(series) or view.now_ns
+    first = until - _span(view) * series.interval_ns
+    drawn = await bars(history, lake, Stretch(session, series, first + 1, until + 1))
+    fills = [
+        fill
+        for fill in await history.fills(session, MOST_FILLS)
+        if fill.pair == series.pair and first <= fill.ts_ns <= until + series.interval_ns
+    ]
+    trades = [
+        one
+        for one in found.trades
+        if one.pair == series.pair and one.opened_ns <= until and (one.closed_ns or until) >= first
+    ]
+    return figure(Drawn(drawn, fills, trades))
+
+
+async def why(view: View) -> Any:
+    """What led to the order that `order` names."""
+    if view.database is None:
+        return {"parts": [{"title": NO_DATABASE, "rows": []}]}
+    try:
+        return {"parts": parts(await explain(view.database, view.query.get("order", "")))}
+    except RegistryError as error:
+        return {"parts": [{"title": "Not known", "rows": [["", str(error)]]}]}
+
+
+async def _looked(view: View, database: Database) -> Looked | None:
+    known = await accounts(view, database)
+    account = chosen(view, known)
+    if account is None:
+        return None
+    history = TradingHistory(database)
+    series = [Series.parse(key) for key in account.series] or await history.series(account.session)
+    fills = await history.fills(account.session, MOST_FILLS)
+    trades = booked_trades(fills, whole=len(fills) < MOST_FILLS)
+    return Looked(account, [one for one in known if one is not account], series, trades)
+
+
+async def _state(view: View, database: Database, account: Account) -> Mapping[str, Any]:
+    """Positions by pair and open orders: the engine's word where it runs, else the journal's."""
+    metrics = view.reading.metrics
+    if account.running and "orders" in metrics:
+        return {"positions": metrics.get("positions") or {}, "orders": metrics["orders"]}
+    recorded = await RECORDED.of(view, database, account)
+    if recorded is None:
+        return {"positions": {}, "orders": []}
+    return {"positions": recorded.positions()["positions"], "orders": recorded.orders(ended=False)["orders"]}
+
+
+def _whose(found: Looked) -> Html:
+    """Which account this is; that it does not trade, where it does not; and the others."""
+    account = found.account
+    said = None
+    if not account.running:
+        said = note(
+            f"No engine trades this account now. What it did until {instant(to_iso(account.last_ns))} UTC "
+            "stands below, as its journal has it.",
+            tone="warn",
+        )
+    links = [
+        tag("a", f"{one.title} {one.session[:8]}", href=_address({}, session=one.session[:13]))
+        for one in found.others[:8]
+    ]
+    others = (
+        tag("nav", "Other accounts: ", links, class_="others", aria_label="Other accounts") if links else None
+    )
+    name = tag("p", tag("strong", account.title), f" session {account.session[:8]}", class_="soft")
+    return join(name, said, others)
+
+
+def _chart(view: View, found: Looked) -> Html:
+    series = _drawn_series(view, found)
+    if series is None:
+        return card("Market", empty("The engine has not told of any bar yet."), wide=True)
+    query = {**view.query, "session": found.account.session}
+    pairs = [
+        _choice(one.pair, one == series, _address(query, pair=one.pair, to=None))
+        for one in found.series
+        if len(found.series) > 1
+    ]
+    spans = [
+        _choice(
+            seconds(bars * series.interval_ns / 1e9), bars == _span(view), _address(query, bars=str(bars))
+        )
+        for bars in SPANS
+    ]
+    label = f"{series.pair}, {series.interval} bars, with fills, stops and targets. The trades below say the same in words."
+    return card(
+        f"{series.pair} · {series.interval}",
+        tag("div", tag("nav", pairs, aria_label="Pair") if pairs else None,
+            tag("nav", spans, aria_label="Length of the chart"), class_="choices"),
+        chart("trading", "candles", label=label, height=420, query=urlencode({**query, "pair": series.pair})),
+        wide=True,
+    )  # fmt: skip
+
+
+def _choice(text: str, is_chosen: bool, address: str) -> Html:
+    return tag("a", text, href=address, aria_current="true" if is_chosen else None)
+
+
+def _positions(held: Mapping[str, Any], found: Looked) -> Html:
+    trades = {one.pair: one for one in found.trades if one.closed_ns is None}
+    names = ("Pair", "Quantity", "Entry", "Worth", "Unrealised", "Stop", "Target", "Protected", "Since")
+    rows = [_position(pair, one, trades.get(pair), found) for pair, one in held.items()]
+    nothing = "Nothing is held. The strategy buys where its rule and the risk check allow it."
+    return table(names, rows, caption="Positions", empty=nothing, numeric=range(1, 8))
+
+
+def _position(pair: str, one: Mapping[str, Any], trade: BookedTrade | None, found: Looked) -> tuple[Any, ...]:
+    """Worth and profit follow the engine where it runs."""
+    worth, profit = (
+        money(one.get("market_value", one.get("current_market_value"))),
+        money(one.get("unrealized_pnl")),
+    )
+    return (
+        pair, price(one.get("quantity")), price(one.get("average_entry_price")),
+        *((live(f"positions.{pair}.market_value", worth), live(f"positions.{pair}.unrealized_pnl", profit))
+          if found.account.running else (worth, profit)),
+        _level(trade.stop if trade else None), _level(trade.target if trade else None),
+        price(one.get("protected_quantity")), instant(to_iso(trade.opened_ns)) if trade else UNKNOWN,
+    )  # fmt: skip
+
+
+def _orders(waiting: Sequence[Mapping[str, Any]]) -> Html:
+    names = (
+        "Order",
+        "Pair",
+        "For",
+        "Side",
+        "Type",
+        "Status",
+        "Quantity",
+        "Filled",
+        "Limit",
+        "Trigger",
+        "Placed",
+    )
+    rows = [
+        (
+            tag("code", str(one["client_order_id"])[:13], title=one["client_order_id"]), one["pair"], _word(one["purpose"]),
+            _word(one["side"]), _word(one["type"]), _word(one["status"]), price(one["quantity"]), price(one["filled"]),
+            _level(one["limit_price"]), _level(one["trigger_price"]), instant(one["created_at"]),
+        )
+        for one in waiting
+    ]  # fmt: skip
+    return table(names, rows, caption="Open orders", empty="No order waits.", numeric=range(6, 10))
+
+
+def _trades(view: View, found: Looked) -> Html:
+    if not found.trades:
+        return empty(
+            "No trade yet. The model must promise more than a trade costs: the model page shows from which "
+            "probability on it buys, the risk page what keeps it back."
+        )
+    newest = list(reversed(found.trades))
+    shown = [_trade(view, one, found) for one in newest[:MOST_TRADES]]
+    more = len(newest) - len(shown)
+    told = tag("p", f"{more:,} earlier trades: `gal-friday orders --all` lists their orders.", class_="soft")
+    return join(tag("div", shown, class_="trades"), told if more else None)
+
+
+def _trade(view: View, one: BookedTrade, found: Looked) -> Html:
+    open_ = one.closed_ns is None
+    way = f"{price(one.entry)} → {'still held' if open_ else price(one.exit)}"
+    kind = "" if open_ else "gain" if one.net >= 0 else "loss"
+    result = earned(one.net) + ("" if one.net_return is None else f" ({share(one.net_return)})")
+    summary = tag(
+        "span",
+        tag("span", instant(to_iso(one.opened_ns)), class_="when"),
+        tag("span", one.pair, class_="what"),
+        tag("span", f"{price(one.quantity)} · {way}", class_="way"),
+        tag("span", "open" if open_ else _word(one.ended_by) or "sold", class_="end"),
+        tag("span", result, class_=f"net {kind}".strip()),
+        class_="trade",
+    )
+    last = one.closed_ns or one.opened_ns
+    links = tag(
+        "p",
+        tag("a", "Show it in the chart", href=_address(
+            {**view.query, "session": found.account.session}, pair=one.pair, to=str(_behind(last, one.pair, view, found))
+        )),
+        f" · held for {seconds((last - one.opened_ns) / 1e9)} · fees {money(one.fees)}" if not open_ else "",
+        class_="soft",
+    )  # fmt: skip
+    opened = expand(summary, f"/data/trading/why?{urlencode({'order': one.entry_order})}")
+    if one.exit_order in (None, one.entry_order):
+        return tag("div", opened, links, class_="one")
+    left = expand("Why it ended", f"/data/trading/why?{urlencode({'order': str(one.exit_order)})}")
+    return tag("div", opened, links, left, class_="one")
+
+
+def _behind(last_ns: int, pair: str, view: View, found: Looked) -> int:
+    """Where a chart ends that shows the trade whole, on the grid of the bars."""
+    step = next((one.interval_ns for one in found.series if one.pair == pair), 60 * 10**9)
+    return (last_ns // step + int(_span(view) * AROUND)) * step
+
+
+def _drawn_series(view: View, found: Looked) -> Series | None:
+    wanted = view.query.get("pair")
+    return next((one for one in found.series if one.pair == wanted), None) or next(iter(found.series), None)
+
+
+def _span(view: View) -> int:
+    wanted = _number(view.query.get("bars"))
+    return wanted if wanted in SPANS else SPANS[1]
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 19 else None
+
+
+def _address(query: Mapping[str, str], **changes: str | None) -> str:
+    asked = {name: value for name, value in {**query, **changes}.items() if value}
+    return f"/trading?{urlencode(asked)}" if asked else "/trading"
+
+
+def _level(value: Any) -> str:
+    return UNKNOWN if value is None else price(value)
+
+
+def _word(name: Any) -> str:
+    return str(name or "").replace("_", " ").lower()
+
+
+PAGE = Page(name="trading", title="Trading", render=render, data={"candles": candles, "why": why})
