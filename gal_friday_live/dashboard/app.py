@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +46,6 @@ class Parts:
     actions: Actions
     place: Place
     exposition: Exposition | None = None
-    now_ns: Callable[[], int] = time.time_ns
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -170,7 +168,7 @@ async def _live(parts: Parts, line: WebSocket) -> None:
         return
     await line.accept()
     with parts.broadcast.joined() as queue:
-        await line.send_text(message(parts.service.reading, parts.now_ns()))
+        await line.send_text(message(parts.service.reading))
         sending = asyncio.create_task(_send(line, queue))
         try:
             await _until_gone(line)

@@ -49,14 +49,14 @@ def count(value: Any) -> str:
 def seconds(value: Any) -> str:
     """Two units at most.
 
-    >>> seconds(0.0004), seconds(0.25), seconds(7.25), seconds(200), seconds(93_784)
-    ('0.4 ms', '250 ms', '7.2 s', '3 min 20 s', '1 d 2 h')
+    >>> seconds(0.0000123), seconds(0.25), seconds(7.25), seconds(200), seconds(93_784)
+    ('12.3 µs', '250 ms', '7.2 s', '3 min 20 s', '1 d 2 h')
     """
     if value is None:
         return UNKNOWN
     given = float(value)
     if given < 1:
-        return f"{given * 1e3:.3g} ms"
+        return f"{given * 1e6:.3g} µs" if 0 < given < 1e-3 else f"{given * 1e3:.3g} ms"
     if given < 60:
         return f"{given:.1f} s"
     minutes, rest = divmod(round(given), 60)
@@ -68,14 +68,12 @@ def seconds(value: Any) -> str:
 
 
 def nanoseconds(value: Any) -> str:
-    """As `seconds`, to the microsecond.
+    """As `seconds`.
 
     >>> nanoseconds(12_345), nanoseconds(3_000_000)
     ('12.3 µs', '3 ms')
     """
-    if value is None:
-        return UNKNOWN
-    return f"{value / 1e3:.3g} µs" if value < 1e6 else seconds(value / 1e9)
+    return seconds(None if value is None else value / 1e9)
 
 
 def megabytes(value: Any) -> str:
@@ -87,6 +85,11 @@ def megabytes(value: Any) -> str:
     if value is None:
         return UNKNOWN
     return f"{value / 1e3:.1f} GB" if value >= 10_000 else f"{value:.0f} MB"
+
+
+def size(value: Any) -> str:
+    """Bytes as `megabytes`."""
+    return megabytes(None if value is None else value / 1e6)
 
 
 def instant(value: Any) -> str:
@@ -106,15 +109,26 @@ def yes_no(value: Any) -> str:
 Format = Callable[[Any], str]
 FORMATS: dict[str, Format] = {
     **dict.fromkeys(
-        ("equity", "cash", "available", "realized_pnl", "unrealized_pnl", "fees", "exposure_value"), money
+        ("equity", "cash", "available", "realized_pnl", "unrealized_pnl", "fees", "market_value"), money
     ),
-    **dict.fromkeys(("average_entry_price", "current_market_value", "price"), price),
+    **dict.fromkeys(
+        (
+            "average_entry_price",
+            "current_market_value",
+            "price",
+            "average_price",
+            "trigger_price",
+            "limit_price",
+        ),
+        price,
+    ),
     **dict.fromkeys(("exposure", "daily_drawdown", "weekly_drawdown", "total_drawdown"), percent),
     **dict.fromkeys(("started", "time", "last_bar"), instant),
 }
-"""By the last key of a path. Keys that end in `_s`, `_ns`, `_mb` or `_share` say their unit themselves."""
+"""By the last key of a path. Keys that end in a unit say it themselves (`_BY_UNIT`)."""
 _BY_UNIT: tuple[tuple[str, Format], ...] = (
-    ("_ns", nanoseconds), ("_mb", megabytes), ("_share", percent), ("_at", instant), ("_s", seconds),
+    ("_seconds_total", seconds), ("_ns", nanoseconds), ("_mb", megabytes), ("_share", percent), ("_at", instant), ("_seconds", seconds),
+    ("_bytes", size), ("_total", count), ("_s", seconds),
 )  # fmt: skip
 
 

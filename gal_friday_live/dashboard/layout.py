@@ -60,7 +60,7 @@ def _header(page: Page, pages: Sequence[Page], view: View) -> Html:
     links = [
         tag("a", each.title, href=each.path, aria_current="page" if each is page else None) for each in pages
     ]
-    said = headline(view.reading, view.now_ns)
+    said = headline(view.reading)
     state = tag(
         "div",
         badge(said.word, said.tone, live_path="headline.word"),

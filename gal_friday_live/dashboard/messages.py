@@ -1,5 +1,6 @@
 """What goes to a browser about a reading: texts and bars by path, the headline. Only a live engine's numbers are sent."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,19 +12,35 @@ from gal_friday_live.dashboard.view import Reading
 from gal_friday_live.dashboard.widgets import Tone, tone_of
 
 
-def message(reading: Reading, now_ns: int) -> str:
-    """One JSON object: `state`, `halted`, `texts`, `tones`, and `bars` as [text, share used, tone]."""
-    said = headline(reading, now_ns)
+def message(reading: Reading) -> str:
+    """One JSON object: `state`, `halted`, `shape`, `texts`, `tones`, and `bars` as [text, share used, tone].
+
+    Another `shape` says that there are other positions, orders or reasons than before: tables are drawn anew then.
+    """
+    said = headline(reading)
     shown = texts(reading.metrics) if reading.live else {}
     shown |= {"headline.word": said.word, "headline.detail": said.detail}
     told = {
         "state": reading.state,
         "halted": said.halted,
+        "shape": shape(reading),
         "texts": shown,
         "tones": {"headline.word": said.tone},
         "bars": bars(reading.metrics) if reading.live else {},
     }
     return msgspec.json.encode(told).decode()
+
+
+def shape(reading: Reading) -> str:
+    """A digest of what a page has tables of."""
+    metrics = reading.metrics
+    orders = [(one.get("client_order_id"), one.get("status")) for one in metrics.get("orders", ())]
+    parts = (
+        reading.state, list(metrics.get("positions", ())), orders, at(metrics, "engine.blocks"),
+        at(metrics, "engine.models"), list(at(metrics, "risk.limits") or ()), at(metrics, "counts.fills"),
+        [text.partition(":")[0] for text in at(metrics, "engine.findings") or ()],
+    )  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
 
 
 def bars(metrics: Mapping[str, Any]) -> dict[str, tuple[str, float | None, Tone]]:

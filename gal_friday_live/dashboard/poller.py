@@ -17,6 +17,8 @@ from gal_friday_live.dashboard.view import EngineState, Reading
 
 HUNG_AFTER_S: Final = 2.0
 RETRY_S: Final = 0.5
+MEASURED_EVERY_S: Final = 1.0
+"""What the engine measures of itself and its machine need not be asked as often as what it trades."""
 IDLE_EVERY_S: Final = 2.0
 """While nobody watches: often enough to know since when an engine is gone."""
 
@@ -41,6 +43,8 @@ class Poller:
         self._on_reading = on_reading
         self._now_ns = now_ns
         self.reading = Reading("gone", now_ns())
+        self._measured: dict[str, Any] = {}
+        self._measured_s = float("-inf")
 
     async def run(self) -> None:
         while True:
@@ -56,15 +60,18 @@ class Poller:
         try:
             while True:
                 began = time.monotonic()
-                metrics = await self._answer(talk)
-                self._tell("live", metrics=metrics)
+                metrics = await self._answer(talk, "overview")
+                if began >= self._measured_s + MEASURED_EVERY_S:
+                    self._measured_s = began
+                    self._measured = _by_subject((await self._answer(talk, "metrics"))["metrics"])
+                self._tell("live", metrics={**metrics, "measured": self._measured})
                 await self._pause(time.monotonic() - began)
         finally:
             talk.close()
 
-    async def _answer(self, talk: Conversation) -> dict[str, Any]:
+    async def _answer(self, talk: Conversation, what: str) -> dict[str, Any]:
         """However late it comes; until then the engine counts as hung."""
-        question = asyncio.ensure_future(talk.ask("overview"))
+        question = asyncio.ensure_future(talk.ask(what))
         try:
             while not (await asyncio.wait({question}, timeout=HUNG_AFTER_S))[0]:
                 self._tell("hung", "it took the question and does not answer")
@@ -90,3 +97,12 @@ class Poller:
         else:
             self.reading = Reading(state, since_ns, metrics, now_ns, problem)
         self._on_reading(self.reading)
+
+
+def _by_subject(measured: dict[str, Any]) -> dict[str, Any]:
+    """`gal_friday_core.metrics` as paths: `measured.loop.lag_p99_seconds`.
+
+    >>> _by_subject({"gal_friday_loop": {"lag_p99_seconds": 0.01}})
+    {'loop': {'lag_p99_seconds': 0.01}}
+    """
+    return {name.removeprefix("gal_friday_"): fields for name, fields in measured.items()}

@@ -140,7 +140,7 @@ def _parts(manager: ConfigurationManager, sessions: Sessions, port: int) -> tupl
 
     def tell(reading: Reading) -> None:
         if broadcast.listeners:
-            broadcast.send(message(reading, time.time_ns()))
+            broadcast.send(message(reading))
 
     poller = Poller(
         path, every_s=1 / settings.updates_per_s, watched=lambda: bool(broadcast.listeners),
@@ -179,7 +179,7 @@ def _exposition(settings: DashboardConfig, path: Path) -> Exposition:
         elif not is_loopback(settings.host):
             raise ConfigError("set dashboard.metrics_token: the dashboard can be reached from elsewhere")
         told: dict[str, Any] = await ask(path, "metrics", timeout_s=METRICS_WITHIN_S)
-        return prometheus_text(told["readings"], told["labels"])
+        return prometheus_text(told["metrics"], told["labels"])
 
     return tell
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gal_friday_core.times import SECOND_NS, to_iso
+from gal_friday_core.times import to_iso
 from gal_friday_live.dashboard.figures import at, instant, seconds
 from gal_friday_live.dashboard.view import Reading
 from gal_friday_live.dashboard.widgets import Tone
@@ -18,25 +18,25 @@ class Headline:
     halted: bool = False
 
 
-def headline(reading: Reading, now_ns: int) -> Headline:
+def headline(reading: Reading) -> Headline:
     """An engine that does not answer is never shown as what it was."""
     since = f"since {instant(to_iso(reading.since_ns))} UTC"
     if reading.state == "gone":
         return Headline("ENGINE STOPPED", f"nobody answers {since}{_numbers(reading)}", "bad")
     if reading.state == "hung":
         return Headline("ENGINE SILENT", f"it does not answer {since}{_numbers(reading)}", "bad")
-    return _trading(reading, now_ns)
+    return _trading(reading)
 
 
-def _trading(reading: Reading, now_ns: int) -> Headline:
+def _trading(reading: Reading) -> Headline:
     state = str(at(reading.metrics, "engine.state") or "RUNNING")
     mode = str(at(reading.metrics, "engine.mode") or "")
     if state == "HALTED":
         return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
     if state == "REDUCING":
         return Headline("NO ENTRIES", str(at(reading.metrics, "engine.blocked_by") or ""), "warn")
-    up_ns = reading.since_ns
-    return Headline("TRADING", f"{mode}, answering for {seconds((now_ns - up_ns) / SECOND_NS)}", "good")
+    up_s = at(reading.metrics, "measured.engine.uptime_seconds")
+    return Headline("TRADING", f"{mode}, up {seconds(up_s)}" if up_s is not None else mode, "good")
 
 
 def _numbers(reading: Reading) -> str:

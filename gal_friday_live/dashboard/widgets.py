@@ -12,10 +12,18 @@ SIGNS: dict[Tone, str] = {"": "", "good": "✓", "warn": "!", "bad": "✕"}
 
 
 def card(title: str, *children: Any, wide: bool = False, note: str = "", id_: str | None = None) -> Html:
-    """A titled part of a page."""
+    """A titled part of a page. With an id it is drawn anew when positions, orders or reasons change."""
     heading = tag("h2", title)
     explained = tag("p", note, class_="soft") if note else None
-    return tag("section", heading, explained, *children, class_="card wide" if wide else "card", id=id_)
+    return tag(
+        "section", heading, explained, *children, class_="card wide" if wide else "card", id=id_,
+        data_refresh=id_ is not None,
+    )  # fmt: skip
+
+
+def refreshed(id_: str, *children: Any) -> Html:
+    """Drawn anew when positions, orders or reasons change."""
+    return tag("div", *children, id=id_, data_refresh=True)
 
 
 def grid(*children: Any) -> Html:

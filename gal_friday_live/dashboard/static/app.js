@@ -11,11 +11,16 @@
   // --- What is live -----------------------------------------------------------------------------------------------
   const texts = new Map();
   const bars = new Map();
-  for (const element of document.querySelectorAll("[data-live]")) {
-    const path = element.dataset.live;
-    texts.set(path, [...(texts.get(path) ?? []), element]);
+
+  function bind() {
+    texts.clear();
+    bars.clear();
+    for (const element of document.querySelectorAll("[data-live]")) {
+      const path = element.dataset.live;
+      texts.set(path, [...(texts.get(path) ?? []), element]);
+    }
+    for (const element of document.querySelectorAll("[data-live-bar]")) bars.set(element.dataset.liveBar, element);
   }
-  for (const element of document.querySelectorAll("[data-live-bar]")) bars.set(element.dataset.liveBar, element);
 
   function tone(element, word) {
     for (const each of TONES) element.classList.toggle(each, each === word);
@@ -37,6 +42,34 @@
     document.body.classList.toggle("stale", told.state !== "live");
     $("resume").hidden = !told.halted;
     $("halt").disabled = told.state === "gone";
+    if (shape !== null && shape !== told.shape) refreshSoon();
+    shape = told.shape;
+  }
+
+  // Tables are drawn by the server: when there are others, the page is asked for again and its parts change places.
+  let shape = null;
+  let refreshing = 0;
+  const REFRESH_MS = 1500;
+
+  function refreshSoon() {
+    if (!refreshing && document.querySelector("[data-refresh]")) refreshing = setTimeout(refresh, REFRESH_MS);
+  }
+
+  async function refresh() {
+    try {
+      const answer = await fetch(location.href);
+      if (!answer.ok) return;
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const part of document.querySelectorAll("[data-refresh]")) {
+        const fresh = page.getElementById(part.id);
+        const used = part.contains(document.activeElement) || part.querySelector("details[open]");
+        if (fresh && !used) part.replaceWith(document.adoptNode(fresh));
+      }
+      bind();
+      expandable();
+    } finally {
+      refreshing = 0;
+    }
   }
 
   function showBar(element, text, used, word) {
@@ -158,17 +191,19 @@
     return told;
   }
 
-  for (const details of document.querySelectorAll("details[data-expand]")) {
-    details.addEventListener("toggle", async () => {
-      const place = details.querySelector(".expanded");
-      if (!details.open || place.childElementCount) return;
-      place.append(element("p", "Looking…", "soft"));
-      try {
-        place.replaceChildren(...(await json(details.dataset.expand)).parts.flatMap(part));
-      } catch (error) {
-        place.replaceChildren(element("p", error.message, "problem"));
-      }
-    });
+  async function expanded(details) {
+    const place = details.querySelector(".expanded");
+    if (!details.open || place.childElementCount) return;
+    place.append(element("p", "Looking…", "soft"));
+    try {
+      place.replaceChildren(...(await json(details.dataset.expand)).parts.flatMap(part));
+    } catch (error) {
+      place.replaceChildren(element("p", error.message, "problem"));
+    }
+  }
+
+  function expandable() {
+    for (const details of document.querySelectorAll("details[data-expand]")) details.ontoggle = () => expanded(details);
   }
 
   function part({ title, rows, text }) {
@@ -276,6 +311,8 @@
   });
   dark.addEventListener("change", redraw);
 
+  bind();
+  expandable();
   connect();
   if (charts.length) requestAnimationFrame(() => setTimeout(load, 0));
 })();
