@@ -19,6 +19,7 @@ from decimal import (
 ZERO = Decimal(0)
 CENT = Decimal("1e-8")
 """The smallest amount of quote currency that is booked."""
+CENTS_IN_ONE = Decimal(10**8)
 
 _TRAPS = [InvalidOperation, DivisionByZero, Overflow]
 EXACT = Context(prec=96, rounding=ROUND_HALF_EVEN, traps=_TRAPS)

@@ -27,17 +27,18 @@ from gal_friday_core.backtest.scan import (
     UNIT,
     WANTED,
     WORTH,
-    run_on,
+    stops,
 )  # fmt: skip
 from gal_friday_core.backtest.tape import UNWRITTEN, Market, Tape, tape_of
 from gal_friday_core.backtest.trader import Seat, Trader
 from gal_friday_core.config import Config
 from gal_friday_core.drawdown import Peak, Peaks
-from gal_friday_core.money import ZERO
+from gal_friday_core.money import CENTS_IN_ONE, UNITS, product
 from gal_friday_core.portfolio import Mark
 from gal_friday_core.strategies.protocol import Strategy
 
 _CENTS = 8
+_CENT = UNITS[_CENTS]
 _MOST = 4e18
 """Worth, in cents, that the scan can count; beyond it every bar is visited."""
 
@@ -120,33 +121,31 @@ class _Run:
         self._curve = np.empty(bars + 1, np.int64)
         self._dearest = [float(market.bars.high.max()) for market in tape.markets]
         self._held: dict[int, str] = {}
-        self._equity = ZERO
-        self._peaks: tuple[Peak, ...] = ()
-        self._known: tuple[int, ...] = ()
+        self._peaks: list[Peak | None] = [None, None, None]
+        self._known = [0, 0, 0]
         self._visited = 0
 
     def through(self, cash: Decimal) -> Ran:
         """To the last bar; entries that wait then are cancelled, as at the end of every run."""
-        tape, trader, curve = self._tape, self._trader, self._curve[1:]
-        bars, (pairs, triggers, books, limits) = self._bars, self._arrays
-        end, place = len(tape), 0
+        tape, trader, books, end = self._tape, self._trader, self._books, len(self._tape)
+        curve = self._curve[1:]
+        which, times, marked = tape.which.data, tape.times.data, curve.data
+        first = 0
         self._read_books()
-        while True:
-            before = place
-            place = run_on(bars, pairs, triggers, books, limits, curve, before)
-            if place > before and self._held:
-                self._write_books(before, place)
+        for place in stops(self._bars, *self._arrays, curve):
+            if place > first and self._held:
+                self._write_books(first, place)
             if place == end:
                 break
-            number = tape.which.item(place)
+            number = which[place]
             seat = trader.seats[number]
-            trader.visit(seat, tape.row(place), tape.bar(place), tape.times.item(place + 1))
+            trader.visit(seat, tape.row(place), tape.bar(place), times[place + 1])
             self._visited += 1
             self._read_books()
-            curve[place] = self._books[EQUITY]
+            marked[place] = books[EQUITY]
             self._arm(number, seat)
-            place += 1
-        self._account.now.ns = int(tape.times[-1])
+            first = place + 1
+        self._account.now.ns = times[end]
         self._account.cancel_entries()
         self._curve[0] = int(cash.scaleb(_CENTS).to_integral_value())
         return Ran(tape, trader, Equity(cash, tape.times, self._curve), self._visited)
@@ -162,36 +161,38 @@ class _Run:
                 latest = max(latest, close_ns)
         if not marks:
             return
-        books, kept = self._books, []
-        for which, (peak, known) in enumerate(zip(self._peaks, self._known, strict=True)):
-            cents, period = books[PEAKS + which], books[PERIODS + which]
-            same = cents == known and period == peak.period
-            kept.append(peak if same else Peak(peak.length_ns, period, Decimal(cents).scaleb(-_CENTS)))
+        kept = [self._peak(which, peak) for which, peak in enumerate(self._account.portfolio.peaks.each)]
         self._account.portfolio.carry(marks, Peaks.of(*kept), latest)
+
+    def _peak(self, which: int, peak: Peak) -> Peak:
+        """As the scan left it."""
+        cents, period = self._books[PEAKS + which], self._books[PERIODS + which]
+        if cents == self._known[which] and period == peak.period:
+            return peak
+        return Peak(peak.length_ns, period, product(Decimal(cents), _CENT))
 
     def _read_books(self) -> None:
         """Take over equity and peaks as the portfolio has them after a visit."""
-        portfolio, books = self._account.portfolio, self._books
+        portfolio, books, known = self._account.portfolio, self._books, self._peaks
         books[EQUITY] = _cents(portfolio.equity)
-        peaks = portfolio.peaks.each
-        if peaks != self._peaks:
-            self._peaks, self._known = peaks, tuple([_cents(peak.equity) for peak in peaks])
-            for which, peak in enumerate(peaks):
-                books[PEAKS + which], books[PERIODS + which] = self._known[which], peak.period
+        for which, peak in enumerate(portfolio.peaks.each):
+            if peak is not known[which]:
+                known[which] = peak
+                books[PEAKS + which] = self._known[which] = _cents(peak.equity)
+                books[PERIODS + which] = peak.period
 
     def _arm(self, number: int, seat: Seat) -> None:
         """What the scan must stop for in this pair from now on, and what it is to mark."""
-        pair, tape = seat.instrument.pair, self._tape
-        watch = self._account.exchange.watch(pair)
-        held = self._account.position(pair).quantity
-        due, cents, worth = 0 if watch.next_bar else len(tape), 0, 0
+        pair, account = seat.pair, self._account
+        watch, held = account.exchange.watch(pair), account.position(pair).quantity
+        due, cents, worth = 0 if watch.next_bar else len(self._tape), 0, 0
         self._held.pop(number, None)
         if held and not watch.next_bar:
             cents = self._countable(number, held)
             due = 0
             if cents:
                 self._held[number] = pair
-                worth = _cents(self._account.portfolio.worth(pair))
+                worth = _cents(account.portfolio.worth(pair))
                 due = self._exit_due(number, seat)
         pairs, at = self._pairs, number * PAIR
         pairs[at + WANTED] = 0 if held else ENTER
@@ -200,7 +201,7 @@ class _Run:
 
     def _countable(self, number: int, held: Decimal) -> int:
         """What is held in 1e-8, or 0 where the scan cannot count it exactly."""
-        scaled = held.scaleb(_CENTS)
+        scaled = product(held, CENTS_IN_ONE)
         cents = int(scaled)
         fits = float(held) * self._dearest[number] * 1e8 <= _MOST
         return cents if fits and scaled == cents and self._tape.decimals[number] != UNWRITTEN else 0
@@ -212,4 +213,4 @@ class _Run:
 
 def _cents(amount: Decimal) -> int:
     """In units of the smallest amount that is booked, which it is a multiple of."""
-    return int(amount.scaleb(_CENTS))
+    return int(product(amount, CENTS_IN_ONE))

@@ -52,10 +52,12 @@ class Tape:
     decimals: tuple[int, ...]
     places: tuple[Wholes, ...] = ()
     row_of: Wholes | None = None
-    _columns: tuple[tuple[NDArray[Any], ...], ...] = field(init=False, repr=False)
+    _columns: tuple[tuple[Any, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_columns", tuple(market.bars.columns() for market in self.markets))
+        # Views: single numbers come out of them in a third of the time that numpy takes.
+        columns = tuple(tuple(column.data for column in market.bars.columns()) for market in self.markets)
+        object.__setattr__(self, "_columns", columns)
 
     def __len__(self) -> int:
         return len(self.which)
@@ -99,16 +101,16 @@ class Tape:
         series, row = self.markets[number].bars.series, self.row(place)
         ts, opened, high, low, close, volume, trades = self._columns[number]
         return MarketDataOHLCV(
-            trading_pair=series.pair,
-            exchange=series.venue,
-            interval=series.interval,
-            timestamp_bar_start=ts.item(row),
-            open=Decimal(repr(opened.item(row))),
-            high=Decimal(repr(high.item(row))),
-            low=Decimal(repr(low.item(row))),
-            close=Decimal(repr(close.item(row))),
-            volume=Decimal(repr(volume.item(row))),
-            trades=trades.item(row),
+            series.pair,
+            series.venue,
+            series.interval,
+            ts[row],
+            Decimal(repr(opened[row])),
+            Decimal(repr(high[row])),
+            Decimal(repr(low[row])),
+            Decimal(repr(close[row])),
+            Decimal(repr(volume[row])),
+            trades=trades[row],
         )
 
     def price(self, place: int) -> Decimal:

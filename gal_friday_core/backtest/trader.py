@@ -1,7 +1,7 @@
 """What strategies do at the bars that matter: the engine's `StrategyArbitrator`, without bus or event loop."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import nan
 
@@ -34,10 +34,12 @@ class Seat:
     opened_at: int | None = None
     bars_held: int = 0
     row: int = -1
+    instrument: Instrument = field(init=False)
+    pair: str = field(init=False)
 
-    @property
-    def instrument(self) -> Instrument:
-        return self.market.instrument
+    def __post_init__(self) -> None:
+        self.instrument = self.market.instrument
+        self.pair = self.instrument.pair
 
 
 class Trader:
