@@ -144,7 +144,7 @@ class PubSubManager:
         if self._awaited:
             if self._accept(event_type):
                 await self._deliver()
-        elif self._is_idle():
+        elif self.is_idle():
             self._door_of(event_type)(event_type)
         else:
             self._enqueue(event_type)
@@ -229,7 +229,8 @@ class PubSubManager:
             correlation_id=correlation_id,
         )
 
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """Whether no event is being delivered."""
         state = self._current.cell_contents
         return state is None or state is DUE
 
@@ -241,7 +242,7 @@ class PubSubManager:
 
     def _accept(self, event: Event) -> bool:
         """Take the event in. True where the bus was idle: now it is not, and the caller delivers."""
-        if not self._is_idle():
+        if not self.is_idle():
             self._enqueue(event)
             return False
         self._enqueue(event)  # behind what a cancelled delivery left behind
@@ -413,7 +414,7 @@ class PubSubManager:
             self._awaited.add(event_type)
         else:
             self._awaited.discard(event_type)
-        if self._is_idle():
+        if self.is_idle():
             self._fit_door(event_type)
         else:
             self._unfitted.add(event_type)

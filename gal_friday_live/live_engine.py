@@ -32,6 +32,7 @@ from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
 from gal_friday_live.flight.flight import own_folder, recording
 from gal_friday_live.flight.ports import beside
+from gal_friday_live.heartbeat import Heartbeat
 from gal_friday_live.ids import derived
 from gal_friday_live.live_program import Direct, Helm, LiveProgram, Operator, Parts, Terms
 from gal_friday_live.live_request import LiveRequest
@@ -167,13 +168,17 @@ async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     seconds = live.request.seconds
     until = None if seconds is None else loop.time() + seconds
+    heartbeat = Heartbeat(live.engine.bus)
     running = asyncio.ensure_future(live.helm.call("run"))
     try:
         while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
             if until is not None and loop.time() >= until:
                 break
             live.engine.require_account()
-            systemd.notify("WATCHDOG=1")
+            if still := heartbeat.stands_still():
+                log.error("the watchdog is told nothing: %s", still)
+            else:
+                systemd.notify("WATCHDOG=1")
             if reload.is_set():
                 reload.clear()
                 await _reloaded(live)
