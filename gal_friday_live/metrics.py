@@ -80,11 +80,11 @@ class EngineMetrics:
         return self._latest[1]
 
     def told(self) -> dict[str, Any]:
-        """`labels`, `time` and `metrics` (nested as `gal_friday_core.metrics` says), JSON-able."""
+        """`labels`, `time` and `readings` (nested as `gal_friday_core.metrics` says), JSON-able."""
         return {
             "time": to_iso(self._clock.now_ns()),
             "labels": self.labels,
-            "metrics": self.readings(),
+            "readings": self.readings(),
         }
 
     def emit(self, sink: Metrics) -> None:

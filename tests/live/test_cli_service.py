@@ -37,7 +37,7 @@ class Engine:
         return {"client_order_id": order}
 
     def metrics(self):
-        return {"metrics": {}}
+        return {"readings": {}}
 
     async def reload(self, who):
         self.heard.append(("reload", who))
@@ -58,7 +58,7 @@ async def test_questions_are_answered():
     assert await asked.answer({"command": "status"}) == {"trading": "ACTIVE"}
     assert await asked.answer({"command": "positions"}) == {"positions": {}}
     assert await asked.answer({"command": "explain", "order": "7f"}) == {"client_order_id": "7f"}
-    assert await asked.answer({"command": "metrics"}) == {"metrics": {}}
+    assert await asked.answer({"command": "metrics"}) == {"readings": {}}
 
 
 @pytest.mark.parametrize(("details", "ended"), [({}, False), ({"all": True}, True), ({"all": "yes"}, False)])

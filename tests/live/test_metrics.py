@@ -37,13 +37,13 @@ async def trading(tmp_path, database_url, **timeseries):
 async def test_a_trading_engine_tells_numbers_that_agree_with_what_its_operator_sees(tmp_path, database_url):
     async with trading(tmp_path, database_url) as (engine, status):
         told = await engine.ask("metrics")
-        found = flat(told["metrics"])
+        found = flat(told["readings"])
         assert told["labels"] == {"mode": "paper", "session": status["session"]}
         every_number_is_there_and_defined(found)
         the_numbers_are_plausible(found, status)
         await engine.ask("halt", reason="to see it", who="ada")
         await asyncio.sleep(0.15)  # numbers are asked for anew after a tenth of a second
-        after = flat((await engine.ask("metrics"))["metrics"])
+        after = flat((await engine.ask("metrics"))["readings"])
     assert after["gal_friday_engine_halted"] == 1
     assert after["gal_friday_engine_halt_reasons_total"] == found["gal_friday_engine_halt_reasons_total"] + 1
     assert after["gal_friday_engine_uptime_seconds"] > found["gal_friday_engine_uptime_seconds"]
