@@ -13,6 +13,7 @@ from gal_friday_live.commands import (
     backtest,
     backup,
     control,
+    costs,
     dashboard,
     doctor,
     events,
@@ -56,6 +57,7 @@ app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)
 app.command("sweep")(sweep.sweep)
+app.command("costs")(costs.costs)
 app.command("live")(live.live)
 app.command("replay")(replay.replay)
 app.command("dashboard")(dashboard.dashboard)
