@@ -25,6 +25,7 @@ from gal_friday_live.commands import (
     feed_rebuild,
     feed_record,
     ingest,
+    init,
     live,
     models,
     replay,
@@ -53,6 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("init")(init.init)
 app.command("up")(up.up)
 app.command("ingest")(ingest.ingest)
 app.command("backtest")(backtest.backtest)

@@ -19,7 +19,8 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         "-c",
-        help="Configuration file (YAML). Without it, the commented defaults.",
+        envvar="GAL_FRIDAY_CONFIG",
+        help="Configuration file (YAML); gal-friday init writes one. Without it, the commented defaults.",
         show_default=False,
     ),
 ]
