@@ -133,15 +133,17 @@ _BY_UNIT: tuple[tuple[str, Format], ...] = (
 
 
 def written(path: str, value: Any) -> str:
-    """The text of one value.
+    """The text of one value. Where its key says no unit, that of what it belongs to holds.
 
+    >>> written("gc.pause_max_seconds.2", 0.25)
+    '250 ms'
     >>> written("account.equity", "10000"), written("health.loop_lag_s", 0.002), written("bus.delivered", 12345)
     ('10,000.00', '2 ms', '12,345')
     """
-    name = path.rpartition(".")[2]
-    known = FORMATS.get(name) or next((form for suffix, form in _BY_UNIT if name.endswith(suffix)), None)
-    if known is not None:
-        return known(value)
+    for name in reversed(path.split(".")):
+        known = FORMATS.get(name) or next((form for suffix, form in _BY_UNIT if name.endswith(suffix)), None)
+        if known is not None:
+            return known(value)
     return _by_kind(value)
 
 
@@ -150,7 +152,7 @@ def _by_kind(value: Any) -> str:
         return UNKNOWN
     if isinstance(value, bool):
         return yes_no(value)
-    if isinstance(value, int):
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return count(value)
     if isinstance(value, float):
         return _plain(f"{value:,.4g}").replace("-", "−")

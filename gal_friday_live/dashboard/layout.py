@@ -68,7 +68,8 @@ def _header(page: Page, pages: Sequence[Page], view: View) -> Html:
         class_="state", id="state",
     )  # fmt: skip
     buttons = join(
-        tag("button", "Colours", type="button", id="theme", class_="quiet", aria_label="Switch light and dark"),
+        tag("button", "◐", type="button", id="theme", class_="quiet", aria_label="Switch light and dark",
+            title="Light or dark"),
         tag("button", "Resume…", type="button", id="resume", hidden=not said.halted),
         tag("button", "HALT", type="button", id="halt", class_="danger",
             title="Stop all entries at once; positions keep their stops"),

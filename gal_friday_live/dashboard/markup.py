@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-VOID = frozenset(
-    {"br", "circle", "col", "hr", "img", "input", "line", "link", "meta", "path", "polyline", "rect"}
-)
+VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
+SHAPES = frozenset({"circle", "line", "path", "polyline", "rect"})
+"""Of a drawing: they close themselves, where a browser would else take the next one for their child."""
 
 
 class Html(str):
@@ -22,10 +22,14 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Html:
     '<p class="soft" data-live="account.equity">a &lt; b</p>'
     >>> tag("input", type="text", required=True)
     '<input type="text" required>'
+    >>> tag("svg", tag("rect", width=8), tag("rect", width=3))
+    '<svg><rect width="8"/><rect width="3"/></svg>'
     """
     given = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in VOID:
         return Html(f"<{name}{given}>")
+    if name in SHAPES:
+        return Html(f"<{name}{given}/>")
     return Html(f"<{name}{given}>{join(*children)}</{name}>")
 
 

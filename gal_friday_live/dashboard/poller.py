@@ -63,7 +63,7 @@ class Poller:
                 metrics = await self._answer(talk, "overview")
                 if began >= self._measured_s + MEASURED_EVERY_S:
                     self._measured_s = began
-                    self._measured = _by_subject((await self._answer(talk, "metrics"))["metrics"])
+                    self._measured = _by_subject((await self._answer(talk, "metrics"))["readings"])
                 self._tell("live", metrics={**metrics, "measured": self._measured})
                 await self._pause(time.monotonic() - began)
         finally:

@@ -8,7 +8,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -100,16 +100,21 @@ async def serve(
     stop: asyncio.Event,
 ) -> None:
     """Until `stop`. `announce` is told once it listens. Raises ConfigError for an unsafe address or a taken port."""
-    async with running(manager) as (address, server):
+    async with running(manager) as (address, working):
         announce(address)
         ended = asyncio.create_task(stop.wait())
-        await asyncio.wait({ended, server}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, *working}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
+        for task in working:
+            if task.done():
+                task.result()  # what ended it is told
 
 
 @asynccontextmanager
-async def running(manager: ConfigurationManager) -> AsyncIterator[tuple[Address, "asyncio.Task[None]"]]:
-    """It listens inside the block, at the address given."""
+async def running(
+    manager: ConfigurationManager,
+) -> AsyncIterator[tuple[Address, Sequence["asyncio.Task[None]"]]]:
+    """It listens inside the block, at the address given, as long as its tasks work."""
     settings = manager.config.dashboard
     check_safe(settings)
     with _listening(settings) as listening:
@@ -127,7 +132,7 @@ async def running(manager: ConfigurationManager) -> AsyncIterator[tuple[Address,
             server = uvicorn.Server(_uvicorn(parts, settings))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
             try:
-                yield Address(url, _link(url, tokens[-1])), serving
+                yield Address(url, _link(url, tokens[-1])), (serving, polling)
             finally:
                 server.should_exit = True
                 await asyncio.wait({serving}, timeout=2 * GRACE_S)
@@ -179,7 +184,7 @@ def _exposition(settings: DashboardConfig, path: Path) -> Exposition:
         elif not is_loopback(settings.host):
             raise ConfigError("set dashboard.metrics_token: the dashboard can be reached from elsewhere")
         told: dict[str, Any] = await ask(path, "metrics", timeout_s=METRICS_WITHIN_S)
-        return prometheus_text(told["metrics"], told["labels"])
+        return prometheus_text(told["readings"], told["labels"])
 
     return tell
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 from gal_friday_adapters.postgres.trading_history import TradingHistory
-from gal_friday_core.times import DAY_NS, to_iso
+from gal_friday_core.times import DAY_NS, from_iso, to_iso
 from gal_friday_live.dashboard.accounts import RECORDED, accounts, chosen
 from gal_friday_live.dashboard.figures import at, instant, text
 from gal_friday_live.dashboard.markup import Html, join, tag
@@ -83,6 +83,9 @@ async def equity(view: View) -> Any:
         if account is not None and last is not None:
             found = await history.equity(account.session, pair, last - HISTORY_NS, last + 1, POINTS)
             points |= {ts: worth for ts, worth, _ in found}
+    if account is not None and account.running:
+        now = from_iso(str(at(view.reading.metrics, "engine.time")))
+        points[now] = Decimal(str(at(view.reading.metrics, "account.equity")))
     return figure(sorted(points.items()))
 
 
@@ -100,6 +103,7 @@ def figure(points: Sequence[tuple[int, Decimal]]) -> dict[str, Any]:
             {**line, "name": "Drawdown", "role": "loss", "y": fallen, "yaxis": "y2", "fill": "tozeroy", "line": {"shape": "hv"}},
         ],
         "layout": {
+            "xaxis": {"anchor": "y2"},
             "yaxis": {"domain": [0.34, 1], "tickformat": ",.2f"},
             "yaxis2": {"domain": [0, 0.26], "tickformat": ".1%", "hoverformat": ".2%", "rangemode": "tozero"},
         },
@@ -160,8 +164,9 @@ def _reasons(metrics: Mapping[str, Any]) -> Html:
     blocks: Sequence[Mapping[str, str]] = at(metrics, "engine.blocks") or ()
     findings: Sequence[str] = at(metrics, "engine.findings") or ()
     unknown = at(metrics, "counts.unknown_orders")
-    said = [note(f"No entries, {one['pair']}: {one['why']} ({one['code']})", tone="warn") for one in blocks]
-    said += [note(finding, tone="warn") for finding in findings]
+    said = [note(f"No entries of {one['pair'] or 'any pair'}: {_why(one)}", tone="warn") for one in blocks]
+    codes = {one["code"] for one in blocks}
+    said += [note(finding, tone="warn") for finding in findings if finding.partition(":")[0] not in codes]
     if unknown:
         said.append(
             note(f"Nobody knows yet what became of {unknown} orders; they are asked after.", tone="warn")
@@ -176,6 +181,12 @@ def _reasons(metrics: Mapping[str, Any]) -> Html:
             )
         )
     return join(said)
+
+
+def _why(block: Mapping[str, str]) -> str:
+    """Code and reason, each once."""
+    code, why = block["code"], block["why"]
+    return why if why.startswith(code) else f"{code}: {why}"
 
 
 def _live(metrics: Mapping[str, Any], shown: Sequence[tuple[str, str]]) -> list[tuple[str, Html]]:
