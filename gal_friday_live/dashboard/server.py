@@ -38,6 +38,7 @@ from gal_friday_live.dashboard.view import Reading
 
 FILE: Final = "dashboard.json"
 GRACE_S: Final = 2
+BACKLOG: Final = 128
 METRICS_WITHIN_S: Final = 5.0
 
 
@@ -199,6 +200,7 @@ def _listening(settings: DashboardConfig) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(address)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise
