@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gal_friday_adapters.parquet_store import locked, write_frame
 from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
 from gal_friday_core.errors import StorageError
-from gal_friday_core.features.registry import FEATURE_SETS
+from gal_friday_core.features.registry import known_sets, set_of
 from gal_friday_core.live_records import Predictions, Recorded
 
 BAR = ("open", "high", "low", "close", "volume")
@@ -64,7 +64,7 @@ class LiveTables:
     def features(self, series: Series, month: str) -> list[Recorded]:
         """As they were used, one part a session and schema."""
         found = []
-        for schema in FEATURE_SETS:
+        for schema in known_sets():
             frame = self.read(features_table(schema.hash), series, month)
             if frame is not None:
                 parts = frame.partition_by("session", maintain_order=True)
@@ -74,8 +74,8 @@ class LiveTables:
 
 def features_table(schema_hash: str) -> str:
     """Tables of different schemas never mix."""
-    names = {schema.hash: schema.name for schema in FEATURE_SETS}
-    return f"{_FEATURES}{names.get(schema_hash, 'unknown')}-{schema_hash[:12]}"
+    schema = set_of(schema_hash)
+    return f"{_FEATURES}{'unknown' if schema is None else schema.name}-{schema_hash[:12]}"
 
 
 def frame_of(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> pl.DataFrame:
@@ -108,8 +108,12 @@ def _rows(part: Recorded) -> pl.DataFrame:
     }
     bars = zip(BAR, part.bars.columns()[1:6], strict=True)
     columns |= {f"bar_{name}": values for name, values in bars}
-    names = next((schema.names for schema in FEATURE_SETS if schema.hash == part.schema_hash), None)
-    names = names or tuple(f"feature_{place}" for place in range(part.values.shape[1]))
+    schema = set_of(part.schema_hash)
+    names = (
+        schema.names
+        if schema is not None
+        else tuple(f"feature_{place}" for place in range(part.values.shape[1]))
+    )
     columns |= {name: np.ascontiguousarray(part.values[:, place]) for place, name in enumerate(names)}
     return pl.DataFrame(columns)
 

@@ -11,6 +11,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.certificate import Certificate
 from gal_friday_core.config import Config
 from gal_friday_core.evidence.challenge import Challenge
+from gal_friday_core.features.registry import feature_set
 from gal_friday_core.gates import certify as decide
 from gal_friday_core.gates import look_outside
 from gal_friday_core.predictor import Predictor
@@ -30,7 +31,7 @@ def judge(
     model_type: str | None = None,
 ) -> Certificate:
     """The certificate of a candidate for `series`: all of its own evidence, live parity, and the incumbent."""
-    candles, table = learnable(lake, tables, series)
+    candles, table = learnable(lake, tables, series, feature_set(config.training.feature_set))
     comparable = incumbent is not None and incumbent.schema_hash == table.schema.hash
     heard = heard_features(flights_dir(config), series, table.schema, config.validation.replayed_bars)
     said = heard.table if len(heard.table) or heard.left_out else None

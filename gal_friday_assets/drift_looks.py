@@ -22,8 +22,7 @@ from gal_friday_core.drift.finding import SEVERITIES
 from gal_friday_core.drift.looks import Look
 from gal_friday_core.drift.records import learnt_from, learnt_until
 from gal_friday_core.errors import DataError
-from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import compute
+from gal_friday_core.features.streams import compute, is_of_bars
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.retraining.policy import OPEN, due
 from gal_friday_live.clock import SystemClock
@@ -154,11 +153,11 @@ def evidently_page(settings: Settings, lake: CandleLake, series: Series) -> Meta
     model = converse(settings, lake, body)
     if model is None:
         return {"model_id": "", "reason": "no model of the series is in production"}
-    if model.schema_hash != CANDLES_V1.hash:
+    if not is_of_bars(model.schema):
         raise DataError(
             f"{model.model_id} takes features that the lake's bars do not give: it is not watched"
         )
-    table = compute(lake.read(series), CANDLES_V1)
+    table = compute(lake.read(series), model.schema)
     now = table.ts > learnt_until(model)
     before = (table.ts >= learnt_from(model)) & (table.ts < model.metadata.holdout_start_ns)
     sides = [table.values[rows & table.finite_rows()][-SAMPLE_ROWS:] for rows in (now, before)]

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import REACH, FeatureStream, compute
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import REACH, compute, stream
 
 SAMPLE_BARS = 4_096
 FEWEST_ROWS = 1_024
@@ -23,7 +24,7 @@ def sample(candles: Candles, bars: int = SAMPLE_BARS) -> Candles:
     return candles[max(0, len(candles) - bars) :]
 
 
-def leaked_columns(candles: Candles) -> list[str]:
+def leaked_columns(candles: Candles, schema: FeatureSchema = CANDLES_V1) -> list[str]:
     """Features that change at or before t when the prices and volumes after t are shuffled; none, if all is well.
 
     t is the middle of the sample; the shuffle is the same every time.
@@ -33,9 +34,9 @@ def leaked_columns(candles: Candles) -> list[str]:
     order = np.arange(len(bars))
     order[cut:] = np.random.default_rng(20_170_101).permutation(order[cut:])
     shuffled = Candles(bars.series, bars.ts, *(column[order] for column in bars.columns()[1:]))
-    before, after = (compute(one, CANDLES_V1).values[:cut].view(np.int64) for one in (bars, shuffled))
+    before, after = (compute(one, schema).values[:cut].view(np.int64) for one in (bars, shuffled))
     changed = (before != after).any(axis=0)
-    return [name for name, leaks in zip(CANDLES_V1.names, changed, strict=True) if leaks]
+    return [name for name, leaks in zip(schema.names, changed, strict=True) if leaks]
 
 
 def dead_columns(values: NDArray[np.float64], names: Sequence[str]) -> list[str]:
@@ -56,31 +57,33 @@ def dead_columns(values: NDArray[np.float64], names: Sequence[str]) -> list[str]
     return found
 
 
-def altered_columns(candles: Candles, stored: NDArray[np.float64]) -> list[str]:
+def altered_columns(
+    candles: Candles, stored: NDArray[np.float64], schema: FeatureSchema = CANDLES_V1
+) -> list[str]:
     """Features whose newest `stored` rows (n, features) are not, bit for bit, what the candles give."""
-    computed = compute(candles[max(0, len(candles) - len(stored) - REACH) :], CANDLES_V1).values
+    computed = compute(candles[max(0, len(candles) - len(stored) - REACH) :], schema).values
     differs = stored.view(np.int64) != computed[len(computed) - len(stored) :].view(np.int64)
-    return [name for name, differ in zip(CANDLES_V1.names, differs.any(axis=0), strict=True) if differ]
+    return [name for name, differ in zip(schema.names, differs.any(axis=0), strict=True) if differ]
 
 
-def faults(candles: Candles, stored: NDArray[np.float64]) -> list[str]:
+def faults(candles: Candles, stored: NDArray[np.float64], schema: FeatureSchema = CANDLES_V1) -> list[str]:
     """Why nothing may learn from these features, in words; `stored` (n, features) are the newest stored rows."""
-    mismatches = stream_mismatches(candles)
+    mismatches = stream_mismatches(candles, schema)
     found = {
-        "see the future": leaked_columns(candles),
-        "say nothing": dead_columns(stored, CANDLES_V1.names),
-        "are not stored as they are computed": altered_columns(candles, stored),
+        "see the future": leaked_columns(candles, schema),
+        "say nothing": dead_columns(stored, schema.names),
+        "are not stored as they are computed": altered_columns(candles, stored, schema),
         "differ bar by bar": [f"{mismatches:,} rows"] if mismatches else [],
     }
     return [f"features that {what}: {', '.join(columns)}" for what, columns in found.items() if columns]
 
 
-def stream_mismatches(candles: Candles) -> int:
+def stream_mismatches(candles: Candles, schema: FeatureSchema = CANDLES_V1) -> int:
     """Rows of the sample that the live driver computes differently from the batch driver; 0, if all is well."""
     bars = sample(candles)
-    batch = compute(bars, CANDLES_V1).values
-    stream = FeatureStream(CANDLES_V1, bars.series.interval_ns)
+    batch = compute(bars, schema).values
+    live = stream(schema, bars.series.interval_ns)
     differing = 0
     for row, bar in enumerate(zip(*(column.tolist() for column in bars.columns()[:6]), strict=True)):
-        differing += stream.update(*bar).tobytes() != batch[row].tobytes()
+        differing += live.update(*bar).tobytes() != batch[row].tobytes()
     return differing

@@ -14,8 +14,9 @@ from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import DataError, SchemaMismatchError
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import REACH, FeatureTable, compute
+from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import REACH, FeatureTable, compute
 from gal_friday_core.label_sets import LabelSet
 from gal_friday_core.times import DAY_NS
 from gal_friday_core.training_set import TrainingSet, assemble
@@ -132,38 +133,44 @@ def latest_rows(
     return np.concatenate(parts[::-1])[-count:] if parts else np.empty((0, len(schema)))
 
 
-def learnable(lake: CandleLake, tables: TableLake, series: Series) -> tuple[Candles, FeatureTable]:
+def learnable(
+    lake: CandleLake, tables: TableLake, series: Series, schema: FeatureSchema = CANDLES_V1
+) -> tuple[Candles, FeatureTable]:
     """Bars and their features, of one moment: they are read again where a refresh replaced a file between the two.
 
     Raises DataError where features are missing, or of other candles.
     """
     for _ in range(MOST_REFRESHES):
-        before = newest_row(tables, series, CANDLES_V1)
-        bars = bars_with_features(lake, tables, series)
+        before = newest_row(tables, series, schema)
+        bars = bars_with_features(lake, tables, series, schema)
         try:
-            return bars, read_features(tables, bars, CANDLES_V1)
+            return bars, read_features(tables, bars, schema)
         except DataError:
-            if newest_row(tables, series, CANDLES_V1) == before:
+            if newest_row(tables, series, schema) == before:
                 raise
     raise DataError(f"feature_table of {series.key} is replaced faster than it is read: try again later")
 
 
-def bars_with_features(lake: CandleLake, tables: TableLake, series: Series) -> Candles:
+def bars_with_features(
+    lake: CandleLake, tables: TableLake, series: Series, schema: FeatureSchema = CANDLES_V1
+) -> Candles:
     """The series up to its newest stored feature row: top-ups go on while a run trains, and the next one learns from them.
 
     All of it where features are further behind than that explains: whoever reads them then says what is missing.
     """
     bars = lake.read(series)
-    newest = newest_row(tables, series, CANDLES_V1)
+    newest = newest_row(tables, series, schema)
     if newest is None or not len(bars) or int(bars.ts[-1]) - newest > MOST_BEHIND_NS:
         return bars
     return bars[: int(np.searchsorted(bars.ts, newest, side="right"))]
 
 
-def has_features(lake: CandleLake, tables: TableLake, series: Series) -> bool:
+def has_features(
+    lake: CandleLake, tables: TableLake, series: Series, schema: FeatureSchema = CANDLES_V1
+) -> bool:
     """Whether a model could learn from the series now: its features are there, and of the bars that are there."""
     try:
-        learnable(lake, tables, series)
+        learnable(lake, tables, series, schema)
     except DataError:
         return False
     return True
@@ -181,7 +188,7 @@ def newest_row(tables: TableLake, series: Series, schema: FeatureSchema) -> int 
 
 def assemble_series(lake: CandleLake, tables: TableLake, series: Series, config: Config) -> TrainingSet:
     """What a model of the series learns from. Raises DataError where the stored data does not suffice."""
-    return assemble(*learnable(lake, tables, series), config)
+    return assemble(*learnable(lake, tables, series, feature_set(config.training.feature_set)), config)
 
 
 def read_features(tables: TableLake, candles: Candles, schema: FeatureSchema) -> FeatureTable:

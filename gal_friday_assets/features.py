@@ -17,6 +17,7 @@ from gal_friday_assets.partitions import (
     series_in_run,
 )
 from gal_friday_assets.progress import Progress
+from gal_friday_assets.resources import Settings
 from gal_friday_core.features.candle_set import CANDLES_V1
 
 
@@ -36,15 +37,17 @@ from gal_friday_core.features.candle_set import CANDLES_V1
 )
 def feature_table(
     context: dg.AssetExecutionContext,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
     """Every feature of every bar, by the kernel that the live engine runs; computed in one go, stored by month."""
-    version = hashlib.sha256(CANDLES_V1.hash.encode())
+    schema = settings.learnt_from
+    version = hashlib.sha256(schema.hash.encode())
     for series, months in months_by_series(context.partition_keys).items():
         candles = lake.read(series)
-        table = compute_months(candles, list(months), CANDLES_V1)
+        table = compute_months(candles, list(months), schema)
         for done, (month, key) in enumerate(months.items(), start=1):
             values = write_month(tables, candles, month, table)
             version.update(values.tobytes())
@@ -55,12 +58,14 @@ def feature_table(
 
 @dg.asset_check(asset="feature_table", blocking=True)
 def no_leakage(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[CandleLake]
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
 ) -> dg.AssetCheckResult:
     """With every bar after t shuffled, features up to t keep every bit."""
     known = context.instance.get_dynamic_partitions(PAIR)
     series = series_in_run(context.run.tags, known)
-    leaked = {one.key: leaked_columns(lake.read(one)) for one in series}
+    leaked = {one.key: leaked_columns(lake.read(one), settings.learnt_from) for one in series}
     found = [f"{key}: {', '.join(columns)}" for key, columns in leaked.items() if columns]
     return dg.AssetCheckResult(
         passed=not found, description="; ".join(found) or "no feature knows the future", metadata=leaked
@@ -69,24 +74,29 @@ def no_leakage(
 
 @dg.asset_check(asset="feature_table", blocking=True)
 def no_dead_feature(
-    context: dg.AssetCheckExecutionContext, tables: dg.ResourceParam[TableLake]
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    tables: dg.ResourceParam[TableLake],
 ) -> dg.AssetCheckResult:
     """No stored feature is unknown throughout, or the same throughout, over the latest bars."""
     series = series_in_run(context.run.tags, context.instance.get_dynamic_partitions(PAIR))
-    rows = {one.key: latest_rows(tables, one, CANDLES_V1, SAMPLE_BARS, complete=False) for one in series}
-    dead = {key: dead_columns(values, CANDLES_V1.names) for key, values in rows.items()}
+    schema = settings.learnt_from
+    rows = {one.key: latest_rows(tables, one, schema, SAMPLE_BARS, complete=False) for one in series}
+    dead = {key: dead_columns(values, schema.names) for key, values in rows.items()}
     found = [f"{key}: {', '.join(columns)}" for key, columns in dead.items() if columns]
     return dg.AssetCheckResult(passed=not found, description="; ".join(found) or "all move", metadata=dead)
 
 
 @dg.asset_check(asset="feature_table", blocking=True)
 def live_parity(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[CandleLake]
+    context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    lake: dg.ResourceParam[CandleLake],
 ) -> dg.AssetCheckResult:
     """Fed bar by bar, as live, the kernel gives the same bytes as over the whole array."""
     known = context.instance.get_dynamic_partitions(PAIR)
     series = series_in_run(context.run.tags, known)
-    differing = {one.key: stream_mismatches(lake.read(one)) for one in series}
+    differing = {one.key: stream_mismatches(lake.read(one), settings.learnt_from) for one in series}
     passed = not any(differing.values())
     return dg.AssetCheckResult(
         passed=passed,

@@ -22,6 +22,8 @@ from gal_friday_assets.progress import Progress, told
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.features.registry import feature_set
+from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.model_registry import ModelRegistry
 
@@ -42,6 +44,11 @@ class Settings:
     @property
     def config(self) -> Config:
         return self.manager.config
+
+    @property
+    def learnt_from(self) -> FeatureSchema:
+        """The feature set that models are trained on."""
+        return feature_set(self.config.training.feature_set)
 
     @property
     def traded(self) -> list[Series]:

@@ -18,7 +18,6 @@ from gal_friday_assets.resources import Settings
 from gal_friday_assets.validation_pages import validation_metadata, write_page
 from gal_friday_core import __version__
 from gal_friday_core.candles import Series
-from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.label_sets import label_set
 from gal_friday_live.code_version import code_version
 
@@ -48,14 +47,15 @@ def training_set(
 @dg.asset_check(asset="training_set", blocking=True)
 def sound_features(
     context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
     lake: dg.ResourceParam[CandleLake],
     tables: dg.ResourceParam[TableLake],
 ) -> dg.AssetCheckResult:
     """The stored features keep their promises now: a check that failed in another run does not stop this one."""
     series = Series.parse(context.run.tags["dagster/partition"])
-    candles, table = learnable(lake, tables, series)
+    candles, table = learnable(lake, tables, series, settings.learnt_from)
     stored = table.values[-SAMPLE_BARS:]
-    found = faults(candles, stored)
+    found = faults(candles, stored, table.schema)
     return dg.AssetCheckResult(
         passed=not found, description="; ".join(found) or f"{len(stored):,} rows tried"
     )
@@ -84,7 +84,9 @@ def candidate_model(
 
     config = settings.config
     data = assemble_series(lake, tables, Series.parse(context.partition_key), config)
-    candidate = make_candidate(data, config, settings.database_url, progress, code_version=code_version())
+    candidate = make_candidate(
+        data, config, settings.database_url, progress, code_version=code_version(config)
+    )
     stored = artifacts.put(candidate.files)
     return dg.MaterializeResult(
         metadata=model_metadata(stored, candidate.metadata), data_version=dg.DataVersion(stored)
@@ -94,13 +96,14 @@ def candidate_model(
 @dg.asset_check(asset="candidate_model", blocking=True)
 def serving_parity(
     context: dg.AssetCheckExecutionContext,
+    settings: dg.ResourceParam[Settings],
     tables: dg.ResourceParam[TableLake],
     artifacts: dg.ResourceParam[ArtifactStore],
 ) -> dg.AssetCheckResult:
     """The stored files verify, and the engine's compiled trees answer as XGBoost itself does, bit for bit."""
     files = artifacts.get(latest(context, "candidate_model")["artifact"])
     series = Series.parse(context.run.tags["dagster/partition"])
-    rows, differing = served_as_trained(files, latest_rows(tables, series, CANDLES_V1, SAMPLE_ROWS))
+    rows, differing = served_as_trained(files, latest_rows(tables, series, settings.learnt_from, SAMPLE_ROWS))
     return dg.AssetCheckResult(
         passed=differing == 0,
         description=f"{differing:,} of {rows:,} predictions differ from XGBoost's own",

@@ -9,12 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue, SecretStr, model_validator
+from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
 from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
+from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.fidelity_settings import FidelityConfig, cheaper_than_paid
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
@@ -103,8 +104,11 @@ class ExchangeConfig(Section):
 class FeaturesConfig(Section):
     """What the live engine computes. A model takes the one feature set that it was trained on."""
 
-    sets: tuple[Literal["candles-v1", "book-v1", "candles-book-v1"], ...] = Field(
-        ("candles-v1",), min_length=1, description="Feature sets published at each bar's close"
+    sets: tuple[str, ...] = Field(
+        ("candles-v1",),
+        min_length=1,
+        description="Feature sets published at each bar's close: candles-v1, book-v1, candles-book-v1, and those of "
+        "installed packages",
     )
     book_every_ms: int = Field(
         0,
@@ -112,6 +116,14 @@ class FeaturesConfig(Section):
         description="Sets with a book also between bars, at most once in so many milliseconds; 0 is never",
     )
 
+
+    @field_validator("sets")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if problem := unknown("feature-set", name, "features.sets"):
+                raise ValueError(problem)
+        return value
 
 class CostsConfig(Section):
     """What a trade costs. The label, the backtest and the paper exchange all read these same numbers."""
@@ -389,10 +401,18 @@ class Config(Section):
         reason = contradiction(self.strategy.id, label_set=self.labels.set, sizing=self.risk.sizing)
         if reason:
             raise ValueError(reason)
+        reason = reason or self._untraded()
         return self
 
     @model_validator(mode="after")
     def _reckons_with_what_is_paid(self) -> Self:
+    def _untraded(self) -> str:
+        """Why what would be trained could not be traded; empty where it can."""
+        learnt = self.training.feature_set
+        if learnt == "candles-v1" or learnt in self.features.sets:
+            return ""
+        return f"training.feature_set {learnt} must be among features.sets: a model is served what it was trained on"
+
         reason = cheaper_than_paid(self.fidelity, self.costs.maker_fee, self.costs.taker_fee)
         if reason:
             raise ValueError(reason)

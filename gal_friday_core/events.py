@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from gal_friday_core.errors import ContractError, DataError
-from gal_friday_core.features.registry import FEATURE_SETS
+from gal_friday_core.features.registry import known_sets
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import PAYLOADS, Nanoseconds, Payload
 from gal_friday_core.times import from_iso, to_iso
@@ -161,7 +161,7 @@ def _vector(event_type: str, values: Mapping[str, Any], payload: Mapping[str, An
 
 
 def _schema(event_type: str, values: Mapping[str, Any], wanted: str | None) -> FeatureSchema:
-    for known in FEATURE_SETS:
+    for known in known_sets():
         if wanted in (None, known.hash) and set(known.names) == values.keys():
             return known
     raise ContractError(

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from gal_friday_core.candles import Candles
 from gal_friday_core.features.book_set import CANDLES_BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import REACH, compute
+from gal_friday_core.features.drivers import REACH
+from gal_friday_core.features.registry import set_of
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import compute, is_of_bars
 from gal_friday_core.live_records import Recorded
 from gal_friday_core.times import to_iso
 
 MOST_NAMED = 100
 """Differences that are named; all are counted."""
-JUDGED = frozenset({CANDLES_V1.hash, CANDLES_BOOK_V1.hash})
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,13 +56,14 @@ def compare(recorded: Recorded, lake: Candles) -> Compared:
 
     Rows of a schema without candle features are not judged.
     """
-    if recorded.schema_hash not in JUDGED or not len(recorded):
+    schema = _judged_by(recorded.schema_hash)
+    if schema is None or not len(recorded):
         return Compared(rows=0, differing=0, unjudged=len(recorded), differences=())
     bars = heard(recorded.bars, lake)
-    computed = compute(bars, CANDLES_V1).values
+    computed = compute(bars, schema).values
     rows = np.searchsorted(bars.ts, recorded.bars.ts)
     judged = np.flatnonzero(rows >= min(REACH, len(bars) - len(recorded)))
-    used = np.ascontiguousarray(recorded.values[judged, : len(CANDLES_V1)])
+    used = np.ascontiguousarray(recorded.values[judged, : len(schema)])
     right = np.ascontiguousarray(computed[rows[judged]])
     wrong = used.view(np.int64) != right.view(np.int64)
     places = np.argwhere(wrong)[:MOST_NAMED]
@@ -69,7 +72,9 @@ def compare(recorded: Recorded, lake: Candles) -> Compared:
         differing=int(wrong.any(axis=1).sum()),
         unjudged=len(recorded) - len(judged),
         differences=tuple(
-            _difference(recorded, int(judged[row]), int(column), used[row, column], right[row, column])
+            _difference(
+                recorded, int(judged[row]), schema.names[column], used[row, column], right[row, column]
+            )
             for row, column in places
         ),
     )
@@ -90,11 +95,21 @@ def heard(told: Candles, lake: Candles) -> Candles:
     return Candles(lake.series, *columns)
 
 
-def _difference(recorded: Recorded, row: int, column: int, used: np.float64, right: np.float64) -> Difference:
+def _judged_by(schema_hash: str) -> FeatureSchema | None:
+    """The set whose columns can be computed again from bars: of a book's, the candles' alone."""
+    if schema_hash == CANDLES_BOOK_V1.hash:
+        return CANDLES_V1
+    known = set_of(schema_hash)
+    return known if known is not None and is_of_bars(known) else None
+
+
+def _difference(
+    recorded: Recorded, row: int, feature: str, used: np.float64, right: np.float64
+) -> Difference:
     return Difference(
         session=recorded.session,
         ts_ns=int(recorded.bars.ts[row]),
-        feature=CANDLES_V1.names[column],
+        feature=feature,
         recorded=float(used),
         computed=float(right),
         recorded_bits=_hex(used),

@@ -5,7 +5,7 @@ rows, the same numbers bit for bit). Imports no XGBoost: what runs is compiled b
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -174,7 +174,7 @@ class Predictor:
 
 def schema_document(schema: FeatureSchema) -> dict[str, Any]:
     """What features.json says: the whole schema, and its hash."""
-    return {"hash": schema.hash, "schema": asdict(schema)}
+    return {"hash": schema.hash, "schema": schema.document()}
 
 
 def _schema(files: Mapping[str, bytes]) -> FeatureSchema:
@@ -197,7 +197,9 @@ def _rebuild(document: dict[str, Any]) -> FeatureSchema:
         Feature(**{**feature, "parameters": tuple((name, value) for name, value in feature["parameters"])})
         for feature in document["features"]
     ]
-    return FeatureSchema(document["name"], document["revision"], tuple(features))
+    return FeatureSchema(
+        document["name"], document["revision"], tuple(features), str(document.get("code", ""))
+    )
 
 
 def _model(files: Mapping[str, bytes]) -> Served:

@@ -21,7 +21,7 @@ from gal_friday_core.evidence.canary import Recompute
 from gal_friday_core.evidence.measure import measure
 from gal_friday_core.evidence.report import Evidence
 from gal_friday_core.evidence.trials import ONE, Trials
-from gal_friday_core.features.drivers import FeatureTable, compute
+from gal_friday_core.features.streams import FeatureTable, compute
 from gal_friday_core.label_sets import label_set
 from gal_friday_core.learners.choice import learner
 from gal_friday_core.learning import Fits, Fold, Learnt, learn, walk

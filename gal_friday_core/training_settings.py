@@ -2,14 +2,22 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.section import Section
+
+BOOKS = ("book-v1", "candles-book-v1")
+"""Sets that no stored bar gives: nothing is trained on them by the pipeline."""
 
 
 class TrainingConfig(Section):
     learner: Literal["xgboost", "logistic"] = Field(
         "xgboost", description="Boosted trees, or logistic regression as the baseline that they have to beat"
+    )
+    feature_set: str = Field(
+        "candles-v1",
+        description="What is learnt from: candles-v1, or a set of an installed package, named in features.sets too",
     )
     trees: int = Field(150, ge=1, le=5_000, description="Boosted trees, at most where fits stop early")
     early_stopping_rounds: int = Field(
@@ -86,3 +94,13 @@ class TrainingConfig(Section):
         description="Learn from the latest so many days only, holdout included; 0 learns from all history",
     )
     min_events: int = Field(500, ge=100, description="Fewer labelled events than this refuse to train")
+
+    @field_validator("feature_set")
+    @classmethod
+    def _is_of_bars(cls, value: str) -> str:
+        problem = unknown("feature-set", value, "training.feature_set")
+        if value in BOOKS:
+            problem = f"training.feature_set {value} needs recorded books: use a set that bars alone give"
+        if problem:
+            raise ValueError(problem)
+        return value

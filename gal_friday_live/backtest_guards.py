@@ -11,8 +11,9 @@ from gal_friday_core.backtest.forecast import Forecast, forecast
 from gal_friday_core.backtest.run import Player, run
 from gal_friday_core.candles import Candles, concatenate
 from gal_friday_core.config import Config
-from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import REACH, FeatureStream
+from gal_friday_core.features.registry import feature_set
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import REACH, from_history, stream
 from gal_friday_core.lookahead import DELAYS, Columns, Delayed, Guards, late, past_alone, shuffled_future
 from gal_friday_core.performance import sharpe
 from gal_friday_core.tearsheet.of_run import record_of
@@ -30,10 +31,10 @@ def guards(config: Config, trading: Trading, cash: Decimal) -> Guards:
     """
     player = player_of(config, trading)
     history, bars = _newest(trading.played.history, trading.played.bars)
-    seed = config.training.seed
+    seed, schema = config.training.seed, feature_set(config.features.sets[0])
 
     def decide(before: Candles, asked: Candles) -> Columns:
-        return _decided(player, before, asked)
+        return _decided(player, before, asked) | _features(before, asked, schema)
 
     reach = max(REACH, player.strategy.rule.reach if player.strategy.rule is not None else 0)
     checks = (
@@ -53,24 +54,21 @@ def _newest(history: Candles, bars: Candles) -> tuple[Candles, Candles]:
     return (concatenate([history, early]) if len(history) else early), bars[-MOST_BARS:]
 
 
-def _decided(player: Player, history: Candles, bars: Candles) -> Columns:
-    """Where the strategy would enter, and all that this is decided by: model and features, or the rule alone."""
+def _decided(player: Player, history: Candles, bars: Candles) -> dict[str, NDArray[Any]]:
+    """Where the strategy would enter, and what the model says, if one is asked."""
     market = replace(player.market, bars=bars, history=history)
     said = forecast(market, player.strategy, player.served)
     found: dict[str, NDArray[Any]] = {"entries": said.entries}
     if said.probability is not None and said.volatility is not None:
         found |= {"probability": said.probability, "volatility": said.volatility}
-    return found | _features(history, bars)
+    return found
 
 
-def _features(history: Candles, bars: Candles) -> dict[str, NDArray[np.float64]]:
+def _features(history: Candles, bars: Candles, schema: FeatureSchema) -> dict[str, NDArray[np.float64]]:
     """Each feature, named, so that one that leaks is told by its name."""
-    if len(history):
-        stream = FeatureStream.from_history(history)
-    else:
-        stream = FeatureStream(CANDLES_V1, bars.series.interval_ns)
-    values = stream.extend(bars)
-    return {name: values[:, column] for column, name in enumerate(CANDLES_V1.names)}
+    told = from_history(history, schema) if len(history) else stream(schema, bars.series.interval_ns)
+    values = told.extend(bars)
+    return {name: values[:, column] for column, name in enumerate(schema.names)}
 
 
 def _delayed(config: Config, player: Player, said: Forecast, cash: Decimal, bars: int) -> Delayed:

@@ -21,8 +21,10 @@ from gal_friday_adapters.paths import lake_dir
 from gal_friday_core.backtest.run import Ran
 from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.candles import Series
+from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.events import Event
+from gal_friday_core.extensions.in_use import lineage
 from gal_friday_core.fidelity_settings import told
 from gal_friday_core.frictions import Notes
 from gal_friday_core.lookahead import Guards
@@ -39,6 +41,7 @@ from gal_friday_core.tearsheet.record import RunRecord
 from gal_friday_core.tearsheet.sheet import tearsheet
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.backtest_guards import guards
+from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.fast_backtest import Trading, trade, warm, why_not
@@ -50,6 +53,7 @@ from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.paper import replay_ports
 from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.recorded_replay import with_recorded
 from gal_friday_live.replay_data import Stretch, stretch
 from gal_friday_live.wiring import build
 
@@ -125,6 +129,7 @@ class BacktestingEngine:
     ) -> dict[str, Any]:
         """The same for bars that are at hand, and features that are not to be computed, inside a running event loop."""
         why = self._why or ("features are given" if rows is not None else "")
+        played = with_recorded(self._config.config, played)
         trading = self._trading(played)
         why = why or why_not(self._config.config, (trading,))
         self._last = _Last(trading, initial_capital, why)
@@ -156,6 +161,7 @@ class BacktestingEngine:
             entries={order.client_order_id: order for order in self._sent() if order.side == "BUY"},
             costs=self._config.config.costs,
             notes=notes,
+            history={played.series.pair: played.history},
         )
         return self._report(engine.summary(), record, trades, why)
 
@@ -217,6 +223,7 @@ class BacktestingEngine:
             override=self._override,
             ids=SequentialIds(),
             rows=rows,
+            code_version=code_version(settings),
             on_bar=lambda close_ns, equity: curve.append((close_ns, equity)),
         )
         return build(config, ports)
@@ -244,6 +251,7 @@ class BacktestingEngine:
                 "bars": f"{summary['bars']:,}",
                 "predictions": f"{summary['predictions']:,}",
                 **{name: str(value) for name, value in self._config.config.costs},
+                **_from_outside(self._config.config),
                 **told(self._config.config.fidelity),
             },
         }
@@ -260,6 +268,12 @@ def _why_engine(
     if override is not None and (predictor is None or override.model_id != predictor.model_id):
         return f"the override names another model, {override.model_id}"
     return ""
+
+
+def _from_outside(config: Config) -> dict[str, str]:
+    """Whose code decided, where it was not all of this house."""
+    told = lineage(config)
+    return {"extensions": told} if told else {}
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from gal_friday_core import __version__
+from gal_friday_core.config import Config
+from gal_friday_core.extensions.in_use import lineage
 
 PACKAGE = Path(__file__).parent
 BAKED = PACKAGE / "commit.txt"
@@ -15,11 +17,17 @@ SHOWN = 12
 PATIENCE_S = 5.0
 
 
-@cache
-def code_version() -> str:
+def code_version(config: Config | None = None) -> str:
     """`0.1.0+g1a2b3c4d5e6f`, `.dirty` behind it where files differ from that commit; the bare version where
-    nobody knows a commit.
+    nobody knows a commit. Of a run under `config` also the packages that it takes strategies and the like from:
+    ` my-breakout-0.1.0+bbe193ad3394`. Raises ConfigError where one of them cannot be loaded.
     """
+    added = lineage(config) if config is not None else ""
+    return f"{_own()} {added}".rstrip()
+
+
+@cache
+def _own() -> str:
     return described(PACKAGE.parent, BAKED)
 
 

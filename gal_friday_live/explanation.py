@@ -10,7 +10,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.order_records import OrderRecords, Row
 from gal_friday_core.blotter import EXTERNAL
 from gal_friday_core.errors import RegistryError
-from gal_friday_core.features.registry import FEATURE_SETS
+from gal_friday_core.features.registry import set_of
 from gal_friday_core.times import to_iso
 from gal_friday_live.intents import PROVENANCE
 
@@ -119,10 +119,8 @@ def _in_order(features: Mapping[str, float] | None, schema_hash: str | None) -> 
     """The vector in its schema's order, which the database does not keep."""
     if features is None:
         return None
-    for schema in FEATURE_SETS:
-        if schema.hash == schema_hash:
-            return {name: features[name] for name in schema.names}
-    return dict(features)
+    schema = set_of(schema_hash) if schema_hash is not None else None
+    return dict(features) if schema is None else {name: features[name] for name in schema.names}
 
 
 def _model(row: Row) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from gal_friday_core.backtest.run import Player, Ran, run
 from gal_friday_core.backtest.scan import flawed
 from gal_friday_core.backtest.tape import Market
 from gal_friday_core.config import Config
-from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.registry import feature_set
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import is_of_bars
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import to_iso
@@ -33,16 +35,18 @@ class Trading:
 
     @property
     def market(self) -> Market:
-        return Market(self.played.bars, self.played.history, self.played.instrument)
+        played = self.played
+        return Market(played.bars, played.history, played.instrument, played.recorded)
 
 
 def why_not(config: Config, pairs: Sequence[Trading]) -> str:
     """Why only the engine can run this; empty where nothing speaks against the fast way."""
-    if tuple(config.features.sets) != (CANDLES_V1.name,):
-        return f"features.sets has more than {CANDLES_V1.name}: books are played to the engine"
+    told = [feature_set(name) for name in config.features.sets]
+    if len(told) > 1 or not is_of_bars(told[0]):
+        return f"features.sets has more than one set, or one with a book: {', '.join(config.features.sets)}"
     if len(pairs) > 1 and config.risk.max_correlated_exposure < 1:
         return "risk.max_correlated_exposure follows every bar of every pair"
-    return next(filter(None, (_pair_fault(pair) for pair in pairs)), "")
+    return next(filter(None, (_pair_fault(pair, told[0]) for pair in pairs)), "")
 
 
 def warm(config: Config, pair: Trading) -> None:
@@ -70,11 +74,14 @@ def player_of(config: Config, pair: Trading, strategies: Mapping[str, Factory] =
     return Player(pair.market, make(config, config.barriers if served is None else served.barriers), served)
 
 
-def _pair_fault(pair: Trading) -> str:
+def _pair_fault(pair: Trading, schema: FeatureSchema) -> str:
     bars, history, predictor = pair.played.bars, pair.played.history, pair.predictor
     key = bars.series.key
-    if predictor is not None and predictor.schema_hash != CANDLES_V1.hash:
-        return f"model {predictor.model_id} reads other features than {CANDLES_V1.name}"
+    beyond = 0 if pair.played.recorded is None else pair.played.recorded.beyond(bars)
+    if beyond:
+        return f"{beyond:,} recorded trades of {key} lie outside their bars, by which bars are passed over"
+    if predictor is not None and predictor.schema_hash != schema.hash:
+        return f"model {predictor.model_id} reads other features than {schema.name}"
     if predictor is not None and predictor.metadata.series != key:
         return f"model {predictor.model_id} was trained for {predictor.metadata.series}, not for {key}"
     prices = tuple(np.ascontiguousarray(column) for column in (bars.open, bars.high, bars.low, bars.close))

@@ -14,7 +14,7 @@ from gal_friday_core.features.book_drivers import warm_book
 from gal_friday_core.features.book_set import BOOK_V1, CANDLES_BOOK_V1
 from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import warm
-from gal_friday_core.features.registry import feature_set
+from gal_friday_core.features.registry import FEATURE_SETS, feature_set
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.payloads import FeaturesCalculated, MarketDataOHLCV
 from gal_friday_core.ports import Journal, MarketSink
@@ -72,13 +72,14 @@ class FeatureEngine:
         self._rules = rules
         self._every_ns = features.book_every_ms * MILLISECOND_NS
         self._sets = tuple(feature_set(name) for name in features.sets)
+        outside = tuple(schema for schema in self._sets if schema not in FEATURE_SETS)
         self._streams = {
-            (item.venue, item.pair, item.interval): BarStream(item, (history or {}).get(item))
+            (item.venue, item.pair, item.interval): BarStream(item, (history or {}).get(item), outside)
             for item in self._series
         }
         self._told: dict[str, int] = {}
         self._books: BookFeatures | None = None
-        self._of_books = tuple(schema for schema in self._sets if schema is not CANDLES_V1)
+        self._of_books = tuple(schema for schema in self._sets if schema in {BOOK_V1, CANDLES_BOOK_V1})
         if self._of_books:
             self._books = BookFeatures(self._series, self._between_bars if self._every_ns else None)
         self._subscription: str | None = None
@@ -163,7 +164,9 @@ class FeatureEngine:
         close = bar.timestamp_bar_start + stream.series.interval_ns
         self.calculated += 1
         for schema in self._sets:
-            row = self._row(schema, bar.trading_pair, values, close)
+            row = stream.rows.get(schema.hash)
+            if row is None:
+                row = self._row(schema, bar.trading_pair, values, close)
             if self._rows:
                 row = self._rows.get((bar.trading_pair, schema.hash, close), row)
             self._bus.emit(

@@ -18,6 +18,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_core.errors import GalFridayError
+from gal_friday_core.payloads import PerformanceOptimization
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.alert_watch import AlertDesk
@@ -41,6 +42,7 @@ from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.means import Means
 from gal_friday_live.metrics import EngineMetrics
 from gal_friday_live.model_registry import ModelRegistry
+from gal_friday_live.performance_optimizer import PerformanceOptimizer
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
@@ -73,6 +75,7 @@ class LiveEngine:
     helm: Helm
     desk: AlertDesk | None
     measured: EngineMetrics
+    optimizer: PerformanceOptimizer
 
     def status(self) -> dict[str, Any]:
         return {
@@ -82,7 +85,7 @@ class LiveEngine:
             "session": self.session,
             "run": self.run_id,
             "record": None if self.request.record is None else str(self.request.record),
-            "code_version": code_version(),
+            "code_version": code_version(self.stage.manager.config),
             "alerts": self.desk.counts() if self.desk is not None else None,
         }
 
@@ -98,7 +101,7 @@ class LiveEngine:
         around = await surroundings_now(self.engine)
         return overview(
             self.helm.now("overview"), around, mode=self.request.mode, session=self.session, run=self.run_id,
-            code_version=code_version(), recorded=self.request.record is not None,
+            code_version=code_version(self.stage.manager.config), recorded=self.request.record is not None,
         )  # fmt: skip
 
     async def explain(self, order: str) -> dict[str, Any]:
@@ -147,7 +150,10 @@ async def run_live(
                 await live.helm.call("ready")
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
-                async with live.measured.watching(live.logger, manager.config.timeseries.every_s):
+                async with (
+                    live.measured.watching(live.logger, manager.config.timeseries.every_s),
+                    live.optimizer,
+                ):
                     await _until_over(live, reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
@@ -226,32 +232,47 @@ async def _assembled(
         override = await _override(request, models)
         run_id = str(uuid.uuid4())
         await journal.begin(
-            request.mode, config_hash=fingerprint(stage.manager.config), code_version=code_version()
+            request.mode,
+            config_hash=fingerprint(stage.manager.config),
+            code_version=code_version(stage.manager.config),
         )
         around = _surroundings(stage, database, lease, session) if stage.watched else None
         traffic = ExperimentTraffic(database, models, real_money=not stage.simulated)
         given.append(Parts(journal=journal, models=models, surroundings=around, experiments=traffic))
-        terms = Terms(session=session, code_version=code_version(), override=override)
+        terms = Terms(session=session, code_version=code_version(stage.manager.config), override=override)
         engine: Engine = await helm.call("build", msgspec.to_builtins(terms))
         lease.on_change(lambda what: helm.now("lease", what))
         await journal.append(
             "RUN", run_id, clock.now_ns(),
             {
                 "mode": request.mode, "venue": stage.venue, "account": stage.account,
-                "code_version": code_version(), "config_hash": fingerprint(stage.manager.config),
+                "code_version": code_version(stage.manager.config), "config_hash": fingerprint(stage.manager.config),
                 "series": [item.key for item in stage.series], "started": to_iso(clock.now_ns()),
                 "override": asdict(override) if override else None,
             },
         )  # fmt: skip
         logger = LoggerService(stage.manager, engine.bus, clock=clock, run=run_id, database_url=database_url)
+        measured = EngineMetrics(
+            engine, labels={"mode": request.mode, "session": session}, state=lambda: helm.now("state"),
+            clock=clock, database=database, journal=journal, logger=logger,
+        )  # fmt: skip
         yield LiveEngine(
             engine=engine, stage=stage, request=request, database=database, session=session, run_id=run_id,
             stopping=stop, helm=helm, desk=_desk(stage, engine, request.mode), logger=logger,
-            measured=EngineMetrics(
-                engine, labels={"mode": request.mode, "session": session}, state=lambda: helm.now("state"),
-                clock=clock, database=database, journal=journal, logger=logger,
-            ),
+            measured=measured, optimizer=_optimizer(stage.manager, database, measured, helm),
         )  # fmt: skip
+
+
+def _optimizer(
+    manager: ConfigurationManager, database: Database, measured: EngineMetrics, helm: Helm
+) -> PerformanceOptimizer:
+    async def publish(event: PerformanceOptimization) -> None:
+        await helm.call("performance", msgspec.to_builtins(event))
+
+    return PerformanceOptimizer(
+        manager, database=database, collector=measured.collector, loop=measured.loop, memory=measured.memory,
+        publish=publish,
+    )  # fmt: skip
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import numpy as np
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.candles import Series
-from gal_friday_core.features.drivers import REACH, compute
+from gal_friday_core.features.streams import REACH, compute
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import history_before
@@ -23,7 +23,7 @@ def override_for(
     """Terms for trading from `start_ns` (None: from now), a function of the model and the stored bars before it."""
     series = Series.parse(predictor.metadata.series)
     recent = history_before(lake, series, start_ns, RECENT_BARS + REACH)
-    values = compute(recent).values[-RECENT_BARS:]
+    values = compute(recent, predictor.schema).values[-RECENT_BARS:]
     predictions = predictor.predict(values)
     primary = predictor.metadata.primary
     asked = np.isfinite(predictions) & (True if primary is None else primary.fires(values, predictor.schema))

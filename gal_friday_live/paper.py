@@ -54,7 +54,7 @@ async def build_paper_engine(
     await journal.begin(
         mode,
         config_hash=fingerprint(manager.config),
-        code_version=code_version(),
+        code_version=code_version(manager.config),
         model_override=asdict(override) if override else None,
     )
     models = ModelRegistry(manager, database)
@@ -64,7 +64,9 @@ async def build_paper_engine(
             manager, lake, series, models, journal, override=override, experiments=traffic
         )
     else:
-        ports = replay_ports(played, models, journal, override=override, speed=speed)
+        ports = replay_ports(
+            played, models, journal, override=override, speed=speed, code_version=code_version(manager.config)
+        )
     return build(manager, ports)
 
 
@@ -88,6 +90,7 @@ def replay_ports(
         "journal": journal,
         "history": {played.series: played.history},
         "override": override,
+        "recorded": {played.series.pair: played.recorded} if played.recorded is not None else {},
         "code_version": code_version(),
     }
     return Ports(**{**given, **changes})
@@ -116,7 +119,7 @@ async def _listening(
         history={series: history},
         historical=historical,
         override=override,
-        code_version=code_version(),
+        code_version=code_version(manager.config),
         experiments=experiments,
         health_every_s=HEALTH_EVERY_S,
     )

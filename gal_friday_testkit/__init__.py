@@ -5,7 +5,8 @@ docs/extending.md promises, and raise `BrokenPromiseError` (an AssertionError) a
 which, and on what. They are deterministic: what failed once fails again.
 """
 
+from gal_friday_testkit.feature_sets import check_feature_set
 from gal_friday_testkit.promise import BrokenPromiseError
 from gal_friday_testkit.strategies import check_strategy
 
-__all__ = ["BrokenPromiseError", "check_strategy"]
+__all__ = ["BrokenPromiseError", "check_feature_set", "check_strategy"]

@@ -13,7 +13,7 @@ from gal_friday_assets.partitions import month_bounds, pairs
 from gal_friday_assets.resources import Settings
 from gal_friday_assets.retraining_runs import ask, run_for
 from gal_friday_core.candles import Candles, Series
-from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.times import to_iso
 from gal_friday_live.clock import SystemClock
 
@@ -50,11 +50,14 @@ def corrected_history(
     before: Seen = json.loads(context.cursor or "{}")
     now: Seen = {}
     corrected: dict[str, str] = {}
+    schema = settings.learnt_from
     for key in context.instance.get_dynamic_partitions(str(pairs.name)):
         learnt = said(context.instance, "candidate_model", key)
         if learnt is None:
             continue
-        version, dealt = look(lake, tables, Series.parse(key), learnt["trained_on"], before.get(key))
+        version, dealt = look(
+            lake, tables, Series.parse(key), learnt["trained_on"], before.get(key), schema=schema
+        )
         if version is not None:
             corrected[key] = version
         if dealt is not None:
@@ -82,7 +85,13 @@ def _why(version: str) -> dict[str, str]:
 
 
 def look(
-    lake: CandleLake, tables: TableLake, series: Series, learnt: dict[str, Any], before: Dealt | None
+    lake: CandleLake,
+    tables: TableLake,
+    series: Series,
+    learnt: dict[str, Any],
+    before: Dealt | None,
+    *,
+    schema: FeatureSchema,
 ) -> tuple[str | None, Dealt | None]:
     """The version of corrected candles to learn from, if any; and what needs no second look, None while features are missing.
 
@@ -96,7 +105,7 @@ def look(
     candles = lake.read(series)
     version = within(candles, learnt).fingerprint()
     corrected = version != learnt["candles_sha256"]
-    if corrected and outdated_months(tables, candles, CANDLES_V1):
+    if corrected and outdated_months(tables, candles, schema):
         return None, None
     months = {month: [stamp, part(candles, month, learnt)] for month, stamp in stamps.items()}
     return version if corrected else None, Dealt(learnt=learnt["candles_sha256"], months=months)

@@ -24,7 +24,8 @@ def retraining(
     Features are waited for.
     """
     found = wanted(context.instance, settings, lake)
-    ready = [one for one in found if has_features(lake, tables, Series.parse(str(one.partition_key)))]
+    schema = settings.learnt_from
+    ready = [one for one in found if has_features(lake, tables, Series.parse(str(one.partition_key)), schema)]
     waiting = [str(one.partition_key) for one in found if one not in ready]
     said = f"features are awaited of {', '.join(waiting)}" if waiting else "nothing is asked for"
     return dg.SensorResult(run_requests=ready, skip_reason=None if ready else dg.SkipReason(said))

@@ -13,7 +13,8 @@ from gal_friday_core.backtest.tape import Market
 from gal_friday_core.candles import Candles
 from gal_friday_core.config import BarriersConfig
 from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import FeatureStream
+from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import BarStream, from_history, stream
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.protection import VOLATILITY
 from gal_friday_core.strategies.protocol import EntryRule, Strategy
@@ -85,14 +86,13 @@ class Predicted:
 def predicted(market: Market, predictor: Predictor) -> Predicted:
     """Of every bar. Raises DataError for bars that the features' kernel refuses, SchemaMismatchError for a model of others."""
     bars = market.bars
-    predictor.require_schema(CANDLES_V1.hash)
-    stream = _stream(market)
+    live = _stream(market, predictor.schema)
     probability, volatility = np.full(len(bars), np.nan), np.empty(len(bars))
     asked = np.zeros(len(bars), np.bool_)
     unknown = 0
     for first in range(0, len(bars), CHUNK):
         chunk = slice(first, min(first + CHUNK, len(bars)))
-        values = stream.extend(bars[chunk])
+        values = live.extend(bars[chunk])
         volatility[chunk] = values[:, _VOLATILITY]
         known: Mask = np.logical_and.reduce(np.isfinite(values), axis=1)
         unknown += len(known) - int(known.sum())
@@ -127,15 +127,15 @@ def _asked(predictor: Predictor, values: Floats) -> Mask:
     return np.ones(len(values), np.bool_) if primary is None else primary.fires(values, predictor.schema)
 
 
-def _stream(market: Market) -> FeatureStream:
+def _stream(market: Market, schema: FeatureSchema) -> BarStream:
     if len(market.history):
-        return FeatureStream.from_history(market.history)
-    return FeatureStream(CANDLES_V1, market.series.interval_ns)
+        return from_history(market.history, schema)
+    return stream(schema, market.series.interval_ns)
 
 
 def _fires(rule: EntryRule, market: Market) -> Mask:
-    stream = rule.stream(market.series.interval_ns)
+    fired = rule.stream(market.series.interval_ns)
     past: Candles = market.history[-rule.reach :]
     if len(past):
-        stream.extend(past)
-    return stream.extend(market.bars)
+        fired.extend(past)
+    return fired.extend(market.bars)

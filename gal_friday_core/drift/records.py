@@ -19,8 +19,8 @@ from gal_friday_core.drift.looks import Watched, promise_of
 from gal_friday_core.drift.prediction import ScoreReference
 from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.errors import DataError
-from gal_friday_core.features.candle_set import CANDLES_V1
-from gal_friday_core.features.drivers import FeatureTable, compute
+from gal_friday_core.features.drivers import FeatureTable
+from gal_friday_core.features.streams import compute, is_of_bars
 from gal_friday_core.gates import evidence_of
 from gal_friday_core.label_sets import VOLATILITY
 from gal_friday_core.labels import Labels, label_trades
@@ -56,12 +56,12 @@ def watched_of(
     model: Predictor, files: Mapping[str, bytes], candles: Candles, said: Said, config: DriftConfig
 ) -> Watched:
     """Everything that a look at the model compares. Raises DataError where there is nothing to compare with."""
-    if model.schema_hash != CANDLES_V1.hash:
+    if not is_of_bars(model.schema):
         raise DataError(
             f"{model.model_id} takes features that the lake's bars do not give: it is not watched"
         )
     last_ns = learnt_until(model)
-    table = compute(candles, CANDLES_V1)
+    table = compute(candles, model.schema)
     first, holdout = np.searchsorted(table.ts, (learnt_from(model), model.metadata.holdout_start_ns))
     before = table[int(first) : int(holdout)]
     if not len(before):

@@ -9,8 +9,8 @@ from gal_friday_core.candles import Candles
 from gal_friday_core.errors import SchemaMismatchError
 from gal_friday_core.evidence.report import Canary, Suspect
 from gal_friday_core.evidence.slices import auc
-from gal_friday_core.features.drivers import REACH, FeatureTable, compute
 from gal_friday_core.features.schema import FeatureSchema
+from gal_friday_core.features.streams import REACH, FeatureTable, compute
 from gal_friday_core.training_set import TrainingSet
 
 Recompute = Callable[[Candles, FeatureSchema], FeatureTable]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import DataError, SchemaMismatchError
-from gal_friday_core.features.drivers import FeatureStream, FeatureTable
+from gal_friday_core.features.streams import FeatureTable, from_history
 from gal_friday_core.predictor import Predictor
 
 _NEVER = np.iinfo(np.int64).max
@@ -35,7 +35,7 @@ def replay(predictor: Predictor, candles: Candles, table: FeatureTable, bars: in
         raise DataError(f"{candles.series.key}: no bars to replay; ingest history first")
     first, end = (int(at) for at in np.searchsorted(candles.ts, (stored.ts[0], stored.ts[-1] + 1)))
     live = candles[first:end]
-    stream = FeatureStream.from_history(candles[:first], table.schema)
+    stream = from_history(candles[:first], table.schema)
     streamed = np.array([stream.update(*_bar(live, bar)) for bar in range(len(live))]).reshape(len(live), -1)
     shared, here, there = np.intersect1d(live.ts, stored.ts, assume_unique=True, return_indices=True)
     differs = _bits(streamed[here]) != _bits(stored.values[there])

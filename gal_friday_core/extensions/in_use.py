@@ -37,6 +37,9 @@ def in_use(config: Config) -> tuple[Extension[Any], ...]:
 def named(config: Config) -> Iterator[tuple[Kind, str, str]]:
     """Every name in the configuration that a package may offer: its kind, itself, and its key."""
     yield "strategy", config.strategy.id, "strategy.id"
+    for name in config.features.sets:
+        yield "feature-set", name, "features.sets"
+    yield "feature-set", config.training.feature_set, "training.feature_set"
 
 
 def lineage(config: Config) -> str:

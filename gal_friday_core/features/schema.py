@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,15 @@ class Feature:
 
 @dataclass(frozen=True)
 class FeatureSchema:
-    """A named feature set: its columns in order, and the revision of the kernel that computes them."""
+    """A named feature set: its columns in order, and the revision of the kernel that computes them.
+
+    `code` is the sha256 of an installed package's code that computes some of them; empty for what is built in.
+    """
 
     name: str
     revision: int
     features: tuple[Feature, ...]
+    code: str = ""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -43,8 +48,15 @@ class FeatureSchema:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over name, revision and every column's definition."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """sha256 over name, revision, every column's definition and the code, where it is a package's."""
+        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        told = asdict(self)
+        if not self.code:
+            del told["code"]
+        return told
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -41,6 +41,15 @@ def new_strategy(name: NameArgument, folder: FolderOption = None, as_json: JsonO
     _make("strategy", name, folder, as_json=as_json)
 
 
+@new.command("feature-set")
+def new_feature_set(name: NameArgument, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+    """A feature set: the columns of candles-v1 and two of its own.
+
+    gal-friday new feature-set steadiness
+    """
+    _make("feature-set", name, folder, as_json=as_json)
+
+
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """Everything that installed packages offer, loaded once to see whether it can be. Exit code 1 where one cannot.

@@ -48,7 +48,7 @@ async def recording(
 ) -> AsyncIterator[Recorder]:
     """The helm of an engine on an island, which writes its record into `folder`. Raises StorageError."""
     head = Head(
-        code_version=code_version(), config=manager.config.model_dump(mode="json"), request=_kept(request, on),
+        code_version=code_version(manager.config), config=manager.config.model_dump(mode="json"), request=_kept(request, on),
         experiments=True,
     )  # fmt: skip
     writer = _writer(folder)
@@ -97,7 +97,7 @@ def replay(folder: Path) -> Replayed:
     means = OutsideMeans(player, player.island, replay=True)
     player.program = LiveProgram(manager, request, Ground(venue=request.venue), means, parts)
     replayed = player.play()
-    replayed.code_then, replayed.code_now = head.code_version, code_version()
+    replayed.code_then, replayed.code_now = head.code_version, code_version(manager.config)
     return replayed
 
 

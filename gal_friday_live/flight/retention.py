@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from gal_friday_core.errors import DataError, StorageError
-from gal_friday_core.features.registry import FEATURE_SETS
+from gal_friday_core.features.registry import set_of
 from gal_friday_core.times import DAY_NS
 from gal_friday_live.flight.flight import flights_in
 from gal_friday_live.flight.heard import real_market, told
@@ -15,8 +15,6 @@ from gal_friday_live.flight.record import FlightRecord
 
 Known = dict[tuple[str, str, str, str], set[int]]
 """Closing times of bars whose features are known, by venue, interval, pair and schema."""
-SCHEMAS = frozenset(schema.hash for schema in FEATURE_SETS)
-"""No model is certified on any other."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +72,7 @@ def _rows_of(flight: Path) -> Known:
         return {}
     found: Known = {}
     for row in told(flight):
-        if row.schema_hash in SCHEMAS:
+        if set_of(row.schema_hash) is not None:  # no model is certified on any other
             found.setdefault((*market, row.pair, row.schema_hash), set()).add(row.known_ns)
     return found
 

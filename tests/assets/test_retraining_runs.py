@@ -128,7 +128,7 @@ def a_correction(monkeypatch: pytest.MonkeyPatch) -> None:
     """The candles that the last candidate learnt from were corrected once; every later look finds them unchanged."""
     monkeypatch.setattr(corrections, "said", lambda *_: {"trained_on": {"candles_sha256": "old"}})
 
-    def look(_lake: Any, _tables: Any, _series: Any, _learnt: Any, before: Any) -> tuple[Any, Any]:
+    def look(_lake: Any, _tables: Any, _series: Any, _learnt: Any, before: Any, **_: Any) -> tuple[Any, Any]:
         return (
             (VERSION, {"learnt": "old", "months": {}}) if before is None else (before.get("waiting"), before)
         )

@@ -69,8 +69,8 @@ def test_run_that_is_not_late_is_the_run_itself(rule_run):
 def test_planted_leak_in_a_feature_is_found_by_its_name(monkeypatch):
     honest = backtest_guards._features
 
-    def leaks(history, bars):
-        found = honest(history, bars)
+    def leaks(history, bars, schema):
+        found = honest(history, bars, schema)
         ahead = np.roll(bars.close, -3) / bars.close - 1
         return {**found, "log_return_1": ahead}
 

@@ -43,6 +43,7 @@ def test_a_feature_set_is_found_by_name():
     assert feature_set("candles-v1") is CANDLES_V1
     assert feature_set("candles-book-v1") is CANDLES_BOOK_V1
     with pytest.raises(
-        ConfigError, match="unknown feature set 'candles': use one of candles-v1, book-v1, candles-book-v1"
+        ConfigError,
+        match=r"unknown feature set 'candles': features.sets is one of candles-v1, book-v1, candles-book-v1",
     ):
         feature_set("candles")
