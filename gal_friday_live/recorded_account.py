@@ -90,9 +90,10 @@ class RecordedAccount:
     def orders(self, *, ended: bool) -> dict[str, Any]:
         return {**self.about, "orders": orders_of(self._blotter, ended=ended)}
 
-    def risk(self) -> dict[str, Any]:
-        """How close it was to the limits that the configuration names today."""
-        return {**self.about, **recorded_risk(self._portfolio.state(), self._blotter, self._config)}
+    def risk(self, pairs: Sequence[str]) -> dict[str, Any]:
+        """How close it was to the limits that the configuration names today; `pairs` are those that it traded."""
+        found = recorded_risk(self._portfolio.state(), self._blotter, self._config, pairs)
+        return {**self.about, **found}
 
 
 def _chosen(rows: Sequence[Row], session: str | None) -> Row:

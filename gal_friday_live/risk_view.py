@@ -1,6 +1,6 @@
 """How close an account stands to its limits, as an operator reads it: JSON-able, amounts as text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gal_friday_core.blotter import Blotter
@@ -19,8 +19,10 @@ def risk_of(risk: RiskManager, blotter: Blotter) -> dict[str, Any]:
     return told(risk.standing(stops_of(blotter)))
 
 
-def recorded_risk(state: PortfolioState, blotter: Blotter, config: Config) -> dict[str, Any]:
-    """Of an account whose engine does not run, within the limits that the configuration names.
+def recorded_risk(
+    state: PortfolioState, blotter: Blotter, config: Config, pairs: Sequence[str]
+) -> dict[str, Any]:
+    """Of an account whose engine does not run, within the limits that the configuration names; `pairs` those it traded.
 
     What only a running engine counts, such as orders of the last minute, is left out.
     """
@@ -30,9 +32,7 @@ def recorded_risk(state: PortfolioState, blotter: Blotter, config: Config) -> di
         held = state.positions.get(order.trading_pair)
         paid = ZERO if held is None else held.average_entry_price
         reservations.adopt(order, record.left, order.target_price or order.stop_price or paid)
-    found = standing(
-        state, reservations, config.risk, config.costs, pairs=config.market.pairs, stops=stops_of(blotter)
-    )
+    found = standing(state, reservations, config.risk, config.costs, pairs=pairs, stops=stops_of(blotter))
     return told(found)
 
 

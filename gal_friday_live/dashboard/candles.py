@@ -73,8 +73,9 @@ def figure(drawn: Drawn) -> Figure:
         "layout": {
             "xaxis": {"rangeslider": {"visible": False}, "type": "date"},
             "yaxis": {"tickformat": written, "hoverformat": written, "side": "right"},
-            "legend": {"orientation": "h", "y": 1.06, "x": 0},
-            "hovermode": "x",
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "showlegend": True,
+            "hovermode": "closest",
         },
     }
 

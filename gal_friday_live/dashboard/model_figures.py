@@ -66,7 +66,8 @@ def findings(rows: Sequence[Mapping[str, Any]]) -> Figure:
         "data": data,
         "layout": {
             "yaxis": {"categoryorder": "array", "categoryarray": [kind_of(one) for one in DRIFT_TYPES]},
-            "legend": {"orientation": "h", "y": 1.15, "x": 0},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "showlegend": True,
             "hovermode": "closest",
         },
     }

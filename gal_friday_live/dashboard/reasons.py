@@ -23,6 +23,12 @@ def parts(story: Story) -> list[Part]:
     return [{"title": title, "rows": rows} for title, rows in told if rows]
 
 
+def ending(story: Story) -> list[Part]:
+    """Why what was bought was sold again."""
+    rows = [*_known(("Decided by", (story.get("signal") or {}).get("strategy"))), *_order(story)]
+    return [{"title": "How it ended", "rows": rows}] if rows else []
+
+
 def _decision(story: Story) -> Rows:
     signal, said = story.get("signal") or {}, story.get("prediction") or {}
     threshold = said.get("threshold")

@@ -12,6 +12,7 @@ from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.models import Models
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.pages.trading import NO_DATABASE
+from gal_friday_live.dashboard.prose import prose
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import (
     Tone,
@@ -30,6 +31,15 @@ NO_MODEL = "No model yet. `gal-friday up` trains one; Dagster's job does it agai
 STAGES = ("production", "staging", "development", "archived")
 STAGE_TONES: dict[str, Tone] = {"production": "good", "staging": "warn"}
 SIGNS = {"above": ">", "at_least": "≥", "below": "<", "at_most": "≤", "equal": "="}
+GATES = {
+    "psr": "Sharpe above zero (PSR)", "dsr": "Sharpe beyond luck (DSR)", "pbo": "Not overfitted (PBO)",
+    "min_track_record": "Record long enough", "log_loss_gain": "Says more than the base rate",
+    "net_profit": "Earns more than it costs", "trades": "Trades enough to judge", "beats_production": "Beats production",
+    "stress_costs": "Earns at double costs", "stress_latency": "Earns one bar late", "leakage_canary": "No leak",
+    "serving_parity": "Serves the same bits", "replay_parity": "Replays the same bits", "artifact_hash": "Unaltered",
+    "calibration_error": "Calibrated", "data_quality": "Sound data",
+}  # fmt: skip
+"""As a person asks them; the certificate's own names stand in its JSON."""
 MOST_VERSIONS = 40
 MOST_EXPERIMENTS = 3
 MOST_ROWS = 20
@@ -40,12 +50,12 @@ Found = Mapping[str, Any]
 async def render(view: View) -> Html:
     """All versions, and one of them in full: the one in production where none is asked for."""
     if view.database is None:
-        return empty(NO_DATABASE)
+        return empty(prose(NO_DATABASE))
     models = Models(view, view.database)
     versions = await models.versions()
     one = chosen(view, versions)
     if one is None:
-        return empty(NO_MODEL)
+        return empty(prose(NO_MODEL))
     about = await models.registry.get_model_metadata(one["model_id"])
     production = next(
         (
@@ -148,8 +158,13 @@ def _serving(view: View, production: Found | None) -> Html | None:
         )
     if production is None:
         return note(
-            "No model is in production, so nothing is bought by one. `gal-friday models list` shows why each was refused; "
-            "more history or another configuration may train a better one.",
+            tag(
+                "span",
+                prose(
+                    "No model is in production, so nothing is bought by one. Below stands why each was refused; "
+                    "more history or another configuration may train a better one: `gal-friday up --history FILE`."
+                ),
+            ),
             tone="warn",
         )
     return None
@@ -170,9 +185,11 @@ def _versions(versions: Sequence[Found], one: Found) -> Html:
         "Drift",
         "Made",
     )
-    told = table(names, shown, caption="Versions by stage", empty=NO_MODEL, numeric=range(4, 8))
+    told = table(names, shown, caption="Versions by stage", empty=prose(NO_MODEL), numeric=range(4, 8))
     more = len(order) - len(shown)
-    return join(told, tag("p", f"{more:,} more: `gal-friday models list`.", class_="soft") if more else None)
+    return join(
+        told, tag("p", prose(f"{more:,} more: `gal-friday models list`."), class_="soft") if more else None
+    )
 
 
 def _version(one: Found, *, is_chosen: bool) -> tuple[Any, ...]:
@@ -227,15 +244,15 @@ def _one(about: Found) -> Html:
 def _certificate(about: Found) -> Html:
     told = about["certificate"]
     if told is None:
-        return card("Certificate", empty(
+        return card("Certificate", empty(prose(
             "It has none: nobody measured this version against the one in production. "
             f"`gal-friday models certify {about['model_id']}` does."
-        ), wide=True)  # fmt: skip
+        )), wide=True)  # fmt: skip
     if not told["verified"]:
         return card("Certificate", note(told["problem"], tone="bad"), wide=True)
     shown = [
         (
-            _word(gate["name"]), _number(gate["value"]),
+            GATES.get(gate["name"], _word(gate["name"])), _number(gate["value"]),
             "" if gate["limit"] is None else f"{SIGNS[gate['comparison']]} {_number(gate['limit'])}",
             _passed(gate["passed"], "passed", "failed"), gate["about"],
         )
@@ -265,9 +282,9 @@ def _calibration(about: Found) -> Html:
 
 def _drift(found: Sequence[Found]) -> Html:
     if not found:
-        return card("Drift", empty(
+        return card("Drift", empty(prose(
             "No drift beyond a threshold is on record. Dagster's `drift_report` looks once a day at the model in production."
-        ), wide=True)  # fmt: skip
+        )), wide=True)  # fmt: skip
     shown = [
         (
             instant(row["at"])[:16], row["model_id"], model_figures.kind_of(row["drift_type"]),
@@ -292,9 +309,11 @@ def _retrainings(found: Sequence[Found]) -> Html:
         )
         for one in found[:MOST_ROWS]
     ]  # fmt: skip
-    nothing = "No model was trained again yet: drift, age or new data ask for it, or `gal-friday retraining request`."
+    nothing = (
+        "No model was trained again yet: drift, age or new data ask for it, or `gal-friday retraining ask`."
+    )
     names = ("Asked", "Model", "Cause", "State", "Successor", "Why")
-    return card("Trained again", table(names, shown, caption="Retrainings", empty=nothing), wide=True)
+    return card("Trained again", table(names, shown, caption="Retrainings", empty=prose(nothing)), wide=True)
 
 
 def _shadows(versions: Sequence[Found], production: Found | None) -> Html:
@@ -302,10 +321,10 @@ def _shadows(versions: Sequence[Found], production: Found | None) -> Html:
         one for one in versions if one["stage"] == "staging" and one["model_type"] == production["model_type"]
     ]  # fmt: skip
     if production is None or not staged:
-        return card("Shadow against production", empty(
+        return card("Shadow against production", empty(prose(
             "No model runs in the shadow. One in stage staging scores every bar beside production and trades nothing: "
             "`gal-friday models promote MODEL --stage staging`."
-        ), wide=True)  # fmt: skip
+        )), wide=True)  # fmt: skip
     parts = []
     for one in staged[:MOST_EXPERIMENTS]:
         query = urlencode({"control": production["model_id"], "other": one["model_id"]})
@@ -321,9 +340,9 @@ def _shadows(versions: Sequence[Found], production: Found | None) -> Html:
 
 def _experiments(found: Sequence[Found]) -> Html:
     if not found:
-        return card("Experiments", empty(
+        return card("Experiments", empty(prose(
             "No experiment yet. `gal-friday experiments create` compares models on live bars, and you may look as often as you like."
-        ), wide=True)  # fmt: skip
+        )), wide=True)  # fmt: skip
     return card(
         "Experiments", *(_experiment(one) for one in found), wide=True,
         note="Bands are confidence sequences: they hold at every moment at once, so that looking often makes no more errors.",
@@ -396,7 +415,7 @@ def _outcome(found: Found) -> list[list[str]]:
 
 
 def _passed(passed: bool, yes: str, no: str) -> Html:
-    return tag("span", f"✓ {yes}" if passed else f"✕ {no}", class_="good" if passed else "bad")
+    return tag("span", f"✓\u00a0{yes}" if passed else f"✕\u00a0{no}", class_="good" if passed else "bad")
 
 
 def _number(value: float | None) -> str:

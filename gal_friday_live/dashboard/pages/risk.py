@@ -16,6 +16,7 @@ from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.pages.trading import NO_ACCOUNT, NO_DATABASE
+from gal_friday_live.dashboard.prose import prose
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import bar, card, chart, empty, figures, grid, live, note, table
 
@@ -58,12 +59,13 @@ class Halt:
 async def render(view: View) -> Html:
     """The page of one account."""
     if view.database is None:
-        return empty(NO_DATABASE)
+        return empty(prose(NO_DATABASE))
     account = chosen(view, await accounts(view, view.database))
     if account is None:
-        return empty(NO_ACCOUNT)
+        return empty(prose(NO_ACCOUNT))
     history = TradingHistory(view.database)
-    told = await _risk(view, view.database, account)
+    pairs = await _pairs(history, account)
+    told = await _risk(view, view.database, account, pairs)
     states = await history.states(account.session, MOST_STATES)
     refused = await history.verdicts(account.session, account.last_ns - DAY_NS)
     halts = halts_of(reversed(states))
@@ -114,7 +116,7 @@ def figure(points: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, Any]:
         ],
         "layout": {
             "yaxis": {"tickformat": ".1%", "hoverformat": ".2%", "rangemode": "tozero"},
-            "legend": {"orientation": "h", "y": 1.12, "x": 0}, "hovermode": "x unified",
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}, "showlegend": True, "hovermode": "x unified",
         },
     }  # fmt: skip
 
@@ -149,13 +151,15 @@ def _halt(begun: Mapping[str, Any], ended: Mapping[str, Any] | None) -> Halt:
     )  # fmt: skip
 
 
-async def _risk(view: View, database: Database, account: Account) -> Mapping[str, Any] | None:
+async def _risk(
+    view: View, database: Database, account: Account, pairs: Sequence[str]
+) -> Mapping[str, Any] | None:
     """The engine's word where it runs; else what its journal comes to, within the limits of the configuration."""
     told: Mapping[str, Any] | None = view.reading.metrics.get("risk") if account.running else None
     if told is not None:
         return told
     recorded = await RECORDED.of(view, database, account)
-    return None if recorded is None else recorded.risk()
+    return None if recorded is None else recorded.risk(pairs)
 
 
 async def _pairs(history: TradingHistory, account: Account) -> list[str]:

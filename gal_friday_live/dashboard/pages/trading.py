@@ -12,15 +12,17 @@ from gal_friday_adapters.postgres.trading_history import TradingHistory
 from gal_friday_core.booked_trades import BookedTrade, booked_trades
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import RegistryError
-from gal_friday_core.times import to_iso
+from gal_friday_core.money import ZERO
+from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
 from gal_friday_live.dashboard.candles import Drawn, Stretch, bars, figure
-from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, price, seconds
+from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.pages.page import Page
-from gal_friday_live.dashboard.reasons import earned, parts, share
+from gal_friday_live.dashboard.prose import prose
+from gal_friday_live.dashboard.reasons import earned, ending, parts, share
 from gal_friday_live.dashboard.view import View
-from gal_friday_live.dashboard.widgets import card, chart, empty, expand, live, note, table
+from gal_friday_live.dashboard.widgets import card, chart, empty, expand, figures, live, note, table
 from gal_friday_live.explanation import explain
 
 SPANS = (120, 360, 1_440)
@@ -47,10 +49,10 @@ class Looked:
 async def render(view: View) -> Html:
     """The page of one account."""
     if view.database is None:
-        return empty(NO_DATABASE)
+        return empty(prose(NO_DATABASE))
     found = await _looked(view, view.database)
     if found is None:
-        return empty(NO_ACCOUNT)
+        return empty(prose(NO_ACCOUNT))
     state = await _state(view, view.database, found.account)
     return join(
         _whose(found),
@@ -93,13 +95,16 @@ async def candles(view: View) -> Any:
 
 
 async def why(view: View) -> Any:
-    """What led to the order that `order` names."""
+    """What led to the order that `order` names, and to the one that ended its trade, where `exit` names it."""
     if view.database is None:
         return {"parts": [{"title": NO_DATABASE, "rows": []}]}
+    ended = view.query.get("exit")
     try:
-        return {"parts": parts(await explain(view.database, view.query.get("order", "")))}
+        told = parts(await explain(view.database, view.query.get("order", "")))
+        end = [] if ended is None else ending(await explain(view.database, ended))
     except RegistryError as error:
         return {"parts": [{"title": "Not known", "rows": [["", str(error)]]}]}
+    return {"parts": [*told[:3], *end, *told[3:]]}
 
 
 async def _looked(view: View, database: Database) -> Looked | None:
@@ -158,7 +163,9 @@ def _chart(view: View, found: Looked) -> Html:
     ]
     spans = [
         _choice(
-            seconds(bars * series.interval_ns / 1e9), bars == _span(view), _address(query, bars=str(bars))
+            seconds(bars * series.interval_ns / SECOND_NS),
+            bars == _span(view),
+            _address(query, bars=str(bars)),
         )
         for bars in SPANS
     ]
@@ -233,38 +240,57 @@ def _trades(view: View, found: Looked) -> Html:
     newest = list(reversed(found.trades))
     shown = [_trade(view, one, found) for one in newest[:MOST_TRADES]]
     more = len(newest) - len(shown)
-    told = tag("p", f"{more:,} earlier trades: `gal-friday orders --all` lists their orders.", class_="soft")
-    return join(tag("div", shown, class_="trades"), told if more else None)
+    told = tag(
+        "p", prose(f"{more:,} earlier trades: `gal-friday orders --all` lists their orders."), class_="soft"
+    )
+    return join(_tally(found), tag("div", shown, class_="trades"), told if more else None)
+
+
+def _tally(found: Looked) -> Html:
+    """What all of them came to."""
+    ended = [one for one in found.trades if one.closed_ns is not None]
+    won = sum(one.net > 0 for one in ended)
+    net = sum((one.net for one in found.trades), ZERO)
+    return figures([
+        ("Trades", f"{len(found.trades):,}", f"{len(found.trades) - len(ended)} still open"),
+        ("Won", f"{won:,}", percent(won / len(ended)) if ended else ""),
+        ("Net", tag("span", earned(net), class_="gain" if net >= 0 else "loss"), f"{found.account.quote}, fees paid"),
+        ("Fees", money(sum((one.fees for one in found.trades), ZERO)), found.account.quote),
+    ])  # fmt: skip
 
 
 def _trade(view: View, one: BookedTrade, found: Looked) -> Html:
-    open_ = one.closed_ns is None
-    way = f"{price(one.entry)} → {'still held' if open_ else price(one.exit)}"
-    kind = "" if open_ else "gain" if one.net >= 0 else "loss"
+    """One line; opened, all that led to it and ended it."""
+    is_open = one.closed_ns is None
+    way = f"{price(one.entry)} → {'' if is_open else price(one.exit)}"
+    kind = "" if is_open else "gain" if one.net >= 0 else "loss"
     result = earned(one.net) + ("" if one.net_return is None else f" ({share(one.net_return)})")
+    last = one.closed_ns or one.opened_ns
+    held = "" if is_open else f" after {seconds((last - one.opened_ns) / SECOND_NS)}"
     summary = tag(
         "span",
-        tag("span", instant(to_iso(one.opened_ns)), class_="when"),
+        tag("span", instant(to_iso(one.opened_ns))[:16], class_="when"),
         tag("span", one.pair, class_="what"),
         tag("span", f"{price(one.quantity)} · {way}", class_="way"),
-        tag("span", "open" if open_ else _word(one.ended_by) or "sold", class_="end"),
+        tag("span", "still held" if is_open else f"{_word(one.ended_by) or 'sold'}{held}", class_="end"),
         tag("span", result, class_=f"net {kind}".strip()),
         class_="trade",
     )
-    last = one.closed_ns or one.opened_ns
-    links = tag(
-        "p",
-        tag("a", "Show it in the chart", href=_address(
-            {**view.query, "session": found.account.session}, pair=one.pair, to=str(_behind(last, one.pair, view, found))
-        )),
-        f" · held for {seconds((last - one.opened_ns) / 1e9)} · fees {money(one.fees)}" if not open_ else "",
-        class_="soft",
-    )  # fmt: skip
-    opened = expand(summary, f"/data/trading/why?{urlencode({'order': one.entry_order})}")
-    if one.exit_order in (None, one.entry_order):
-        return tag("div", opened, links, class_="one")
-    left = expand("Why it ended", f"/data/trading/why?{urlencode({'order': str(one.exit_order)})}")
-    return tag("div", opened, links, left, class_="one")
+    asked = {"order": one.entry_order}
+    if one.exit_order not in (None, one.entry_order):
+        asked["exit"] = str(one.exit_order)
+    shown = _address(
+        {**view.query, "session": found.account.session},
+        pair=one.pair,
+        to=str(_behind(last, one.pair, view, found)),
+    )
+    link = tag(
+        "a",
+        "Chart",
+        href=shown,
+        aria_label=f"Show the trade of {instant(to_iso(one.opened_ns))[:16]} in the chart",
+    )
+    return tag("div", expand(summary, f"/data/trading/why?{urlencode(asked)}"), link, class_="one")
 
 
 def _behind(last_ns: int, pair: str, view: View, found: Looked) -> int:
