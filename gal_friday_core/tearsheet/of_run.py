@@ -15,4 +15,5 @@ def record_of(ran: Ran, costs: CostsConfig) -> RunRecord:
         entries={order.client_order_id: order for order in account.orders if order.side == "BUY"},
         costs=costs,
         notes=account.notes,
+        history={market.series.pair: market.history for market in ran.tape.markets},
     )

@@ -19,7 +19,7 @@ from gal_friday_core.trades import RoundTrips, fills_of, round_trips
 class RunRecord:
     """One run over stored bars: `bars` by pair, the equity `curve`, every fill once in the order it happened, the
     `entries` as they were sent by client order id, and the `costs` that were paid. Where an exchange gave less away than
-    that, its `notes` say what each fill was like.
+    that, its `notes` say what each fill was like. `history`: bars before the first, by pair.
     """
 
     bars: Mapping[str, Candles]
@@ -28,6 +28,7 @@ class RunRecord:
     entries: Mapping[str, Order]
     costs: CostsConfig
     notes: Notes = field(default_factory=Notes)
+    history: Mapping[str, Candles] = field(default_factory=dict)
     trips: RoundTrips = field(init=False)
     returns: NDArray[np.float64] = field(init=False)
 

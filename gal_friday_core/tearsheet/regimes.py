@@ -46,7 +46,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def parts(run: RunRecord) -> tuple[Part, ...]:
     """Of closed trades. Parts without one are told too, where the market was in them."""
     trades = run.trips.trades
-    markets = {pair: _market(candles) for pair, candles in run.bars.items()}
+    markets = {pair: _market(candles, run.history.get(pair)) for pair, candles in run.bars.items()}
     return (
         *_by("pair", trades, lambda trade: trade.trading_pair, dict.fromkeys(sorted(run.bars))),
         *_by_market("volatility", VOLATILITIES, run, {pair: wild for pair, (wild, _) in markets.items()}),
@@ -55,17 +55,21 @@ def parts(run: RunRecord) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
-def _market(candles: Candles) -> tuple[Codes, Codes]:
-    """Of each bar, as it was when the bar closed: places in `VOLATILITIES` and in `TRENDS`, each (bars,)."""
+def _market(candles: Candles, history: Candles | None) -> tuple[Codes, Codes]:
+    """Of each bar, as it was when the bar closed: places in `VOLATILITIES` and in `TRENDS`, each (bars,). `history` are the
+    bars before the first, so that it is known there too.
+    """
+    past = candles.close[:0] if history is None else history.close[-TREND_BARS:]
+    close, first = np.concatenate((past, candles.close)), len(past)
+    known, spread = (column[first:] for column in volatility(close))
     wild = np.zeros(len(candles), np.int8)
-    known, spread = volatility(candles.close)
     if known.any():
         edges = np.quantile(spread[known], REGIMES)
         wild[known] = 1 + np.searchsorted(edges, spread[known], side="right")
-    trend = np.zeros(len(candles), np.int8)
-    rise = candles.close[TREND_BARS:] - candles.close[:-TREND_BARS]
+    trend = np.zeros(len(close), np.int8)
+    rise = close[TREND_BARS:] - close[:-TREND_BARS]
     trend[TREND_BARS:] = np.where(rise >= 0, 1, 2)
-    return wild, trend
+    return wild, trend[first:]
 
 
 def volatility(close: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

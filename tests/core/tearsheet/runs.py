@@ -31,9 +31,10 @@ def curve(bars, equity):
     return Curve(ts, equity, Decimal(str(equity[0])), Decimal(str(equity[-1])))
 
 
-def run(bars, equity, fills=(), entries=()):
+def run(bars, equity, fills=(), entries=(), history=None):
     return RunRecord(
         bars={bars.series.pair: bars},
+        history={} if history is None else {bars.series.pair: history},
         curve=curve(bars, equity),
         fills=fills,
         entries={entry.client_order_id: entry for entry in entries},
