@@ -116,7 +116,6 @@ class FeaturesConfig(Section):
         description="Sets with a book also between bars, at most once in so many milliseconds; 0 is never",
     )
 
-
     @field_validator("sets")
     @classmethod
     def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -124,6 +123,7 @@ class FeaturesConfig(Section):
             if problem := unknown("feature-set", name, "features.sets"):
                 raise ValueError(problem)
         return value
+
 
 class CostsConfig(Section):
     """What a trade costs. The label, the backtest and the paper exchange all read these same numbers."""
@@ -399,13 +399,11 @@ class Config(Section):
     @model_validator(mode="after")
     def _trades_what_it_can(self) -> Self:
         reason = contradiction(self.strategy.id, label_set=self.labels.set, sizing=self.risk.sizing)
+        reason = reason or self._untraded()
         if reason:
             raise ValueError(reason)
-        reason = reason or self._untraded()
         return self
 
-    @model_validator(mode="after")
-    def _reckons_with_what_is_paid(self) -> Self:
     def _untraded(self) -> str:
         """Why what would be trained could not be traded; empty where it can."""
         learnt = self.training.feature_set
@@ -413,6 +411,8 @@ class Config(Section):
             return ""
         return f"training.feature_set {learnt} must be among features.sets: a model is served what it was trained on"
 
+    @model_validator(mode="after")
+    def _reckons_with_what_is_paid(self) -> Self:
         reason = cheaper_than_paid(self.fidelity, self.costs.maker_fee, self.costs.taker_fee)
         if reason:
             raise ValueError(reason)
