@@ -36,13 +36,18 @@ def start_dagster(children: Children, port: int, env: Mapping[str, str]) -> Dags
 
     A port that is taken is replaced by a free one: the address says which.
     """
-    port = port if _is_free(port) else _free_port()
+    port = free_port(port)
     instance = [sys.executable, "-m", "gal_friday_assets.instance"]
     web = children.start(
         "dagster-webserver", [*instance, "dagster-webserver", "-h", HOST, "-p", str(port)], env
     )
     daemon = children.start("dagster-daemon", [*instance, "dagster-daemon", "run"], env)
     return DagsterServices(f"http://{HOST}:{port}", web, daemon)
+
+
+def free_port(wanted: int) -> int:
+    """The wanted loopback port, or another where that is taken, or 0."""
+    return wanted if _is_free(wanted) else _free_port()
 
 
 def _is_free(port: int) -> bool:

@@ -15,6 +15,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.dagster_processes import start_dagster
+from gal_friday_live.dashboard_process import Dashboard, start_dashboard
 from gal_friday_live.interruption import Interruption
 from gal_friday_live.pipeline_process import run_pipeline
 from gal_friday_live.processes import Children
@@ -55,7 +56,7 @@ def run(manager: ConfigurationManager, request: Request, screen: Screen) -> dict
             outcome=running.outcome,
             replay=Replay(None if request.once else request.bars_per_second, ends=request.once),
             screen=screen,
-            footer=f"Dagster {running.dagster}   Ctrl-C stops everything",
+            footer=_footer(running),
             check=check,
         )
         traded = asyncio.run(trading)
@@ -71,6 +72,7 @@ class Running:
     lake: CandleLake
     market: Market
     outcome: dict[str, Any]
+    dashboard: Dashboard | None
 
 
 def _prepare(
@@ -88,12 +90,13 @@ def _prepare(
     children = stack.enter_context(Children(paths.logs_dir(config)))
     env = child_environment(config, url, request.config_path)
     dagster = start_dagster(children, config.dagster.port, env)
+    dashboard = None if request.once else start_dashboard(children, config, env)
     lake = CandleLake(paths.lake_dir(config))
     market = bring_history_in(config, lake, request.history, request.series, step)
     if market.synthetic:
         screen.say(SYNTHETIC_WARNING, style="bold yellow")
     outcome = run_pipeline(children, market.series, env, step, check)
-    return Running(url, dagster.address, lake, market, outcome)
+    return Running(url, dagster.address, lake, market, outcome, dashboard)
 
 
 @contextmanager
@@ -159,6 +162,20 @@ def _say_what_was_found(screen: Screen, running: Running) -> None:
         _say_why_not(screen, outcome, f"Certificate of {model}: {gates}; it is registered but refused")
     screen.say(f"Validation page: {outcome['validation_page']}")
     screen.say(f"Dagster (lineage, runs, reports): {running.dagster}")
+    if running.dashboard is not None:
+        _say_where(screen, running.dashboard)
+
+
+def _say_where(screen: Screen, dashboard: Dashboard) -> None:
+    """A link that logs in is for a terminal, not for whatever keeps what we print."""
+    told = dashboard.link if screen.console.is_terminal else dashboard.address
+    screen.say(f"Dashboard: {told}", style="bold")
+    screen.say("Each link logs in one browser, once; gal-friday dashboard --link prints the next.")
+
+
+def _footer(running: Running) -> str:
+    shown = "" if running.dashboard is None else f"Dashboard {running.dashboard.address}   "
+    return f"{shown}Dagster {running.dagster}   Ctrl-C stops everything"
 
 
 def _say_why_not(screen: Screen, outcome: Mapping[str, Any], said: str) -> None:

@@ -11,7 +11,7 @@ from gal_friday_live.commands.common import ConfigOption, JsonOption, console, l
 
 if TYPE_CHECKING:
     from gal_friday_live.configuration import ConfigurationManager
-    from gal_friday_live.dashboard.server import Address
+    from gal_friday_live.dashboard.link import Address
 
 
 def dashboard(
@@ -38,7 +38,7 @@ def dashboard(
     It prints a link that logs in one browser, once: [bold]gal-friday dashboard --link[/] prints the next one. It
     listens on this machine only, unless the configuration names a certificate.
     """
-    from gal_friday_live.dashboard.server import read_link
+    from gal_friday_live.dashboard.link import read_link
 
     manager = load_config(config)
     if link:

@@ -1,27 +1,21 @@
 """The dashboard as a process: listening socket, poller, application. `serve` is all of it, until it is told to stop."""
 
 import asyncio
-import json
-import os
 import secrets
 import socket
 import ssl
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
 from gal_friday_adapters import paths
-from gal_friday_adapters.private_files import require_private
 from gal_friday_core.config import Config
 from gal_friday_core.dashboard_settings import DashboardConfig
-from gal_friday_core.errors import ConfigError, StorageError
+from gal_friday_core.errors import ConfigError
 from gal_friday_core.metrics import prometheus_text
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ask, control_path
@@ -30,68 +24,17 @@ from gal_friday_live.dashboard.app import MOST_MESSAGE, Exposition, Parts, appli
 from gal_friday_live.dashboard.attached import attached
 from gal_friday_live.dashboard.broadcast import Broadcast
 from gal_friday_live.dashboard.guard import Place
+from gal_friday_live.dashboard.link import Address, forget_link, write_link
 from gal_friday_live.dashboard.messages import message
+from gal_friday_live.dashboard.place import check_safe, host_names, is_loopback, shown_host
 from gal_friday_live.dashboard.poller import Poller
 from gal_friday_live.dashboard.service import DashboardService
 from gal_friday_live.dashboard.sessions import Sessions
 from gal_friday_live.dashboard.view import Reading
 
-FILE: Final = "dashboard.json"
 GRACE_S: Final = 2
 BACKLOG: Final = 128
 METRICS_WITHIN_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a browser finds it, and a link that logs in once."""
-
-    url: str
-    link: str
-
-
-def link_file(config: Config) -> Path:
-    """Holds the address and the present login token, for the owner of the data directory only."""
-    return paths.data_dir(config) / FILE
-
-
-def read_link(config: Config) -> Address:
-    """Of the dashboard that runs on this data directory. Raises StorageError where none does."""
-    file = link_file(config)
-    try:
-        told = json.loads(file.read_text("utf-8"))
-        os.kill(int(told["pid"]), 0)
-    except (OSError, ValueError, KeyError):
-        raise StorageError(
-            f"no dashboard runs on {file.parent}: gal-friday dashboard or gal-friday up starts one"
-        ) from None
-    return Address(told["url"], _link(told["url"], told["token"]))
-
-
-def check_safe(settings: DashboardConfig) -> None:
-    """Raises ConfigError for an address away from loopback without TLS, and for half of a pair of keys."""
-    certificate, key = settings.tls_certificate, settings.tls_key
-    if (certificate is None) != (key is None):
-        raise ConfigError("dashboard.tls_certificate and dashboard.tls_key belong together: set both or none")
-    if certificate is None and not is_loopback(settings.host):
-        raise ConfigError(
-            f"dashboard.host {settings.host} can be reached from elsewhere: set dashboard.tls_certificate and "
-            "dashboard.tls_key, or listen on 127.0.0.1 and come through an ssh tunnel"
-        )
-    if key is not None:
-        require_private(key, "dashboard.tls_key")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, True, False)
-    """
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def serve(
@@ -120,12 +63,11 @@ async def running(
     check_safe(settings)
     with _listening(settings) as listening:
         port = int(listening.getsockname()[1])
-        url = f"{'https' if settings.tls_key is not None else 'http'}://{_shown_host(settings)}:{port}"
-        file = link_file(manager.config)
+        url = f"{'https' if settings.tls_key is not None else 'http'}://{shown_host(settings)}:{port}"
         async with AsyncExitStack() as stack:
             tokens: list[str] = []
-            sessions = _sessions(settings, file, url, tokens)
-            stack.callback(file.unlink, missing_ok=True)
+            sessions = _sessions(manager.config, url, tokens)
+            stack.callback(forget_link, manager.config)
             poller, parts = _parts(manager, sessions, port)
             await stack.enter_async_context(attached(manager.config, parts.service))
             polling = asyncio.create_task(poller.run(), name="poller")
@@ -133,7 +75,7 @@ async def running(
             server = uvicorn.Server(_uvicorn(parts, settings))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
             try:
-                yield Address(url, _link(url, tokens[-1])), (serving, polling)
+                yield Address.of(url, tokens[-1]), (serving, polling)
             finally:
                 server.should_exit = True
                 await asyncio.wait({serving}, timeout=2 * GRACE_S)
@@ -157,20 +99,20 @@ def _parts(manager: ConfigurationManager, sessions: Sessions, port: int) -> tupl
         sessions=sessions,
         broadcast=broadcast,
         actions=Actions(manager, path, now_ns=time.time_ns),
-        place=Place.of(port, _names(settings), secure=settings.tls_key is not None),
+        place=Place.of(port, host_names(settings), secure=settings.tls_key is not None),
         exposition=_exposition(settings, path),
     )
 
 
-def _sessions(settings: DashboardConfig, file: Path, url: str, tokens: list[str]) -> Sessions:
+def _sessions(config: Config, url: str, tokens: list[str]) -> Sessions:
     """Each new login token goes to `tokens`, and to the file that its owner reads."""
 
     def keep(token: str) -> None:
         tokens.append(token)
         del tokens[:-1]
-        _write_link(file, url, token)
+        write_link(config, url, token)
 
-    return Sessions(idle_s=settings.session_hours * 3600, timer=time.monotonic, on_token=keep)
+    return Sessions(idle_s=config.dashboard.session_hours * 3600, timer=time.monotonic, on_token=keep)
 
 
 def _exposition(settings: DashboardConfig, path: Path) -> Exposition:
@@ -220,27 +162,3 @@ def _uvicorn(parts: Parts, settings: DashboardConfig) -> uvicorn.Config:
         h11_max_incomplete_event_size=16_384, ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
     )  # fmt: skip
-
-
-def _names(settings: DashboardConfig) -> tuple[str, ...]:
-    """Host names besides loopback's; of an address that means all of them, none follows."""
-    every = settings.host in ("0.0.0.0", "::")  # noqa: S104 - a name that is compared, not bound
-    return settings.names if every else (*settings.names, _shown_host(settings))
-
-
-def _shown_host(settings: DashboardConfig) -> str:
-    host = settings.names[0] if settings.names else settings.host
-    return f"[{host}]" if ":" in host else host
-
-
-def _link(url: str, token: str) -> str:
-    return f"{url}/login?token={token}"
-
-
-def _write_link(file: Path, url: str, token: str) -> None:
-    """Whole, and never readable by others."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".dashboard-", dir=file.parent)  # 0600 from the start
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        json.dump({"url": url, "token": token, "pid": os.getpid()}, opened)
-    Path(name).replace(file)

@@ -11,7 +11,8 @@ from gal_friday_core.recovery import Resumption
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ControlSocket, control_path
-from gal_friday_live.dashboard.server import read_link, running
+from gal_friday_live.dashboard.link import read_link
+from gal_friday_live.dashboard.server import running
 
 OVERVIEW = {
     "engine": {

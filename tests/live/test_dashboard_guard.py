@@ -12,7 +12,8 @@ from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.recovery import Check, Resumption
 from gal_friday_live.dashboard.guard import Place
-from gal_friday_live.dashboard.server import check_safe, link_file, read_link
+from gal_friday_live.dashboard.link import link_file, read_link
+from gal_friday_live.dashboard.place import check_safe
 from gal_friday_live.dashboard.sessions import Sessions
 from tests.live.dashboard_room import room
 

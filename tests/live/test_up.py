@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,16 +131,22 @@ def test_interrupt_stops_everything_that_was_started(tmp_path):
     write_kraken_csv(tmp_path / "XBTUSD_1.csv")
     with started(["up", "--history", "XBTUSD_1.csv"], tmp_path) as process:
         deadline = time.monotonic() + PATIENCE_S
-        while len(processes_using(tmp_path / "data")) < 4:  # up, its guards and servers
+        said = tmp_path / "data" / "dashboard.json"
+        while len(processes_using(tmp_path / "data")) < 4 or not said.exists():  # up, its guards and servers
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.1)
+        told = json.loads(said.read_text())
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(told["url"])
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in err
     assert "Stopped" in err
     assert process.returncode == 0
+    assert told["token"] not in err, "a link that logs in is not for whatever keeps what is printed"
     assert processes_using(tmp_path / "data") == []
+    assert not said.exists()
 
 
 def test_damaged_history_ends_with_one_line_and_exit_code_2(tmp_path):
