@@ -179,7 +179,7 @@ def costs(report: Report) -> str:
         ("Net profit", _money(found["net_profit"]), f"a round trip costs {plain(found['per_trade_bp'], 1)} bp"),
         ("Bears costs", _times(found["bearable"]), "until nothing is left"),
     )  # fmt: skip
-    return "<h2>Costs</h2>" + figures(cells) + _fees(found) + _borne(found)
+    return "<h2>Costs</h2>" + figures(cells) + _fees(found) + _borne(found) + _recorded(found, report)
 
 
 def _fees(found: Mapping[str, Any]) -> str:
@@ -205,6 +205,16 @@ def _borne(found: Mapping[str, Any]) -> str:
     return soft(
         f"{found['cut_fills']:,} fills took all that their bar bore, and less than was asked; {found['unborne']:,} entries "
         "found nothing to take."
+    )
+
+
+def _recorded(found: Mapping[str, Any], report: Report) -> str:
+    """How many fills met the market as it was recorded."""
+    if report.get("context", {}).get("replay") is None:
+        return ""
+    fills = sum(part["fills"] for part in found["fee_parts"])
+    return soft(
+        f"{found['recorded_fills']:,} of {fills:,} fills met what was recorded; of the bars of the others nothing was."
     )
 
 

@@ -24,6 +24,10 @@ KRAKEN_TIERS: tuple[FeeTier, ...] = tuple(
 class FidelityConfig(Section):
     """What the simulated exchange does not give away."""
 
+    replay: Literal["bars", "trades"] = Field(
+        "bars",
+        description="What the orders of a backtest meet: bars, or the trades that were recorded in them; elsewhere it is bars",
+    )
     fees: Literal["flat", "kraken", "table"] = Field(
         "flat",
         description="flat: costs.taker_fee and costs.maker_fee; kraken: Kraken's, which fall with the volume of 30 days; "
@@ -131,6 +135,7 @@ def told(fidelity: FidelityConfig) -> dict[str, str]:
     {'latency_ms': '250'}
     """
     numbers = {
+        "replay": (fidelity.replay != "bars", ("replay",)),
         "fees": (fidelity.fees != "flat", ("fees", "volume_elsewhere")),
         "slippage": (fidelity.slippage != "fixed", ("half_spread", "impact", "max_slippage")),
         "latency_ms": (fidelity.latency_ms > 0, ("latency_ms",)),

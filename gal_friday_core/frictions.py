@@ -20,7 +20,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import DOWN, ZERO, floor_to, product, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import MarketDataOHLCV, Side
-from gal_friday_core.times import DAY_NS, interval_ns
+from gal_friday_core.times import DAY_NS
 
 FEE_WINDOW_NS = 30 * DAY_NS
 PARKINSON = 1 / (2 * sqrt(log(2)))
@@ -32,7 +32,8 @@ _RATE = Decimal("1e-9")
 
 class FillNote(msgspec.Struct, frozen=True, gc=False):
     """What a report of a fill does not say: the price that called for it, whether it paid the maker's fee, which part of
-    the traded value that was and the volume it was earned by, and whether the bar could bear no more of the order.
+    the traded value that was and the volume it was earned by, whether the bar could bear no more of the order, and whether
+    it met what was recorded.
     """
 
     asked: Decimal
@@ -40,6 +41,7 @@ class FillNote(msgspec.Struct, frozen=True, gc=False):
     rate: Decimal
     tier: Decimal
     cut: bool
+    recorded: bool = False
 
 
 class Notes:
@@ -97,16 +99,16 @@ class Frictions:
         moved = self._set.impact * deviation(candle) * sqrt(float(quantity) / volume)
         return min(least + rounded_up(moved), max(least, most))
 
-    def arrived(self, order: Order, candle: MarketDataOHLCV) -> float | None:
-        """The share of the bar that is over when the order comes in, 0 where it was there before; None where it is not
-        there yet.
+    def arrived(self, order: Order, candle: MarketDataOHLCV, end_ns: int) -> float | None:
+        """The share of the bar, which ends at `end_ns`, that is over when the order comes in, 0 where it was there before;
+        None where it is not there yet.
         """
         if not self.latency_ns:
             return 0.0
         late = order.created_at + self.latency_ns - candle.timestamp_bar_start
         if late <= 0:
             return 0.0
-        length = interval_ns(candle.interval)
+        length = end_ns - candle.timestamp_bar_start
         return late / length if late < length else None
 
     def too_late(self, order: Order) -> str:

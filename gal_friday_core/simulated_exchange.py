@@ -6,13 +6,15 @@ those of a limit order that rested, which pay the maker's. Protection pays the t
 does. All ids derive from the client order id, so the same orders and bars give the same reports.
 
 What a `fidelity` section asks for beyond that is told by `gal_friday_core.frictions`. Where a bar cannot bear an order,
-one that opens gives up the rest; one that closes goes on in the next bar, a stop at market from its open.
+one that opens gives up the rest; one that closes goes on in the next bar, a stop at market from its open. Of a pair
+whose trades were recorded, orders meet those one by one, each a bar of one price; a bar without any is met whole.
 
 Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never go below zero.
 """
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import partial
 
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
@@ -23,9 +25,20 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, fee_of, product, value_of
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderStatus
+from gal_friday_core.prints import Prints
 from gal_friday_core.protection import attached, malformed, stop_id, target_id
 from gal_friday_core.times import interval_ns
-from gal_friday_core.working_order import Deal, Fill, Watch, Working, report_of, watch_of
+from gal_friday_core.working_order import (
+    Deal,
+    Fill,
+    Watch,
+    Working,
+    claimed,
+    follows,
+    report_of,
+    takes_from_protection,
+    watch_of,
+)
 
 REMEMBERED = 10_000
 """Ids of orders that are over. An engine's ids derive from its signals and are journalled before they are sent: none is
@@ -47,11 +60,18 @@ class SimulatedExchange:
         *,
         name: str = "simulated",
         fidelity: FidelityConfig | None = None,
+        prints: Mapping[str, Prints] | None = None,
     ) -> None:
         self.name = name
         self.notes: Notes | None = None
+        self._report = partial(report_of, exchange=name)
         self._frictions = Frictions(costs, fidelity or FidelityConfig())
         self._taken: dict[str, Decimal] = {}
+        self._prints = dict(prints or {})
+        self._plain = self._frictions.plain and not self._prints
+        self._whole: MarketDataOHLCV
+        self._known_at = 0
+        self._recorded = False
         self._instruments = {instrument.pair: instrument for instrument in instruments}
         self._balances = {asset: Decimal(amount) for asset, amount in balances.items()}
         self._costs = costs
@@ -86,11 +106,15 @@ class SimulatedExchange:
         pair = candle.trading_pair
         self._admit(candle)
         reports: list[ExecutionReport] = []
-        self._taken.pop(pair, None)
         if self._working:
-            self._at_open(candle, reports)
-            self._protection(candle, reports)
-            self._inside(candle, reports)
+            self._whole, self._known_at, met = candle, _close_time(candle), False
+            if pair in self._prints:
+                for trade in self._prints[pair].inside(candle):
+                    self._known_at, self._recorded, met = trade.timestamp_bar_start, True, True
+                    self._match(trade, reports)
+                self._recorded = False
+            if not met:
+                self._match(candle, reports)
         self._last[pair] = candle
         return reports
 
@@ -185,36 +209,33 @@ class SimulatedExchange:
         else:
             need, asset = order.quantity, instrument.base
             held = self._balances.get(asset, ZERO)
-            free = held if _takes_from_protection(order) else self._free(asset)
+            free = held if takes_from_protection(order) else self._free(asset)
         return None if need <= free else f"insufficient funds: {need} {asset} needed, {free} free"
 
     def _free(self, asset: str) -> Decimal:
         return max(self._balances.get(asset, ZERO) - self._claimed(asset), ZERO)
 
     def _claimed(self, asset: str) -> Decimal:
-        """Claims of the book on an asset; a stop and its target claim the same base once."""
-        claimed = ZERO
-        for working in self._working.values():
-            order = working.order
-            base, _, quote = order.trading_pair.partition("/")
-            if order.side == "BUY":
-                if quote == asset:
-                    claimed += working.hold
-            elif base == asset and not (self._follows(working) or _takes_from_protection(order)):
-                claimed += working.left
-        return claimed
+        return claimed(self._working, asset)
 
     # Matching
+
+    def _match(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+        """All orders of the pair against a bar, or against a trade as a bar of one price."""
+        self._taken.pop(candle.trading_pair, None)
+        self._at_open(candle, reports)
+        self._protection(candle, reports)
+        self._inside(candle, reports)
 
     def _at_open(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Market orders, and limit orders that are marketable when they arrive."""
         for working in self._of(candle, "MARKET", "LIMIT"):
             order, frictions = working.order, self._frictions
-            share = None if working.rested else frictions.arrived(order, candle)
+            share = None if working.rested else frictions.arrived(order, candle, self._known_at)
             if share is None:
                 continue
             quantity, met = self._offered(working, candle), reached(order.side, candle, share)
-            slippage, limit = frictions.slippage(quantity, candle), order.limit_price
+            slippage, limit = frictions.slippage(quantity, self._whole), order.limit_price
             if limit is None:
                 price: Decimal | None = slipped(order.side, met, slippage)
             else:
@@ -235,7 +256,7 @@ class SimulatedExchange:
             limit = working.order.limit_price
             price = target_fill(limit, candle) if limit is not None else None
             if price is not None and working.inside != candle.timestamp_bar_start:
-                deal = Deal(price, price, _close_time(candle), self._offered(working, candle))
+                deal = Deal(price, price, self._known_at, self._offered(working, candle))
                 self._execute(working, deal, reports)
 
     def _inside(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
@@ -245,7 +266,7 @@ class SimulatedExchange:
             price = self._limit_met(working, candle)
             if price is None:
                 continue
-            deal = Deal(price, price, _close_time(candle), self._offered(working, candle), maker=True)
+            deal = Deal(price, price, self._known_at, self._offered(working, candle), maker=True)
             self._execute(working, deal, reports)
             child = self._working.get(stop_id(order.client_order_id))
             if child is not None:
@@ -302,11 +323,11 @@ class SimulatedExchange:
         if met is None:
             return
         at_open = working.triggered or (from_open and candle.open <= trigger)
-        moment = candle.timestamp_bar_start if at_open else _close_time(candle)
+        moment = candle.timestamp_bar_start if at_open else self._known_at
         moment = max(moment, working.order.created_at)
         working.triggered = True
         quantity = self._offered(working, candle)
-        price = slipped("SELL", met, self._frictions.slippage(quantity, candle))
+        price = slipped("SELL", met, self._frictions.slippage(quantity, self._whole))
         self._execute(working, Deal(price, met, moment, quantity), reports)
 
     def _offered(self, working: Working, candle: MarketDataOHLCV) -> Decimal:
@@ -325,7 +346,9 @@ class SimulatedExchange:
         goes_on = cut and order.side == "SELL" and quantity == deal.quantity
         if quantity > 0:
             reports.append(self._book(working, quantity, deal, rate))
-            self._remember(working, deal, FillNote(deal.asked, deal.maker, rate, tier, cut), quantity)
+            self._remember(
+                working, deal, FillNote(deal.asked, deal.maker, rate, tier, cut, self._recorded), quantity
+            )
         if order.client_order_id in self._working and not goes_on:
             reports.append(self._end(working, deal.ts_ns, shortage))
         if order.side == "BUY":
@@ -334,7 +357,7 @@ class SimulatedExchange:
         sibling = self._working.get(working.sibling or "")
         if sibling is not None and (quantity > 0 or not goes_on):
             self._give_way(working, sibling, quantity, deal.ts_ns, reports)
-        if _takes_from_protection(order):
+        if takes_from_protection(order):
             self._waive(order.trading_pair, quantity, deal.ts_ns, reports)
 
     def _give_way(
@@ -348,7 +371,7 @@ class SimulatedExchange:
 
     def _remember(self, working: Working, deal: Deal, note: FillNote, quantity: Decimal) -> None:
         """For fees of later fills, for what else the bar can bear, and for who asks how it was filled."""
-        if self._frictions.plain:
+        if self._plain:
             return
         order = working.order
         self._frictions.traded(quantity, deal.price, deal.ts_ns)
@@ -404,7 +427,7 @@ class SimulatedExchange:
         for working in tuple(self._working.values()):
             order = working.order
             protects = order.order_type in ("STOP_LOSS", "TAKE_PROFIT") and order.trading_pair == pair
-            if not protects or self._follows(working):
+            if not protects or follows(working, self._working):
                 continue
             given = min(sold, working.left)
             sold -= given
@@ -414,24 +437,9 @@ class SimulatedExchange:
                     if leg.left == 0:
                         reports.append(self._end(leg, ts_ns, "position closed"))
 
-    def _follows(self, working: Working) -> bool:
-        """A target beside a live stop claims the same base: it is counted with the stop."""
-        return working.order.order_type == "TAKE_PROFIT" and working.sibling in self._working
-
     def _end(self, working: Working, ts_ns: int, message: str) -> ExecutionReport:
         del self._working[working.order.client_order_id]
         return self._report(working, "CANCELED", ts_ns, message=message)
-
-    def _report(
-        self,
-        working: Working,
-        status: OrderStatus,
-        ts_ns: int,
-        *,
-        fill: Fill | None = None,
-        message: str | None = None,
-    ) -> ExecutionReport:
-        return report_of(working, self.name, status, ts_ns, fill=fill, message=message)
 
     def _taker_fee(self, now_ns: int) -> Decimal:
         return self._frictions.fee(maker=False, now_ns=now_ns)[0]
@@ -440,8 +448,3 @@ class SimulatedExchange:
 def _close_time(candle: MarketDataOHLCV) -> int:
     """When the bar is over: what happened inside it is known then, and no sooner."""
     return candle.timestamp_bar_start + interval_ns(candle.interval)
-
-
-def _takes_from_protection(order: Order) -> bool:
-    """A reduce-only market sell shares the base that protection holds, and ends it when it fills."""
-    return order.reduce_only and order.order_type == "MARKET"

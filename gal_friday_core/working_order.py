@@ -1,6 +1,6 @@
 """An order on the book of the simulated exchange, and what is reported of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
@@ -58,10 +58,10 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
 
 def report_of(
     working: Working,
-    exchange: str,
     status: OrderStatus,
     ts_ns: int,
     *,
+    exchange: str,
     fill: Fill | None = None,
     message: str | None = None,
 ) -> ExecutionReport:
@@ -116,3 +116,27 @@ def watch_of(book: Iterable[Working], pair: str) -> Watch:
         else:
             high = min(high, float(price))
     return Watch(low, high)
+
+
+def claimed(book: Mapping[str, Working], asset: str) -> Decimal:
+    """Claims of the book on an asset; a stop and its target claim the same base once."""
+    total = ZERO
+    for working in book.values():
+        order = working.order
+        base, _, quote = order.trading_pair.partition("/")
+        if order.side == "BUY":
+            if quote == asset:
+                total += working.hold
+        elif base == asset and not (follows(working, book) or takes_from_protection(order)):
+            total += working.left
+    return total
+
+
+def follows(working: Working, book: Mapping[str, Working]) -> bool:
+    """A target beside a live stop claims the same base: it is counted with the stop."""
+    return working.order.order_type == "TAKE_PROFIT" and working.sibling in book
+
+
+def takes_from_protection(order: Order) -> bool:
+    """A reduce-only market sell shares the base that protection holds, and ends it when it fills."""
+    return order.reduce_only and order.order_type == "MARKET"

@@ -112,6 +112,11 @@ def _ports(world: BacktestWorld, journal: MemoryJournal, played: Played) -> Port
         ids=SequentialIds(),
         history={pair.played.series: pair.played.history for pair in world.pairs},
         override=world.override,
+        recorded={
+            pair.played.series.pair: pair.played.recorded
+            for pair in world.pairs
+            if pair.played.recorded is not None
+        },
         on_bar=mark,
         strategies=world.strategies,
     )

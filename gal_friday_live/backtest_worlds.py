@@ -6,7 +6,7 @@ bars, protection on one side only.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from gal_friday_core.instruments import Instrument
 from gal_friday_core.linear import LinearModel
 from gal_friday_core.predictor import TARGET, ModelMetadata, Predictor
 from gal_friday_core.primary_rules import PRIMARY_RULES
+from gal_friday_core.prints import Prints
 from gal_friday_core.strategies.protocol import Proposal, Situation
 from gal_friday_core.strategies.registry import STRATEGIES, Factory
 from gal_friday_core.times import DAY_NS, from_iso
@@ -115,8 +116,11 @@ def world(seed: int) -> BacktestWorld:
     rng.shuffle(names)
     chosen = ("threshold", "cost_and_volatility", "ema_cross", "odd")[int(rng.integers(4))]
     config = _config(rng, "threshold" if chosen == "odd" else chosen, interval, several=count > 1)
-    config = _with_frictions(np.random.default_rng((seed, FRICTIONS)), config)
+    apart = np.random.default_rng((seed, FRICTIONS))
+    config = _with_frictions(apart, config)
     played = [_stretch(rng, Series("kraken", pair, interval)) for pair in names]
+    if apart.random() < 0.3:
+        played = [replace(stretch, recorded=_prints(apart, stretch.bars)) for stretch in played]
     models = [
         _model(rng, stretch) if chosen != "ema_cross" or rng.random() < 0.2 else None for stretch in played
     ]
@@ -180,6 +184,17 @@ def _with_frictions(rng: np.random.Generator, config: Config) -> Config:
     sections["fidelity"] = chosen
     sections["exchange"]["order_deadline_s"] = _pick(rng, 5.0, 60.0)
     return Config.model_validate(sections)
+
+
+def _prints(rng: np.random.Generator, bars: Candles) -> Prints:
+    """Trades that could have made the bars: each of its prices once, in an order of their own; of some bars none are left."""
+    kept = rng.random(len(bars)) < 0.9
+    prices = np.column_stack((bars.open, bars.high, bars.low, bars.close))[kept]
+    turned = rng.random(len(prices)) < 0.5
+    prices[turned] = prices[turned][:, (0, 2, 1, 3)]
+    places = np.sort(rng.integers(0, bars.series.interval_ns, prices.shape), axis=1)
+    quantity = np.repeat(bars.volume[kept] / 4, 4).round(8)
+    return Prints.of((bars.ts[kept][:, None] + places).ravel(), prices.ravel(), quantity)
 
 
 def _limits(rng: np.random.Generator, *, several: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_core.candles import Candles, Series, concatenate
 from gal_friday_core.errors import DataError
+from gal_friday_core.exchange_of_run import Recorded
 from gal_friday_core.features.drivers import REACH
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.times import from_iso, to_iso
@@ -15,12 +16,15 @@ TICK_SAMPLE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bars to play in time order, those before them that decisions reach back to, and the instrument that both runs share."""
+    """Bars to play in time order, those before them that decisions reach back to, the instrument that both runs share, and
+    what orders meet where that is not the bars.
+    """
 
     series: Series
     bars: Candles
     history: Candles
     instrument: Instrument
+    recorded: Recorded | None = None
 
 
 def stretch(

@@ -10,12 +10,12 @@ from functools import partial
 from gal_friday_core import __version__
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError, StorageError
+from gal_friday_core.exchange_of_run import Recorded, exchange_of_run
 from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.ports import Book, Clock, Exchange, Feed, Ids, Models
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.order_checks import OrderChecks
-from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.account_line import AccountLine
@@ -61,7 +61,8 @@ class Ports:
     `simulated` says that the exchange moves no real money: only there may a model trade that the gates refused.
     With `surroundings` the engine watches them, reconciles its account, and resumes only by a checklist. `timer`
     counts seconds for every pause and duration; it never jumps. Models that are slow predict in the `pool`. `rows` of features are
-    taken as they are given, where another engine's are to be traded again. `strategies` are those that `strategy.id` may name.
+    taken as they are given, where another engine's are to be traded again; orders on a simulated exchange meet what was
+    `recorded` of their pair, else bars. `strategies` are those that `strategy.id` may name.
     """
 
     series: Sequence[Series]
@@ -74,6 +75,7 @@ class Ports:
     exchange: Exchange | None = None
     history: Mapping[Series, Candles] = field(default_factory=dict)
     rows: Rows | None = None
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
     historical: HistoricalDataService | None = None
     override: ModelOverride | None = None
     simulated: bool = False
@@ -96,7 +98,7 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     quote = _quote(ports.series)
     pairs = [item.pair for item in ports.series]
     clock, ids, around = ports.clock, ports.ids, ports.surroundings
-    exchange = ports.exchange or paper_exchange(config, ports.instruments, quote, clock)
+    exchange = ports.exchange or paper_exchange(config, ports.instruments, quote, clock, ports.recorded)
     if ports.override is not None and not (ports.simulated or isinstance(exchange, PaperExchange)):
         raise ConfigError(
             f"model {ports.override.model_id} was refused by the gates: it may trade paper money only"
@@ -240,14 +242,16 @@ def entry_rules(config: ConfigurationManager, ports: Ports) -> EntryRules | None
 
 
 def paper_exchange(
-    config: ConfigurationManager, instruments: Sequence[Instrument], quote: str, clock: Clock
+    config: ConfigurationManager,
+    instruments: Sequence[Instrument],
+    quote: str,
+    clock: Clock,
+    recorded: Mapping[str, Recorded] | None = None,
 ) -> PaperExchange:
-    """A simulated venue that starts with the configured paper cash."""
+    """A simulated venue that starts with the configured paper cash; its orders meet what was `recorded`, else bars."""
     settings = config.config
     balances = {quote: settings.paper.initial_cash}
-    return PaperExchange(
-        SimulatedExchange(instruments, balances, settings.costs, fidelity=settings.fidelity), clock
-    )
+    return PaperExchange(exchange_of_run(settings, instruments, balances, recorded or {}), clock)
 
 
 def _quote(series: Sequence[Series]) -> str:

@@ -5,13 +5,14 @@ in their order, with the same modules of this package behind it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from gal_friday_core.account import Flow
 from gal_friday_core.config import Config
+from gal_friday_core.exchange_of_run import Recorded, exchange_of_run
 from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO
@@ -27,7 +28,6 @@ from gal_friday_core.risk.correlation import Correlations
 from gal_friday_core.risk.desk import Desk
 from gal_friday_core.risk.order_checks import OrderChecks
 from gal_friday_core.risk.order_count import RESTLESS, OrderCount, anomaly
-from gal_friday_core.simulated_exchange import SimulatedExchange
 from gal_friday_core.times import DAY_NS, SECOND_NS, interval_ns
 
 ORDER_TYPES: frozenset[OrderType] = frozenset({"MARKET", "LIMIT", "STOP_LOSS", "TAKE_PROFIT"})
@@ -72,6 +72,7 @@ class Account:
         start_ns: int,
         derived: Derived,
         forget: Callable[[ExecutionReport], None],
+        recorded: Mapping[str, Recorded],
     ) -> None:
         quote = instruments[0].quote
         self.now = Now(start_ns)
@@ -80,7 +81,7 @@ class Account:
         self._derived = derived
         self._forget = forget
         self._instruments = {instrument.pair: instrument for instrument in instruments}
-        self.exchange = SimulatedExchange(instruments, {quote: cash}, config.costs, fidelity=config.fidelity)
+        self.exchange = exchange_of_run(config, instruments, {quote: cash}, recorded)
         self.exchange.notes = self.notes = Notes()
         self.portfolio = Portfolio(quote, ZERO, start_ns)
         amount = self.exchange.balances()[quote]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gal_friday_core.backtest.scan import whole_prices
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError, DataError
+from gal_friday_core.exchange_of_run import Recorded
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.payloads import MarketDataOHLCV
 
@@ -24,11 +25,14 @@ Wholes = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Market:
-    """One series to trade: its bars, those before them for features, and the pair's ticks."""
+    """One series to trade: its bars, those before them for features, the pair's ticks, and what orders meet where that is
+    not the bars.
+    """
 
     bars: Candles
     history: Candles
     instrument: Instrument
+    recorded: Recorded | None = None
 
     @property
     def series(self) -> Series:

@@ -59,9 +59,12 @@ class Trader:
         self._max_age_ns = int(config.strategy.max_signal_age_s * SECOND_NS)
         self._scales = config.risk.sizing == "volatility_scaled"
         instruments = [seat.instrument for seat in seats]
+        markets = {seat.instrument.pair: seat.market for seat in seats}
+        recorded = {pair: market.recorded for pair, market in markets.items() if market.recorded is not None}
         self.account = Account(
-            config, instruments, cash=cash, start_ns=start_ns, derived=derived, forget=self._forget_ended
-        )
+            config, instruments, cash=cash, start_ns=start_ns, derived=derived, forget=self._forget_ended,
+            recorded=recorded,
+        )  # fmt: skip
         self.proposed = 0
 
     def visit(self, seat: Seat, row: int, bar: MarketDataOHLCV, close_ns: int) -> None:

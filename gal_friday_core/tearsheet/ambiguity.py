@@ -49,8 +49,11 @@ def ambiguity(run: RunRecord) -> Ambiguity:
 
 
 def _both_reached(fill: ExecutionReport, entry: Order, run: RunRecord) -> bool:
-    """Inside a bar a stop meets its trigger; one that was jumped over, the open."""
+    """Inside a bar a stop meets its trigger; one that was jumped over, the open. Recorded trades leave nothing open."""
     stop, target = entry.stop_price, entry.target_price
+    note = run.notes.fills.get(fill.execution_id or "")
+    if note is not None and note.recorded:
+        return False
     if stop is None or target is None or asked_price(fill, run.costs, run.notes) != stop:
         return False
     bars = run.bars[fill.trading_pair]

@@ -29,7 +29,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     value bought.
 
     `maker_share` is that of the traded value; `fee_parts` add up to `fees`. `cut_fills` are those that the bar bore no more
-    of, `unborne` the entries that it bore nothing of.
+    of, `unborne` the entries that it bore nothing of, `recorded_fills` those that met what was recorded and no bar.
     """
 
     gross_profit: str
@@ -45,6 +45,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     fee_parts: tuple[FeePart, ...] = ()
     cut_fills: int = 0
     unborne: int = 0
+    recorded_fills: int = 0
 
 
 def costs(run: RunRecord) -> Costs:
@@ -71,6 +72,7 @@ def costs(run: RunRecord) -> Costs:
         fee_parts=parts,
         cut_fills=sum(note.cut for note in run.notes.fills.values()),
         unborne=run.notes.unborne,
+        recorded_fills=sum(note.recorded for note in run.notes.fills.values()),
     )
 
 

@@ -116,9 +116,9 @@ def _jumped(last: ExecutionReport, signal: TradeSignalProposed, run: RunRecord) 
 
 
 def _ended_in(bars: Candles, trade: Trade, *, gapped: bool) -> int:
-    """The row of the bar: what fills at an open is dated there, what happens inside at the end."""
-    row = closed_by(bars, trade.exit_ns)
-    return row + 1 if gapped or trade.reason == "TIME" else row
+    """The row of the bar: what fills at an open is dated there, what happens inside at the end, or when it was recorded."""
+    row, inside = closed_by(bars, trade.exit_ns), trade.exit_ns % bars.series.interval_ns
+    return row + 1 if inside or gapped or trade.reason == "TIME" else row
 
 
 def _reason(seat: Seat, row: int) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from gal_friday_adapters.report_page import render
+from gal_friday_adapters.sessions.market_lake import MarketLake
 from gal_friday_core.config import Config
+from gal_friday_core.errors import DataError
 from gal_friday_core.fidelity_settings import FidelityConfig
+from gal_friday_core.market_events import LEVELS, TRADE, MarketEvents
 from gal_friday_core.money import ZERO
 from gal_friday_core.strategies.presets import trading
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.replay_data import Stretch, instrument_of
@@ -111,3 +117,40 @@ def test_constant_costs_leave_no_word_of_fidelity(played, tmp_path):
         0,
         0,
     )
+
+
+def recorded(folder, candles):
+    """Each bar's open, low, high and close as trades, in the lake."""
+    places = (np.arange(4) * 10 + 1) * SECOND_NS
+    ts = (candles.ts[:, None] + places).ravel()
+    price = np.column_stack((candles.open, candles.low, candles.high, candles.close)).ravel()
+    count = len(ts)
+    whole, ladders = np.zeros(count, np.int64), [np.zeros((count, LEVELS), np.int64) for _ in range(4)]
+    lake = MarketLake(folder / "lake")
+    events = MarketEvents(
+        SERIES.venue, SERIES.pair, 2, 8, ts, ts, np.full(count, TRADE, np.int8), *ladders,
+        np.rint(price * 100).astype(np.int64), whole + 10**8, np.ones(count, np.int8), np.arange(count) + 1,
+    )  # fmt: skip
+    lake.write(events)
+
+
+def test_orders_meet_recorded_trades_where_the_configuration_says_so(played, tmp_path):
+    recorded(tmp_path, played.bars)
+    report = report_of(played, tmp_path, replay="trades")
+    assert report["driver"] == {"name": "scan", "why": ""}
+    told = report["costs"]
+    assert told["recorded_fills"] == sum(part["fills"] for part in told["fee_parts"]) > 100
+    assert report["ambiguity"]["trades"] == 0 < report_of(played, tmp_path)["ambiguity"]["trades"]
+    assert report["context"]["replay"] == "trades"
+    assert "fills met what was recorded" in render(report)
+
+
+def test_a_replay_of_nothing_says_what_to_do(played, tmp_path):
+    with pytest.raises(DataError, match="feed rebuild"):
+        report_of(played, tmp_path, replay="trades")
+
+
+def test_trades_that_lie_outside_their_bars_are_played_by_the_engine(played, tmp_path):
+    recorded(tmp_path, replace(played.bars, high=np.maximum(played.bars.open, played.bars.close)))
+    less = replace(played, bars=replace(played.bars, high=played.bars.open, low=played.bars.open)[:300])
+    assert "lie outside their bars" in report_of(less, tmp_path, replay="trades")["driver"]["why"]
