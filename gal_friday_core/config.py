@@ -17,6 +17,7 @@ from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
 from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.fidelity_settings import FidelityConfig, cheaper_than_paid
+from gal_friday_core.performance_settings import PerformanceConfig
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
@@ -388,6 +389,7 @@ class Config(Section):
     paper: PaperConfig = PaperConfig()
     dagster: DagsterConfig = DagsterConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    performance: PerformanceConfig = PerformanceConfig()
     logging: LoggingConfig = LoggingConfig()
     timeseries: TimeSeriesConfig = TimeSeriesConfig()
     monitoring: MonitoringConfig = MonitoringConfig()

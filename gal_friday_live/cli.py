@@ -28,6 +28,7 @@ from gal_friday_live.commands import (
     init,
     live,
     models,
+    performance,
     replay,
     retraining,
     simulate,
@@ -88,6 +89,7 @@ feed.app.command("rebuild")(feed_rebuild.rebuild)
 feed.app.command("features")(feed_features.features)
 app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
+app.add_typer(performance.app, name="performance")
 app.add_typer(retraining.app, name="retraining")
 
 

@@ -10,6 +10,8 @@ from gal_friday_core.errors import ConfigError, GalFridayError
 from gal_friday_core.recovery import Resumption
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.halt import HaltAction
+from gal_friday_live.performance_optimizer import PerformanceOptimizer
+from gal_friday_live.tunings import KINDS
 
 HALT_ACTIONS: tuple[HaltAction, ...] = ("CANCEL_ENTRIES", "MAINTAIN_POSITIONS", "LIQUIDATE_POSITIONS")
 ACCEPTED = {
@@ -19,6 +21,9 @@ ACCEPTED = {
     "overview": (),
     "explain": ("order",),
     "metrics": (),
+    "performance": ("brief",),
+    "tune": ("kinds", "block_s", "pairs"),
+    "untune": ("tuning",),
     "halt": ("reason", "who", "action"),
     "resume": ("reason", "who"),
     "reload": ("who",),
@@ -51,6 +56,9 @@ class Controller(Protocol):
     async def explain(self, order: str) -> dict[str, Any]: ...
 
     def metrics(self) -> dict[str, Any]: ...
+
+    @property
+    def optimizer(self) -> PerformanceOptimizer: ...
 
     async def reload(self, who: str) -> dict[str, Any]: ...
 
@@ -85,6 +93,9 @@ class CLIService:
             "overview": self._overview,
             "explain": self._explain,
             "metrics": self._metrics,
+            "performance": self._performance,
+            "tune": self._tune,
+            "untune": self._untune,
             "halt": self._halt,
             "resume": self._resume,
             "reload": self._reload,
@@ -138,6 +149,21 @@ class CLIService:
 
     async def _metrics(self, _: Mapping[str, Any]) -> Any:
         return self._controller.metrics()
+
+    async def _performance(self, details: Mapping[str, Any]) -> Any:
+        if details.get("brief") is True:
+            return self._controller.optimizer.progress()
+        return await self._controller.optimizer.get_performance_report()
+
+    async def _tune(self, details: Mapping[str, Any]) -> Any:
+        changes = dict(details)
+        kinds = changes.pop("kinds", None) or KINDS
+        if not set(kinds) <= set(KINDS):
+            raise ConfigError(f"unknown kinds of tunings {kinds!r}: use {', '.join(KINDS)}")
+        return self._controller.optimizer.start(kinds, **changes)
+
+    async def _untune(self, details: Mapping[str, Any]) -> Any:
+        return await self._controller.optimizer.undo(_text(details, "tuning"))
 
     async def _halt(self, details: Mapping[str, Any]) -> Any:
         action = details.get("action", "CANCEL_ENTRIES")

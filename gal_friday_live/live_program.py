@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from gal_friday_core.experiments.traffic import Traffic
+from gal_friday_core.payloads import PerformanceOptimization
 from gal_friday_core.portfolio import PortfolioState
 from gal_friday_core.ports import Models
 from gal_friday_core.recovery import Resumption
@@ -21,6 +22,7 @@ from gal_friday_live.limit_reload import LimitReload
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.live_stage import Ground, opened
 from gal_friday_live.means import Means
+from gal_friday_live.performance_optimizer import SOURCE as OPTIMIZER
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
@@ -85,6 +87,7 @@ class LiveProgram:
             "halt": self._halt,
             "resume": self._resume,
             "reload": self._reload,
+            "performance": self._performance,
         }
         self._instant: Mapping[str, Callable[..., Any]] = {
             "lease": self._lease,
@@ -160,6 +163,11 @@ class LiveProgram:
     async def _reload(self, who: str) -> dict[str, Any]:
         assert self._limits is not None, "build comes first"
         return await self._limits.reload(who)
+
+    async def _performance(self, told: Mapping[str, Any]) -> None:
+        """What was tried on the process is told on its bus."""
+        event = msgspec.convert(told, PerformanceOptimization)
+        await self.engine.bus.publish("PERFORMANCE_OPTIMIZATION", event, source=OPTIMIZER)
 
     def _lease(self, what: str) -> None:
         self.engine.monitoring.on_lease(what)

@@ -21,7 +21,7 @@ from gal_friday_live.caches import CACHES
 from gal_friday_live.engine import Engine
 from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.probes import MEGABYTE
-from gal_friday_live.process_watch import GcWatch, LoopWatch, ProcessWatch
+from gal_friday_live.process_watch import GcWatch, LoopWatch, MemoryTrend, ProcessWatch
 
 FRESH_S: Final = 0.1
 """Whoever asks more often is given the same numbers again."""
@@ -61,6 +61,7 @@ class EngineMetrics:
         self.labels = dict(labels)
         self.collector = GcWatch()
         self.loop = LoopWatch()
+        self.memory = MemoryTrend()
         self._engine = engine
         self._state = state
         self._clock = clock
@@ -97,7 +98,7 @@ class EngineMetrics:
     async def watching(self, sink: Metrics | None, every_s: float) -> AsyncIterator[None]:
         """Watch the process and this event loop meanwhile, and hand the numbers to `sink` now and then, and at the end."""
         with self.collector:
-            tasks = [asyncio.ensure_future(self.loop.run())]
+            tasks = [asyncio.ensure_future(self.loop.run()), asyncio.ensure_future(self.memory.run())]
             if sink is not None:
                 tasks.append(asyncio.ensure_future(self._emit_every(sink, every_s)))
             try:

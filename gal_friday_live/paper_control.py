@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from gal_friday_adapters.postgres.database import Database
+from gal_friday_core.payloads import PerformanceOptimization
 from gal_friday_core.ports import Ids
 from gal_friday_core.recovery import Resumption
 from gal_friday_live.clock import SystemClock
@@ -15,6 +16,8 @@ from gal_friday_live.explanation import explain
 from gal_friday_live.halt import HaltAction
 from gal_friday_live.limit_reload import LimitReload
 from gal_friday_live.metrics import EngineMetrics
+from gal_friday_live.performance_optimizer import SOURCE as OPTIMIZER
+from gal_friday_live.performance_optimizer import PerformanceOptimizer
 
 INTERRUPTED: Final = "asked to stop"
 
@@ -40,6 +43,10 @@ class PaperControl:
         self.measured = EngineMetrics(
             engine, labels={"mode": mode, "session": session}, state=engine.portfolio.state, clock=SystemClock(),
             database=database,
+        )  # fmt: skip
+        self.optimizer = PerformanceOptimizer(
+            manager, database=database, collector=self.measured.collector, loop=self.measured.loop,
+            memory=self.measured.memory, publish=self._told,
         )  # fmt: skip
         self.stopping = False
 
@@ -75,6 +82,9 @@ class PaperControl:
 
     async def explain(self, order: str) -> dict[str, Any]:
         return await explain(self._database, order)
+
+    async def _told(self, event: PerformanceOptimization) -> None:
+        await self._engine.bus.publish("PERFORMANCE_OPTIMIZATION", event, source=OPTIMIZER)
 
     def metrics(self) -> dict[str, Any]:
         return self.measured.told()

@@ -11,10 +11,17 @@ from typing import Any, Final, Self
 import psutil
 
 from gal_friday_core.times import SECOND_NS
+from gal_friday_core.tuning import growth_per_hour
 from gal_friday_live.bus_metrics import percentiles
+from gal_friday_live.probes import MEGABYTE
 
 GENERATIONS: Final = 3
 LAG_EVERY_S: Final = 0.05
+MEMORY_EVERY_S: Final = 60.0
+MEMORY_KEPT: Final = 360
+MEMORY_LEAST_S: Final = 600.0
+MEMORY_POINTS: Final = 60
+"""Of these the trend is taken: all pairs are looked at."""
 LAGS_KEPT: Final = 1_200
 """A minute of them."""
 
@@ -28,8 +35,17 @@ class GcWatch:
         self.collections = [0] * GENERATIONS
         self.paused_ns = [0] * GENERATIONS
         self.longest_ns = [0] * GENERATIONS
+        self._since: int | None = None
+        self._before_ns = 0
+
+    @property
+    def watched_s(self) -> float:
+        """For how long it was entered, all times together."""
+        now_ns = 0 if self._since is None else self._timer() - self._since
+        return (self._before_ns + now_ns) / SECOND_NS
 
     def __enter__(self) -> Self:
+        self._since = self._timer()
         gc.callbacks.append(self._heard)
         return self
 
@@ -37,6 +53,9 @@ class GcWatch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         gc.callbacks.remove(self._heard)
+        if self._since is not None:
+            self._before_ns += self._timer() - self._since
+            self._since = None
 
     def _heard(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
@@ -87,6 +106,34 @@ class LoopWatch:
             "lag_p99_seconds": p99 / SECOND_NS,
             "lag_max_seconds": max(lags) / SECOND_NS,
         }
+
+
+class MemoryTrend:
+    """Memory of this process, a sample a minute for up to six hours. `run` takes them until it is cancelled."""
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._timer = timer
+        self._process = psutil.Process()
+        self._samples: deque[tuple[float, float]] = deque(maxlen=MEMORY_KEPT)
+
+    async def run(self) -> None:
+        while True:
+            self.sample()
+            await asyncio.sleep(MEMORY_EVERY_S)
+
+    def sample(self) -> None:
+        self._samples.append((self._timer(), self.now_mb()))
+
+    def now_mb(self) -> float:
+        return float(self._process.memory_info().rss) / MEGABYTE
+
+    def told(self) -> dict[str, Any]:
+        """In MB; the growth is None until there are samples of ten minutes."""
+        samples = [*self._samples, (self._timer(), self.now_mb())]
+        every = max(len(samples) // MEMORY_POINTS, 1)
+        over_s = samples[-1][0] - samples[0][0]
+        growth = growth_per_hour(samples[::every]) if over_s >= MEMORY_LEAST_S else None
+        return {"resident_mb": samples[-1][1], "growth_mb_per_hour": growth, "over_s": over_s}
 
 
 class ProcessWatch:

@@ -124,7 +124,7 @@ async def _measured(manager: ConfigurationManager, control: PaperControl) -> Asy
     if sink is not None:
         sink.start()
     try:
-        async with control.measured.watching(sink, settings.every_s):
+        async with control.measured.watching(sink, settings.every_s), control.optimizer:
             yield
     finally:
         if sink is not None:

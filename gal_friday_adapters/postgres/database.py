@@ -36,6 +36,9 @@ _KEEPALIVE: dict[str, Any] = {
 }  # fmt: skip
 """Over TCP, a connection whose server vanished without a word is lost within five seconds."""
 
+PREPARE_AFTER = 5
+"""psycopg's own default."""
+
 PROBE_S = 2.0
 """So long a listener hears nothing before it asks whether anybody is there, and so long it waits for the answer."""
 
@@ -52,15 +55,14 @@ class Database:
         url_parts(url)
         self._url = libpq_url(url)
         self.statements = StatementTimes()
+        self._connecting: dict[str, Any] = {
+            "row_factory": dict_row, "cursor_factory": timed_cursor(self.statements), "prepare_threshold": PREPARE_AFTER,
+            "connect_timeout": CONNECT_TIMEOUT_S, **_KEEPALIVE,
+        }  # fmt: skip
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._url,
             connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={
-                "row_factory": dict_row,
-                "cursor_factory": timed_cursor(self.statements),
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                **_KEEPALIVE,
-            },
+            kwargs=self._connecting,
             min_size=1,
             max_size=size,
             timeout=timeout_s,
@@ -84,6 +86,25 @@ class Database:
     def pool_counts(self) -> dict[str, int]:
         """What the pool says of itself: psycopg_pool's `get_stats`, counts since it was opened; waits in ms."""
         return self._pool.get_stats()
+
+    @property
+    def pool_sizes(self) -> tuple[int, int]:
+        """Connections that are kept, and the most that there may be."""
+        return self._pool.min_size, self._pool.max_size
+
+    async def resize(self, least: int, most: int) -> None:
+        """Other sizes from now on; connections beyond them go when they are given back."""
+        await self._pool.resize(least, most)
+
+    @property
+    def prepare_after(self) -> int:
+        """A statement that a connection ran so often is prepared there."""
+        return int(self._connecting["prepare_threshold"])
+
+    async def prepare(self, after: int) -> None:
+        """Prepare sooner or later. Connections are made anew, since one keeps what it has prepared."""
+        self._connecting["prepare_threshold"] = after
+        await self._pool.drain()
 
     async def __aenter__(self) -> Self:
         await self.open()

@@ -80,7 +80,7 @@ def timed_cursor(times: StatementTimes) -> type[psycopg.AsyncCursor[Any]]:
 
 
 def _text(query: object) -> str:
-    """What a constant statement says; of one that is composed, only that it is."""
+    """What a constant statement says; of one that is composed, only that it is. The pool asks with an empty one."""
     if isinstance(query, str):
-        return query
+        return query or "(is the connection alive?)"
     return query.decode() if isinstance(query, bytes) else "(composed)"
