@@ -3,9 +3,14 @@
 import json
 import ssl
 import stat
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import websockets
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gal_friday_core.config import Config
 from gal_friday_core.dashboard_settings import DashboardConfig
@@ -212,6 +217,45 @@ def test_an_unsafe_place_is_refused_before_anything_listens(settings, told):
         check_safe(DashboardConfig(**settings))
 
 
+def certificate(folder):
+    """A self-signed one for this machine, with its key, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (folder / "key.pem").touch(0o600)
+    (folder / "key.pem").write_bytes(private)
+    return {"tls_certificate": folder / "cert.pem", "tls_key": folder / "key.pem"}
+
+
+async def test_with_a_certificate_the_line_is_encrypted_and_the_cookie_says_so(tmp_path):
+    keys = certificate(tmp_path)
+    async with room(tmp_path, served=False, dashboard=keys) as here:
+        assert here.url.startswith("https://127.0.0.1:")
+        trusted = ssl.create_default_context(cafile=str(keys["tls_certificate"]))
+        trusted.check_hostname = False
+        async with here.client(verify=trusted) as client:
+            answer = await client.get(here.link)
+            assert answer.headers["set-cookie"].startswith("__Host-gal_friday_")
+            assert "; Secure" in answer.headers["set-cookie"]
+            assert (await client.get("/")).status_code == 200
+    keys["tls_key"].chmod(0o644)
+    with pytest.raises(ConfigError, match="run chmod 600"):
+        check_safe(DashboardConfig(**keys))
+
+
 def test_behind_tls_the_cookie_is_bound_to_the_host_and_origins_are_https():
     place = Place.of(443, ("dash.example",), secure=True)
     assert place.cookie == "__Host-gal_friday_443"
@@ -249,4 +293,3 @@ def test_the_configuration_knows_no_way_around_the_login():
         "host", "port", "names", "tls_certificate", "tls_key", "updates_per_s", "session_hours", "metrics_token",
     }  # fmt: skip
     assert Config().dashboard.host == "127.0.0.1"
-    assert ssl.OPENSSL_VERSION_INFO >= (1, 1, 1)
