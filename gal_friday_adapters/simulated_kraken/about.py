@@ -1,5 +1,6 @@
 """Whether what answers at an address is a simulated Kraken of this machine, and what time it is there."""
 
+import asyncio
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -9,7 +10,11 @@ import msgspec
 from gal_friday_adapters.simulated_kraken.scaled_time import Anchors, ScaledTime
 from gal_friday_core.errors import ConfigError, ExchangeError
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
+"""Of an answer; a machine that starts several programs at once is slow."""
+COMING_UP_S = 5.0
+"""Who starts exchange and engine together need not wait for the one before starting the other."""
+AGAIN_S = 0.2
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,22 +40,35 @@ def require_loopback(url: str) -> str:
 
 
 async def ask_about(url: str) -> About:
-    """Raises ConfigError where the address is not of this machine or no simulated Kraken answers there, ExchangeError where nobody does."""
+    """What answers there; asked again for a moment where nobody listens yet.
+
+    Raises ConfigError where the address is not of this machine or no simulated Kraken answers there, ExchangeError where
+    nobody does.
+    """
     address = require_loopback(url)
-    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{address}/simulation") as answer,
-        ):
-            body = await answer.read()
-            return msgspec.json.decode(body, type=About)
+        return msgspec.json.decode(await _asked(f"{address}/simulation"), type=About)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ConfigError(f"--venue {url}: what answers there is no simulated Kraken") from None
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ExchangeError(
             f"nothing answers at {url} ({type(error).__name__}): start it with gal-friday exchange serve"
         ) from error
+
+
+async def _asked(url: str) -> bytes:
+    """The answer, once somebody listens. Raises aiohttp's error, or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + COMING_UP_S
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    return await answer.read()
+            except aiohttp.ClientConnectorError:
+                if loop.time() >= until:
+                    raise
+            await asyncio.sleep(AGAIN_S)
 
 
 def _is_loopback(host: str) -> bool:

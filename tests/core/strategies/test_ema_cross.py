@@ -66,7 +66,7 @@ def test_averages_are_those_of_pandas():
     assert stream.averages == pytest.approx(expected, rel=1e-14)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(cut=st.integers(0, 2_000), seed=st.integers(0, 100), missing=st.sampled_from([0.0, 0.4]))
 def test_one_bar_at_a_time_gives_the_answers_of_a_batch(cut, seed, missing):
     candles = walk(2_000, seed, missing)
@@ -78,7 +78,7 @@ def test_one_bar_at_a_time_gives_the_answers_of_a_batch(cut, seed, missing):
     assert stream.averages == batch.averages
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     start=st.integers(0, 3_000),
     spans=st.sampled_from([(12, 26), (20, 60)]),
