@@ -40,6 +40,12 @@ class Peak(msgspec.Struct, frozen=True, gc=False):
             return ZERO
         return ratio(self.equity - equity, self.equity) if self.equity > 0 else _ALL
 
+    def lost(self, ts_ns: int, equity: Decimal) -> Decimal:
+        """The drawdown as of this time: none where a new period begins with this equity."""
+        if self.equity <= equity or self._period(ts_ns) > self.period:
+            return ZERO
+        return self.drawdown(equity)
+
     def _period(self, ts_ns: int) -> int:
         if self.length_ns is None:
             return 0
@@ -69,10 +75,14 @@ class Peaks:
         return self.day, self.week, self.ever
 
     def observe(self, ts_ns: int, before: Decimal, now: Decimal) -> None:
-        """Equity went from `before` to `now`."""
-        self.day = self.day.seen(ts_ns, before, now)
-        self.week = self.week.seen(ts_ns, before, now)
-        self.ever = self.ever.seen(ts_ns, before, now)
+        """Equity went from `before` to `now`. Most bars bring neither a new period nor a new peak."""
+        day, week, ever = self.day, self.week, self.ever
+        if now > day.equity or ts_ns // DAY_NS > day.period:
+            self.day = day.seen(ts_ns, before, now)
+        if now > week.equity or (ts_ns + _TO_MONDAY_NS) // _WEEK_NS > week.period:
+            self.week = week.seen(ts_ns, before, now)
+        if now > ever.equity:
+            self.ever = ever.seen(ts_ns, before, now)
 
     def scale(self, before: Decimal, now: Decimal) -> None:
         """Money came or went: the peaks move in proportion, so that no drawdown changes by it."""
@@ -81,12 +91,9 @@ class Peaks:
             for peak in self.each
         )
 
-    def drawdowns(self, ts_ns: int, equity: Decimal) -> dict[str, Decimal]:
-        """Fractions lost, by `daily`, `weekly` and `total`, as of this time; changes nothing."""
-        return {
-            name: peak.seen(ts_ns, equity, equity).drawdown(equity)
-            for name, peak in zip(_NAMES, self.each, strict=True)
-        }
+    def lost(self, ts_ns: int, equity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
+        """Fractions lost since the peak of the day, of the week and of all time, as of this time; changes nothing."""
+        return self.day.lost(ts_ns, equity), self.week.lost(ts_ns, equity), self.ever.drawdown(equity)
 
     def total(self, equity: Decimal) -> Decimal:
         """Fraction lost since the highest equity ever; no shorter period has lost more."""

@@ -13,7 +13,7 @@ Purpose = Literal["ENTRY", "EXIT", "STOP", "TARGET", "LIQUIDATION", "EXTERNAL"]
 TimeInForce = Literal["GTC", "GTD", "IOC", "FOK"]
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One order as sent. `stop_price` and `target_price` are the protection attached to an entry.
 
     A venue that takes an entry with protection places both once the entry fills, one cancelling the
@@ -98,6 +98,9 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
 }
 """Which state may follow which; a terminal state has no successor. By which event: `order_machine`."""
 
+TERMINAL = frozenset(status for status, after in TRANSITIONS.items() if not after)
+"""States that nothing can follow."""
+
 
 def is_terminal(status: OrderStatus) -> bool:
     """Whether nothing can follow.
@@ -105,4 +108,4 @@ def is_terminal(status: OrderStatus) -> bool:
     >>> is_terminal("FILLED"), is_terminal("UNKNOWN")
     (True, False)
     """
-    return not TRANSITIONS[status]
+    return status in TERMINAL

@@ -37,6 +37,7 @@ __all__ = [
     "PositionState",
 ]
 
+_FLAT = Position()
 _SHOWN = Decimal("0.0001")
 KEPT_NS = 2 * HOUR_NS
 """Of the names of fills, behind what a comparison found booked: more than clocks differ, or an exchange lists late."""
@@ -98,13 +99,14 @@ class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
-    """A fill was booked: the position of its pair after it, the cash it moved, and the profit it closed."""
+    """A fill was booked: the position of its pair after it, the cash it moved, the profit it closed, the fee it paid."""
 
     execution_id: str
     pair: str
     position: Position
     cash_change: Decimal
     realized: Decimal
+    fee: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,23 +177,23 @@ class Portfolio:
         A fee in an asset that is neither base nor quote takes nothing from either. Raises ContractError where
         the fill is incomplete or priced in another currency.
         """
-        if report.execution_id is None:
+        key, pair, ts_ns = report.execution_id, report.trading_pair, report.timestamp_exchange
+        if key is None:
             return None
-        if self.is_booked(report.execution_id, report.timestamp_exchange):
-            return Duplicate(report.execution_id)
+        if key in self.executions or ts_ns < self.settled_ns:
+            return Duplicate(key)
         fill = _fill_of(report, self.quote)
-        before = self.positions.get(report.trading_pair, Position())
-        after = before.after(fill.quantity, fill.value, fill.fee, report.timestamp_exchange)
+        before = self.positions.get(pair, _FLAT)
+        after = before.after(fill.quantity, fill.value, fill.fee, ts_ns)
         cash_change = -fill.value - fill.fee
         self.revision += 1
-        self.positions[report.trading_pair] = after
+        self.positions[pair] = after
         self.cash += cash_change
-        if report.trading_pair not in self.marks:
-            self.marks[report.trading_pair] = Mark(fill.price, report.timestamp_exchange)
-        self._observe(report.timestamp_exchange)
-        self.executions[report.execution_id] = self.now_ns
-        realized = after.realized - before.realized
-        return Applied(report.execution_id, report.trading_pair, after, cash_change, realized)
+        if pair not in self.marks:
+            self.marks[pair] = Mark(fill.price, ts_ns)
+        self._observe(ts_ns)
+        self.executions[key] = self.now_ns
+        return Applied(key, pair, after, cash_change, after.realized - before.realized, fill.fee)
 
     def is_booked(self, execution_id: str, ts_ns: int) -> bool:
         """Whether a fill of that time is in these books."""
@@ -253,7 +255,7 @@ class Portfolio:
         self._observe(ts_ns)
         before = self._equity
         value = value_of(quantity, self.marks[pair].price)
-        self.positions[pair] = self.positions.get(pair, Position()).after(quantity, value, ZERO, ts_ns)
+        self.positions[pair] = self.positions.get(pair, _FLAT).after(quantity, value, ZERO, ts_ns)
         self.deposits += value
         self._equity, self._state = self._valued(), None
         self.peaks.scale(before, self._equity)
@@ -297,10 +299,16 @@ class Portfolio:
         return told if told.timestamp_ns == now_ns else msgspec.structs.replace(told, timestamp_ns=now_ns)
 
     def _told(self, now_ns: int) -> PortfolioState:
-        equity = self.equity
-        positions = {pair: self._position(pair) for pair in self.positions if self.positions[pair].quantity}
-        drawdown = self.peaks.drawdowns(now_ns, equity)
-        exposure = sum((abs(position.market_value) for position in positions.values()), ZERO)
+        equity, positions = self._equity, dict[str, PositionState]()
+        exposure = realized = unrealized = fees = ZERO
+        for pair, position in self.positions.items():
+            realized += position.realized
+            fees += position.fees
+            if position.quantity:
+                state = positions[pair] = self._position(pair)
+                exposure += abs(state.market_value)
+                unrealized += state.unrealized_pnl
+        daily, weekly, total = self.peaks.lost(now_ns, equity)
         return PortfolioState(
             timestamp_ns=now_ns,
             quote_asset=self.quote,
@@ -308,12 +316,12 @@ class Portfolio:
             cash=self.cash,
             positions=positions,
             total_exposure=ratio(exposure, equity) if equity > 0 else ZERO,
-            daily_drawdown=drawdown["daily"],
-            weekly_drawdown=drawdown["weekly"],
-            total_drawdown=drawdown["total"],
-            realized_pnl=sum((position.realized for position in self.positions.values()), ZERO),
-            unrealized_pnl=sum((position.unrealized_pnl for position in positions.values()), ZERO),
-            fees=sum((position.fees for position in self.positions.values()), ZERO),
+            daily_drawdown=daily,
+            weekly_drawdown=weekly,
+            total_drawdown=total,
+            realized_pnl=realized,
+            unrealized_pnl=unrealized,
+            fees=fees,
         )
 
     def _observe(self, ts_ns: int) -> None:
@@ -365,19 +373,20 @@ def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
         raise ContractError(
             f"fill {report.execution_id} of {report.trading_pair}: this portfolio counts in {quote}"
         )
-    if report.commission_asset not in (base, quote):
+    asset, cost = report.commission_asset, report.last_cost
+    buys = report.side == "BUY"
+    signed = quantity if buys else -quantity
+    value = value_of(signed, price) if cost is None else round_cash(cost if buys else -cost)
+    if asset not in (base, quote):
         fee = ZERO  # such as fee credits: reconciliation sees to it where that asset is traded, too
-    sign = 1 if report.side == "BUY" else -1
-    cost = report.last_cost
-    value = value_of(sign * quantity, price) if cost is None else round_cash(sign * cost)
-    if not fee or report.commission_asset == quote:
-        return _Fill(sign * quantity, value, round_cash(fee), price)
+    if asset == quote or not fee:
+        return _Fill(signed, value, round_cash(fee), price)
     if fee >= quantity:
         raise ContractError(
             f"fill {report.execution_id} of {report.trading_pair}: a fee of {fee} {base} on {quantity}"
         )
     charged = value_of(fee, price)
-    return _Fill(sign * quantity - fee, value - charged, charged, price)
+    return _Fill(signed - fee, value - charged, charged, price)
 
 
 def _position_dict(position: PositionState) -> dict[str, str]:

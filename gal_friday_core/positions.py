@@ -30,17 +30,23 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         What goes against the position closes it first and opens the other way with the rest: a fill is a
         fact, and an oversold position must be seen, not refused.
         """
-        closing = _closing(self.quantity, quantity)
-        closed_value = share_of(value, closing, quantity) if closing else ZERO
-        closed_cost = share_of(self.cost, -closing, self.quantity) if closing else ZERO
-        held = self.quantity + quantity
-        same_side = self.quantity * held > 0
+        before = self.quantity
+        held = before + quantity
+        if not before:
+            closed_value = closed_cost = ZERO
+        elif not held:
+            closed_value, closed_cost = value, self.cost
+        else:
+            closing = _closing(before, quantity)
+            closed_value = share_of(value, closing, quantity) if closing else ZERO
+            closed_cost = share_of(self.cost, -closing, before) if closing else ZERO
+        same_side = before * held > 0
         return Position(
-            quantity=held,
-            cost=self.cost - closed_cost + value - closed_value,
-            realized=self.realized - closed_value - closed_cost,
-            fees=self.fees + fee,
-            opened_at=None if not held else self.opened_at if same_side else ts_ns,
+            held,
+            self.cost - closed_cost + value - closed_value,
+            self.realized - closed_value - closed_cost,
+            self.fees + fee,
+            None if not held else self.opened_at if same_side else ts_ns,
         )
 
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.orders import Order
 
+_NEEDED = {"LIMIT": "limit_price", "TAKE_PROFIT": "limit_price", "STOP_LOSS": "trigger_price"}
+
 
 def stop_id(client_order_id: str) -> str:
     """The client order id of the stop attached to an entry.
@@ -64,16 +66,17 @@ def malformed(order: Order, instrument: Instrument) -> str | None:
         return f"quantity {order.quantity} is not a positive multiple of the lot {instrument.lot}"
     if order.quantity < instrument.min_quantity:
         return f"quantity {order.quantity} is below the minimum {instrument.min_quantity}"
-    for name in ("limit_price", "trigger_price", "stop_price", "target_price"):
-        price = getattr(order, name)
+    for place, price in enumerate(
+        (order.limit_price, order.trigger_price, order.stop_price, order.target_price)
+    ):
         if price is not None and not instrument.fits_price(price):
+            name = ("limit_price", "trigger_price", "stop_price", "target_price")[place]
             return f"{name} {price} is not a positive multiple of the tick {instrument.price_tick}"
     return _contradiction(order)
 
 
 def _contradiction(order: Order) -> str | None:
-    needed = {"LIMIT": "limit_price", "TAKE_PROFIT": "limit_price", "STOP_LOSS": "trigger_price"}
-    name = needed.get(order.order_type)
+    name = _NEEDED.get(order.order_type)
     if name is not None and getattr(order, name) is None:
         return f"an order of type {order.order_type} needs {name}"
     if order.side == "BUY":

@@ -8,14 +8,14 @@ import msgspec
 
 from gal_friday_core.errors import ContractError
 from gal_friday_core.money import ZERO, fee_of, value_of
-from gal_friday_core.orders import Order, is_terminal
+from gal_friday_core.orders import TERMINAL, Order
 from gal_friday_core.payloads import ExecutionReport, Side
 
 ENDED_EXTERNALS = 1_000
 """Orders of others whose end is remembered, so that a late report does not bring them back."""
 
 
-class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+class Reservation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One signal's worst case: `quantity` in base units at `price`, with the fee on top for a buy."""
 
     signal_id: str
@@ -39,7 +39,7 @@ def _cash(reservation: Reservation, value: Decimal) -> Decimal:
     return value + fee_of(value, reservation.fee_rate) if reservation.side == "BUY" else ZERO
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """A reservation with what it adds to the sums."""
 
     reservation: Reservation
@@ -123,7 +123,7 @@ class Reservations:
         if report.side != held.reservation.side:
             return
         left = report.quantity_ordered - report.quantity_filled
-        if is_terminal(report.order_status) or left <= 0:
+        if report.order_status in TERMINAL or left <= 0:
             self.release(key)
             if not report.signal_id:
                 self._end(key)
@@ -151,7 +151,7 @@ class Reservations:
         """An order that is not ours takes its share of cash and position just the same."""
         key, left = report.client_order_id, report.quantity_ordered - report.quantity_filled
         price = report.limit_price or report.stop_price or report.average_fill_price
-        if is_terminal(report.order_status):
+        if report.order_status in TERMINAL:
             self._end(key)
         elif key not in self._ended and left > 0 and price is not None:
             self.reserve(

@@ -12,9 +12,8 @@ whose trades were recorded, orders meet those one by one, each a bar of one pric
 Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never go below zero.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 
 from gal_friday_core.config import CostsConfig
 from gal_friday_core.errors import ContractError, ExchangeError
@@ -31,19 +30,21 @@ from gal_friday_core.times import interval_ns
 from gal_friday_core.working_order import (
     Deal,
     Fill,
+    KnownIds,
     Watch,
     Working,
+    assets_of,
     claimed,
     follows,
     report_of,
+    report_of_fill,
+    scarce,
     takes_from_protection,
     watch_of,
 )
 
-REMEMBERED = 10_000
-"""Ids of orders that are over. An engine's ids derive from its signals and are journalled before they are sent: none is
-made twice, and what is sent twice for any other reason is so at once.
-"""
+_TAKES = ("MARKET", "LIMIT")
+_Standing = Sequence[Working]
 
 
 class SimulatedExchange:
@@ -64,7 +65,6 @@ class SimulatedExchange:
     ) -> None:
         self.name = name
         self.notes: Notes | None = None
-        self._report = partial(report_of, exchange=name)
         self._frictions = Frictions(costs, fidelity or FidelityConfig())
         self._taken: dict[str, Decimal] = {}
         self._prints = dict(prints or {})
@@ -73,23 +73,24 @@ class SimulatedExchange:
         self._known_at = 0
         self._recorded = False
         self._instruments = {instrument.pair: instrument for instrument in instruments}
+        self._assets = {pair: assets_of(pair) for pair in self._instruments}
         self._balances = {asset: Decimal(amount) for asset, amount in balances.items()}
         self._costs = costs
         self._working: dict[str, Working] = {}
-        self._known: dict[str, None] = {}
+        self._known = KnownIds()
         self._last: dict[str, MarketDataOHLCV] = {}
 
     def submit(self, order: Order) -> list[ExecutionReport]:
         """NEW, or REJECTED with the reason. Raises ExchangeError where the client order id was used before."""
         if order.client_order_id in self._known:
             raise ExchangeError(f"{self.name}: client order id {order.client_order_id} was used before")
-        self._know(order.client_order_id)
+        self._known.add(order.client_order_id, self._working)
         working = Working(order)
         refusal = self._refusal(working)
         if refusal is not None:
-            return [self._report(working, "REJECTED", order.created_at, message=refusal)]
+            return [report_of(working, self.name, "REJECTED", order.created_at, refusal)]
         self._working[order.client_order_id] = working
-        return [self._report(working, "NEW", order.created_at)]
+        return [report_of(working, self.name, "NEW", order.created_at)]
 
     def cancel(self, client_order_id: str, now_ns: int) -> list[ExecutionReport]:
         """CANCELED, or nothing where the order has ended already. Raises ExchangeError for an unknown one."""
@@ -141,7 +142,8 @@ class SimulatedExchange:
     def adopt(self, order: Order) -> None:
         """Take over a resting order of an earlier run; stop and target of one entry find each other by name."""
         key = order.client_order_id
-        self._know(key)
+        self._known.add(key, self._working)
+        self._assets.setdefault(order.trading_pair, assets_of(order.trading_pair))
         working = self._working[key] = Working(order, rested=True)
         if order.side == "BUY" and order.limit_price is not None:
             value = value_of(order.quantity, order.limit_price)
@@ -151,15 +153,6 @@ class SimulatedExchange:
         sibling = self._working.get(other) if entry != key else None
         if sibling is not None:
             working.sibling, sibling.sibling = other, key
-
-    def _know(self, client_order_id: str) -> None:
-        """An id that must not come again; of so many the oldest whose order is over is forgotten."""
-        self._known[client_order_id] = None
-        while len(self._known) > REMEMBERED + len(self._working):
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            if oldest in self._working:
-                self._known[oldest] = None
 
     # Admission
 
@@ -223,15 +216,19 @@ class SimulatedExchange:
     def _match(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """All orders of the pair against a bar, or against a trade as a bar of one price."""
         self._taken.pop(candle.trading_pair, None)
-        self._at_open(candle, reports)
-        self._protection(candle, reports)
-        self._inside(candle, reports)
+        standing = self._of(candle.trading_pair)
+        self._at_open(standing, candle, reports)
+        if reports:
+            standing = self._of(candle.trading_pair)  # with what entries brought
+        self._protection(standing, candle, reports)
+        self._inside(standing, candle, reports)
 
-    def _at_open(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+    def _at_open(self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Market orders, and limit orders that are marketable when they arrive."""
-        for working in self._of(candle, "MARKET", "LIMIT"):
+        for working in standing:
             order, frictions = working.order, self._frictions
-            share = None if working.rested else frictions.arrived(order, candle, self._known_at)
+            waits = not working.rested and order.order_type in _TAKES
+            share = None if not waits else frictions.arrived(order, candle, self._known_at)
             if share is None:
                 continue
             quantity, met = self._offered(working, candle), reached(order.side, candle, share)
@@ -248,21 +245,29 @@ class SimulatedExchange:
             if share and order.side == "BUY":
                 self._came_inside(order.client_order_id, candle)
 
-    def _protection(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+    def _protection(
+        self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]
+    ) -> None:
         """Every stop before any target: inside one bar the worse comes first."""
-        for working in self._of(candle, "STOP_LOSS"):
-            self._stop(working, candle, reports, from_open=working.inside != candle.timestamp_bar_start)
-        for working in self._of(candle, "TAKE_PROFIT"):
-            limit = working.order.limit_price
-            price = target_fill(limit, candle) if limit is not None else None
+        book = self._working
+        for working in standing:
+            if working.order.order_type == "STOP_LOSS" and working.order.client_order_id in book:
+                self._stop(working, candle, reports, from_open=working.inside != candle.timestamp_bar_start)
+        for working in standing:
+            order, limit = working.order, working.order.limit_price
+            if order.order_type != "TAKE_PROFIT" or limit is None or order.client_order_id not in book:
+                continue
+            price = target_fill(limit, candle)
             if price is not None and working.inside != candle.timestamp_bar_start:
                 deal = Deal(price, price, self._known_at, self._offered(working, candle))
                 self._execute(working, deal, reports)
 
-    def _inside(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+    def _inside(self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
         """Resting limit orders; what they buy may be stopped out in the same bar, but wins nothing in it."""
-        for working in self._of(candle, "LIMIT"):
+        for working in standing:
             order = working.order
+            if order.order_type != "LIMIT" or order.client_order_id not in self._working:
+                continue
             price = self._limit_met(working, candle)
             if price is None:
                 continue
@@ -296,17 +301,9 @@ class SimulatedExchange:
             if leg is not None:
                 leg.inside = candle.timestamp_bar_start
 
-    def _of(self, candle: MarketDataOHLCV, *types: str) -> Iterable[Working]:
-        """Orders of the pair and type, in order of arrival, that are still on the book when their turn comes."""
-        pair, book = candle.trading_pair, self._working
-        found = [
-            working
-            for working in book.values()
-            if working.order.order_type in types and working.order.trading_pair == pair
-        ]
-        if len(found) < 2:
-            return found
-        return (working for working in found if working.order.client_order_id in book)
+    def _of(self, pair: str) -> list[Working]:
+        """In order of arrival; whether one is still on the book is asked when its turn comes."""
+        return [working for working in self._working.values() if working.order.trading_pair == pair]
 
     def _stop(
         self,
@@ -342,15 +339,16 @@ class SimulatedExchange:
         """Fill what account and bar can honour, cancel the rest of what opens, and do all that follows from it."""
         order, cut = working.order, deal.quantity < working.left
         rate, tier = self._frictions.fee(maker=deal.maker, now_ns=deal.ts_ns)
-        quantity, shortage = self._fillable(working, deal, rate)
+        fill, shortage = self._fillable(working, deal, rate)
+        quantity = fill.quantity
         goes_on = cut and order.side == "SELL" and quantity == deal.quantity
         if quantity > 0:
-            reports.append(self._book(working, quantity, deal, rate))
-            self._remember(
-                working, deal, FillNote(deal.asked, deal.maker, rate, tier, cut, self._recorded), quantity
-            )
+            reports.append(self._book(working, fill, deal.ts_ns))
+            if not self._plain:
+                note = FillNote(deal.asked, deal.maker, rate, tier, cut, self._recorded)
+                self._remember(working, deal, note, quantity)
         if order.client_order_id in self._working and not goes_on:
-            reports.append(self._end(working, deal.ts_ns, shortage))
+            reports.append(self._end(working, deal.ts_ns, shortage or scarce(order, quantity)))
         if order.side == "BUY":
             self._attach(working, deal.ts_ns, reports)
             return
@@ -371,56 +369,54 @@ class SimulatedExchange:
 
     def _remember(self, working: Working, deal: Deal, note: FillNote, quantity: Decimal) -> None:
         """For fees of later fills, for what else the bar can bear, and for who asks how it was filled."""
-        if self._plain:
-            return
         order = working.order
         self._frictions.traded(quantity, deal.price, deal.ts_ns)
         self._taken[order.trading_pair] = self._taken.get(order.trading_pair, ZERO) + quantity
         if self.notes is not None:
             self.notes.fills[f"{order.client_order_id}#{working.fills}"] = note
 
-    def _fillable(self, working: Working, deal: Deal, fee_rate: Decimal) -> tuple[Decimal, str]:
-        """How much the account can honour now, and what to say where that is not all of it."""
-        order, wanted = working.order, deal.quantity
-        base, _, quote = order.trading_pair.partition("/")
-        if order.side == "SELL":
-            quantity = min(wanted, self._balances.get(base, ZERO))
-            return quantity, f"no more than {quantity} {base} is held to sell"
-        if not wanted and self.notes is not None:
+    def _fillable(self, working: Working, deal: Deal, fee_rate: Decimal) -> tuple[Fill, str]:
+        """What the account can honour now, and why nothing where it is not funded."""
+        order, quantity, price = working.order, deal.quantity, deal.price
+        base, quote = self._assets[order.trading_pair]
+        buys = order.side == "BUY"
+        if not buys:
+            quantity = min(quantity, self._balances.get(base, ZERO))
+        elif not quantity and self.notes is not None:
             self.notes.unborne += 1
-        value = value_of(wanted, deal.price)
-        need = value + fee_of(value, fee_rate)
-        free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold
-        if need <= free:
-            return wanted, f"the bar bears no more than {wanted} {base}"
-        return ZERO, f"insufficient funds at the fill: {need} {quote} needed, {free} free"
-
-    def _book(self, working: Working, quantity: Decimal, deal: Deal, fee_rate: Decimal) -> ExecutionReport:
-        order = working.order
-        base, _, quote = order.trading_pair.partition("/")
-        sign = 1 if order.side == "BUY" else -1
-        value = value_of(quantity, deal.price)
+        value = value_of(quantity, price)
         fee = fee_of(value, fee_rate)
-        self._balances[base] = self._balances.get(base, ZERO) + sign * quantity
-        self._balances[quote] = self._balances.get(quote, ZERO) - sign * value - fee
+        if buys:
+            need = value + fee
+            free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold
+            if need > free:
+                nothing = Fill(ZERO, price, ZERO, ZERO)
+                return nothing, f"insufficient funds at the fill: {need} {quote} needed, {free} free"
+        return Fill(quantity, price, value, fee), ""
+
+    def _book(self, working: Working, fill: Fill, ts_ns: int) -> ExecutionReport:
+        order, quantity, balances = working.order, fill.quantity, self._balances
+        base, quote = self._assets[order.trading_pair]
+        bought, paid = (quantity, fill.value) if order.side == "BUY" else (-quantity, -fill.value)
+        balances[base] = balances.get(base, ZERO) + bought
+        balances[quote] = balances.get(quote, ZERO) - paid - fill.fee
         working.filled += quantity
-        working.spent += product(quantity, deal.price)
+        working.spent += product(quantity, fill.price)
         working.fills += 1
         status: OrderStatus = "PARTIALLY_FILLED"
         if working.filled == order.quantity:
             del self._working[order.client_order_id]
             status = "FILLED"
-        return self._report(working, status, deal.ts_ns, fill=Fill(quantity, deal.price, fee))
+        return report_of_fill(working, self.name, status, ts_ns, fill)
 
     def _attach(self, entry: Working, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Place stop and target for what the entry bought, each the other's sibling."""
         legs = attached(entry.order, entry.filled, ts_ns) if entry.filled else ()
-        ids = [leg.client_order_id for leg in legs]
-        for leg in legs:
-            sibling = next((other for other in ids if other != leg.client_order_id), None)
-            self._know(leg.client_order_id)
-            working = self._working[leg.client_order_id] = Working(leg, sibling=sibling)
-            reports.append(self._report(working, "NEW", ts_ns))
+        for place, leg in enumerate(legs):
+            key, other = leg.client_order_id, legs[1 - place].client_order_id if len(legs) > 1 else None
+            self._known.add(key, self._working)
+            working = self._working[key] = Working(leg, sibling=other)
+            reports.append(report_of(working, self.name, "NEW", ts_ns))
 
     def _waive(self, pair: str, sold: Decimal, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Protection gives way to what was sold at market, the oldest first; what is still held keeps its own."""
@@ -439,7 +435,7 @@ class SimulatedExchange:
 
     def _end(self, working: Working, ts_ns: int, message: str) -> ExecutionReport:
         del self._working[working.order.client_order_id]
-        return self._report(working, "CANCELED", ts_ns, message=message)
+        return report_of(working, self.name, "CANCELED", ts_ns, message)
 
     def _taker_fee(self, now_ns: int) -> Decimal:
         return self._frictions.fee(maker=False, now_ns=now_ns)[0]

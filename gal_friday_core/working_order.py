@@ -38,6 +38,37 @@ class Working:
         return self.order.quantity - self.filled - self.waived
 
 
+REMEMBERED = 10_000
+"""Ids of orders that are over. An engine's ids derive from its signals and are journalled before they are sent: none is
+made twice, and what is sent twice for any other reason is so at once.
+"""
+
+
+class KnownIds:
+    """Ids that must not come again: those of orders on the book, and of the last so many that are over."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, client_order_id: str) -> bool:
+        return client_order_id in self._ids
+
+    def add(self, client_order_id: str, book: Mapping[str, Working]) -> None:
+        """Of too many the oldest whose order is over is forgotten."""
+        ids = self._ids
+        ids[client_order_id] = None
+        while len(ids) > REMEMBERED + len(book):
+            oldest = next(iter(ids))
+            del ids[oldest]
+            if oldest in book:
+                ids[oldest] = None
+
+
 class Deal(msgspec.Struct, frozen=True, gc=False):
     """At which price and time how much of an order meets the market; `asked` is the price before slippage."""
 
@@ -49,47 +80,71 @@ class Deal(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
-    """What was done of a deal; the fee in quote currency."""
+    """What was done of a deal: its `value` as it is booked, and the fee, in quote currency."""
 
     quantity: Decimal
     price: Decimal
+    value: Decimal
     fee: Decimal
 
 
+# What every report has goes by its place: CPython takes a call with more than fifteen names five times as long.
+
+
 def report_of(
-    working: Working,
-    status: OrderStatus,
-    ts_ns: int,
-    *,
-    exchange: str,
-    fill: Fill | None = None,
-    message: str | None = None,
+    working: Working, exchange: str, status: OrderStatus, ts_ns: int, message: str | None = None
 ) -> ExecutionReport:
-    """The order as it stands; all ids derive from its own."""
-    order = working.order
+    """The order as it stands, without a fill; all ids derive from its own."""
+    order, filled = working.order, working.filled
     key = order.client_order_id
     return ExecutionReport(
-        signal_id=order.signal_id,
-        client_order_id=key,
+        order.signal_id, key, order.trading_pair, exchange, status, order.order_type, order.side, order.quantity,
+        filled, ts_ns,
         exchange_order_id=None if status == "REJECTED" else f"SIM-{key}",
-        trading_pair=order.trading_pair,
-        exchange=exchange,
-        order_status=status,
-        order_type=order.order_type,
-        side=order.side,
-        quantity_ordered=order.quantity,
-        quantity_filled=working.filled,
-        average_fill_price=ratio(working.spent, working.filled) if working.filled else None,
+        average_fill_price=ratio(working.spent, filled) if filled else None,
         limit_price=order.limit_price,
         stop_price=order.trigger_price,
-        commission=fill.fee if fill else None,
-        commission_asset=order.trading_pair.partition("/")[2] if fill else None,
-        timestamp_exchange=ts_ns,
         error_message=message,
-        execution_id=f"{key}#{working.fills}" if fill else None,
-        last_quantity=fill.quantity if fill else None,
-        last_price=fill.price if fill else None,
-    )
+    )  # fmt: skip
+
+
+def report_of_fill(
+    working: Working, exchange: str, status: OrderStatus, ts_ns: int, fill: Fill
+) -> ExecutionReport:
+    """The order with the fill that brought it there, which `working` counts already."""
+    order, pair = working.order, working.order.trading_pair
+    key = order.client_order_id
+    return ExecutionReport(
+        order.signal_id, key, pair, exchange, status, order.order_type, order.side, order.quantity,
+        working.filled, ts_ns,
+        exchange_order_id=f"SIM-{key}",
+        average_fill_price=ratio(working.spent, working.filled),
+        limit_price=order.limit_price,
+        stop_price=order.trigger_price,
+        commission=fill.fee,
+        commission_asset=pair.partition("/")[2],
+        execution_id=f"{key}#{working.fills}",
+        last_quantity=fill.quantity,
+        last_price=fill.price,
+    )  # fmt: skip
+
+
+def assets_of(pair: str) -> tuple[str, str]:
+    """Base and quote.
+
+    >>> assets_of("BTC/USD")
+    ('BTC', 'USD')
+    """
+    base, _, quote = pair.partition("/")
+    return base, quote
+
+
+def scarce(order: Order, quantity: Decimal) -> str:
+    """Why no more than this of an order was filled."""
+    base = assets_of(order.trading_pair)[0]
+    if order.side == "SELL":
+        return f"no more than {quantity} {base} is held to sell"
+    return f"the bar bears no more than {quantity} {base}"
 
 
 class Watch(msgspec.Struct, frozen=True, gc=False):
@@ -123,7 +178,7 @@ def claimed(book: Mapping[str, Working], asset: str) -> Decimal:
     total = ZERO
     for working in book.values():
         order = working.order
-        base, _, quote = order.trading_pair.partition("/")
+        base, quote = assets_of(order.trading_pair)
         if order.side == "BUY":
             if quote == asset:
                 total += working.hold

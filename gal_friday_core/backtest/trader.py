@@ -10,15 +10,19 @@ from gal_friday_core.backtest.forecast import Forecast, Served
 from gal_friday_core.backtest.tape import Market
 from gal_friday_core.config import Config
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.orders import is_terminal
+from gal_friday_core.orders import TERMINAL
 from gal_friday_core.payloads import (
     ExecutionReport,
     MarketDataOHLCV,
     PredictionGenerated,
     TradeSignalProposed,
 )
+from gal_friday_core.portfolio import Position
 from gal_friday_core.strategies.protocol import Proposal, Situation, Strategy
 from gal_friday_core.times import SECOND_NS
+
+_SIGNALLED = ("MARKET", "LIMIT")
+"""Types of the orders that signals ask for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,25 +73,28 @@ class Trader:
 
     def visit(self, seat: Seat, row: int, bar: MarketDataOHLCV, close_ns: int) -> None:
         """The bar `row` of the seat's market: first the exchange, then the close, then the strategy."""
-        account, pair = self.account, bar.trading_pair
+        account, pair = self.account, seat.pair
         account.now.ns = close_ns
-        account.hear(account.exchange.on_candle(bar))
-        account.tell_halt()
-        if account.position(pair).quantity:
+        reports = account.exchange.on_candle(bar)
+        if reports:
+            account.hear(reports)
+            if account.cancels_due:
+                account.tell_halt()
+        position = account.position(pair)
+        if position.quantity:
             account.portfolio.mark(pair, bar.close, close_ns)
             account.check_limits()  # equity changes by marks and fills only, and a fill was looked at when it was heard
-        self._leave(seat, row, bar.close, close_ns)
-        seat.row = row
-        if seat.forecast.entries[row] and seat.opened_at is None:
-            self._enter(seat, row, bar.close, close_ns)
-        account.tell_halt()
-
-    def _leave(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
-        """Count the bars that the position is held, the one it was entered in included, and leave on time."""
-        position = self.account.position(seat.instrument.pair)
-        if not position.quantity:
+            self._leave(seat, row, position, bar.close, close_ns)
+        else:
             seat.opened_at, seat.bars_held = None, 0
-            return
+        seat.row = row
+        if seat.forecast.entries.item(row) and seat.opened_at is None:
+            self._enter(seat, row, bar.close, close_ns)
+        if account.cancels_due:
+            account.tell_halt()
+
+    def _leave(self, seat: Seat, row: int, position: Position, price: Decimal, close_ns: int) -> None:
+        """Count the bars that the position is held, the one it was entered in included, and leave on time."""
         passed = row - seat.row
         seat.bars_held = seat.bars_held + passed if seat.opened_at == position.opened_at else 1
         seat.opened_at = position.opened_at
@@ -112,8 +119,8 @@ class Trader:
         served, told = seat.served, seat.forecast
         by_rule = seat.strategy.rule is not None
         known = not by_rule and told.probability is not None and told.volatility is not None
-        probability = float(told.probability[row]) if known and told.probability is not None else nan
-        volatility = float(told.volatility[row]) if known and told.volatility is not None else nan
+        probability = told.probability.item(row) if known and told.probability is not None else nan
+        volatility = told.volatility.item(row) if known and told.volatility is not None else nan
         situation = Situation(
             instrument=seat.instrument,
             reference_price=price,
@@ -187,7 +194,7 @@ class Trader:
 
     def _forget_ended(self, report: ExecutionReport) -> None:
         """A signal is pending until its own order has ended; the protection it leaves behind does not count."""
-        if report.order_type in {"MARKET", "LIMIT"} and is_terminal(report.order_status):
+        if report.order_status in TERMINAL and report.order_type in _SIGNALLED:
             _forget(self._by_pair[report.trading_pair], report.signal_id)
 
 

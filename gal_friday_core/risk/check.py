@@ -111,8 +111,8 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
             wanted, rule = scaled, "max_position_volatility"
     cap, room, taken = _tightest(signal, desk, entry)
     capped = cap < wanted
-    shares = _shares(signal, desk)
-    share = product(*shares.values())
+    new, kept = _shares(signal, desk)
+    share = product(new, kept)
     size = cap if capped else wanted
     quantity = desk.instrument.quantity_down(product(size, share) if share < _ALL else size)
     small = _below(
@@ -129,14 +129,16 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
         "risked": str(value_of(quantity, loss)),
         "capped_by": room.code if capped else rule,
     }
-    checks |= {name: str(part) for name, part in shares.items() if part < _ALL}
+    if share < _ALL:
+        parts = (("ramp_fraction", new), ("drift_fraction", kept))
+        checks |= {name: str(part) for name, part in parts if part < _ALL}
     return _approve(signal, desk, quantity, entry, checks)
 
 
-def _shares(signal: TradeSignalProposed, desk: Desk) -> dict[str, Decimal]:
+def _shares(signal: TradeSignalProposed, desk: Desk) -> tuple[Decimal, Decimal]:
     """What a new model, and one that drifts, may have of the size that all else allows."""
     kept = _ALL if desk.restriction is None else desk.restriction.size_factor
-    return {"ramp_fraction": ramp(model_of(signal), desk.limits, desk.conduct), "drift_fraction": kept}
+    return ramp(model_of(signal), desk.limits, desk.conduct), kept
 
 
 def _tightest(signal: TradeSignalProposed, desk: Desk, entry: Decimal) -> Cap:

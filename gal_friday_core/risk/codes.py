@@ -76,7 +76,7 @@ CODES: dict[str, str] = {
 """The `reason` of TRADE_SIGNAL_REJECTED, and of an order that was refused before it was sent."""
 
 
-class Approved(msgspec.Struct, frozen=True):
+class Approved(msgspec.Struct, frozen=True, gc=False):
     """`quantity` in base units, on the lot; `checks` the numbers behind it; `reservation` to be held."""
 
     quantity: Decimal

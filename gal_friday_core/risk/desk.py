@@ -16,7 +16,7 @@ from gal_friday_core.risk.quote import Quote
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
 
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
+class Desk(msgspec.Struct, frozen=True):
     """Who trades what, within which limits, at which costs, at what time, in which market.
 
     `block` is the code and reason of the gate, where one stands. `market_fault` and `model_fault` say why the

@@ -10,7 +10,7 @@ from gal_friday_core.risk.desk import Desk
 _ONE = Decimal(1)
 
 
-class Room(msgspec.Struct, frozen=True):
+class Room(msgspec.Struct, frozen=True, gc=False):
     """`value` in quote currency may still be bought below `limit`, else the refusal is `code`."""
 
     code: str

@@ -33,6 +33,8 @@ def ramp(model_id: str, limits: RiskConfig, conduct: Conduct) -> Decimal:
     >>> ramp("m@v1", RiskConfig(ramp_orders=1, ramp_fraction="0.2"), Conduct())
     Decimal('0.2')
     """
+    if not limits.ramp_orders:
+        return _ALL
     is_new = conduct.bought_by(model_id) < limits.ramp_orders
     return limits.ramp_fraction if is_new else _ALL
 

@@ -18,7 +18,7 @@ Reason = Literal[
 """Why a trade is proposed. A strategy never liquidates: that is a halt's doing, asked for by name."""
 
 
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
+class Situation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All that a decision may depend on, at the close of one bar.
 
     `probability` is the model's calibrated output and `entry_threshold` that model's own break-even
@@ -41,7 +41,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     rule_fires: bool = False
 
 
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One wish to trade. An exit has neither stop nor target."""
 
     side: Side

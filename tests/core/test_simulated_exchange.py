@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from gal_friday_core import simulated_exchange as module
+from gal_friday_core import working_order as module
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.simulated_exchange import SimulatedExchange
