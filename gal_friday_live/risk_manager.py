@@ -10,6 +10,7 @@ from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.config import Config, RiskConfig
 from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.events import Event
+from gal_friday_core.extensions.in_use import rules_of
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO
 from gal_friday_core.payloads import (
@@ -100,6 +101,7 @@ class RiskManager:
         self._seen: dict[str, tuple[Decimal, Decimal]] = {}
         self._subscriptions: list[str] = []
         self._config = config
+        self._rules = rules_of(config.config)
         self.conduct = Conduct()
         self.approved = 0
         self.rejected: Counter[str] = Counter()
@@ -216,6 +218,7 @@ class RiskManager:
             correlations=self._correlations,
             volatility=self._volatility(cause),
             bars_a_day=self._bars_a_day,
+            rules=self._rules,
         )
         return check(signal, desk)
 

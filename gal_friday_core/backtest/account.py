@@ -13,6 +13,7 @@ import msgspec
 from gal_friday_core.account import Flow
 from gal_friday_core.config import Config
 from gal_friday_core.exchange_of_run import Recorded, exchange_of_run
+from gal_friday_core.extensions.in_use import rules_of
 from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, product
@@ -90,6 +91,7 @@ class Account:
         )
         self._reservations = Reservations(fee_rate=config.costs.taker_fee)
         self._conduct = Conduct()
+        self._rules = rules_of(config)
         self._correlations = Correlations(self._instruments, config.risk.correlation_half_life_bars)
         self._count = OrderCount()
         self._checks = OrderChecks(
@@ -224,6 +226,7 @@ class Account:
             correlations=self._correlations,
             volatility=volatility,
             bars_a_day=self._bars_a_day,
+            rules=self._rules,
         )
 
     def _order(self, signal: TradeSignalProposed, verdict: Approved) -> Order:

@@ -19,6 +19,7 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.extensions.loading import Extension
 from gal_friday_core.extensions.offers import Kind
 from gal_friday_core.features.schema import Feature
+from gal_friday_core.risk.rules import RiskRule
 from gal_friday_core.strategies.protocol import Strategy
 
 Parameters = TypeVar("Parameters", bound=Section)
@@ -69,6 +70,14 @@ class FeatureSetExtension:
     parameters: type[Section] = NoParameters
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskRuleExtension:
+    """`make(parameters, config)` gives the rule."""
+
+    make: Callable[[Any, Config], RiskRule]
+    parameters: type[Section] = NoParameters
+
+
 def parameters_of(name: str, kind: type[Parameters], config: Config) -> Parameters:
     """What the configuration sets under `extensions.NAME`. Raises ConfigError naming the key."""
     try:
@@ -94,5 +103,9 @@ def strategy_of(found: Extension[StrategyExtension], config: Config, barriers: B
     return made
 
 
-CONTRACTS: Mapping[Kind, type[Any]] = {"strategy": StrategyExtension, "feature-set": FeatureSetExtension}
+CONTRACTS: Mapping[Kind, type[Any]] = {
+    "strategy": StrategyExtension,
+    "feature-set": FeatureSetExtension,
+    "risk-rule": RiskRuleExtension,
+}
 """What an entry point of each kind names."""

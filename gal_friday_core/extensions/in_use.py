@@ -5,9 +5,10 @@ from typing import Any
 
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
-from gal_friday_core.extensions.contracts import CONTRACTS, parameters_of
+from gal_friday_core.extensions.contracts import CONTRACTS, RiskRuleExtension, parameters_of
 from gal_friday_core.extensions.loading import Extension, extension
 from gal_friday_core.extensions.offers import BUILT_IN, Kind, offers, unknown
+from gal_friday_core.risk.rules import NamedRule
 
 
 def in_use(config: Config) -> tuple[Extension[Any], ...]:
@@ -40,6 +41,20 @@ def named(config: Config) -> Iterator[tuple[Kind, str, str]]:
     for name in config.features.sets:
         yield "feature-set", name, "features.sets"
     yield "feature-set", config.training.feature_set, "training.feature_set"
+    for name in config.risk.rules:
+        yield "risk-rule", name, "risk.rules"
+
+
+def rules_of(config: Config) -> tuple[NamedRule, ...]:
+    """The configured risk rules, made with their parameters. Raises ConfigError as `in_use` does."""
+    return tuple(
+        NamedRule(
+            found.name,
+            found.contents.make(parameters_of(found.name, found.contents.parameters, config), config),
+        )
+        for name in config.risk.rules
+        for found in [extension("risk-rule", name, RiskRuleExtension, "risk.rules")]
+    )
 
 
 def lineage(config: Config) -> str:

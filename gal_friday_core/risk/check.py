@@ -18,6 +18,7 @@ from gal_friday_core.risk.codes import Approved, Rejected, refuse, refuse_measur
 from gal_friday_core.risk.desk import Desk
 from gal_friday_core.risk.exposure import Room, free_cash, least_room
 from gal_friday_core.risk.quote import Quote
+from gal_friday_core.risk.rules import tightened
 from gal_friday_core.risk.sizing import by_risk, by_volatility, loss_per_unit, ramp
 from gal_friday_core.times import SECOND_NS
 
@@ -38,7 +39,12 @@ def check(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
     refusal = admission(signal, desk)
     if refusal is not None:
         return refusal
-    return _buy(signal, desk) if signal.side == "BUY" else _sell(signal, desk)
+    if signal.side != "BUY":
+        return _sell(signal, desk)
+    verdict = _buy(signal, desk)
+    if desk.rules and isinstance(verdict, Approved):
+        return tightened(verdict, signal, desk, desk.rules)
+    return verdict
 
 
 def drawdown_breach(state: PortfolioState, limits: RiskConfig) -> Rejected | None:

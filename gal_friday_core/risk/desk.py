@@ -12,6 +12,7 @@ from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.conduct import Conduct
 from gal_friday_core.risk.correlation import Correlations
 from gal_friday_core.risk.quote import Quote
+from gal_friday_core.risk.rules import NamedRule
 
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
@@ -23,7 +24,7 @@ class Desk(msgspec.Struct, frozen=True):
     pair's market is not known, or why the model may not trade; empty where there is nothing. `restriction` is what
     drift restricts the model to. `quote` is None
     where no live book exists (stored bars). `volatility` is the standard deviation of one bar's log return and
-    `bars_a_day` how many of them make a day; NaN where not known.
+    `bars_a_day` how many of them make a day; NaN where not known. `rules` are those of installed packages.
     """
 
     state: PortfolioState
@@ -42,3 +43,4 @@ class Desk(msgspec.Struct, frozen=True):
     correlations: Correlations | None = None
     volatility: float = float("nan")
     bars_a_day: float = 1440.0
+    rules: tuple[NamedRule, ...] = ()

@@ -6,8 +6,9 @@ Each limit says which way it is looser, so that `loosening` can tell when a chan
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 
 
@@ -122,8 +123,22 @@ class RiskConfig(Section):
     ramp_fraction: Fraction = Field(
         Decimal("0.1"), json_schema_extra=LOOSER_UP, description="Of the size that every other rule allows"
     )
+    rules: tuple[str, ...] = Field(
+        (),
+        description="Rules of installed packages, asked in this order after all limits; they can only tighten",
+    )
     max_daily_fees: Fraction = Field(
         Decimal(1),
         json_schema_extra=LOOSER_UP,
         description="Of equity, since 00:00 UTC, this trade's two legs included",
     )
+
+    @field_validator("rules")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if problem := unknown("risk-rule", name, "risk.rules"):
+                raise ValueError(problem)
+        if len(set(value)) < len(value):
+            raise ValueError("risk.rules names a rule twice")
+        return value

@@ -50,6 +50,15 @@ def new_feature_set(name: NameArgument, folder: FolderOption = None, as_json: Js
     _make("feature-set", name, folder, as_json=as_json)
 
 
+@new.command("risk-rule")
+def new_risk_rule(name: NameArgument, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+    """A risk rule: less is bought, or nothing, in some hours of the day.
+
+    gal-friday new risk-rule night-watch
+    """
+    _make("risk-rule", name, folder, as_json=as_json)
+
+
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """Everything that installed packages offer, loaded once to see whether it can be. Exit code 1 where one cannot.

@@ -84,6 +84,26 @@ def test_a_strategy_from_outside_trades_the_same_skipping_and_bar_by_bar(site):
     assert all(skipping["context"]["extensions"] in intent["code_version"] for intent in intents)
 
 
+def test_a_rule_from_outside_tightens_the_same_skipping_and_bar_by_bar(site):
+    site.template("risk-rule", "night-watch")
+    asked = {"from_hour": 10, "to_hour": 20, "share": "0.5"}
+    plain = {"strategy": {"id": "ema_cross"}, "risk": CALM}
+    ruled = {
+        **plain,
+        "risk": {**CALM, "rules": ["night-watch"]},
+        "extensions": {"night-watch": {**asked, "share": 0}},
+    }
+    free, _ = backtest(Config.model_validate(plain))
+    none, _ = backtest(Config.model_validate(ruled))
+    half = Config.model_validate({**ruled, "extensions": {"night-watch": asked}})
+    skipping, exact = backtest(half)[0], backtest(half, exact=True)[0]
+    assert told(skipping) == told(exact)
+    assert skipping["engine"]["signals"] == exact["engine"]["signals"]
+    assert 0 < none["trades"]["count"] < free["trades"]["count"]
+    assert none["engine"]["signals"]["RULE_NIGHT_WATCH"] > 0
+    assert Decimal(skipping["fees"]) < Decimal(free["fees"])
+
+
 def test_the_command_backtests_it_by_its_name(site, tmp_path):
     site.template("strategy", "named-breakout")
     history = tmp_path / "XBTUSD_1.csv"
@@ -197,7 +217,7 @@ def test_columns_that_cannot_be_are_refused(site, column, says):
 
 def test_every_template_passes_its_own_tests(tmp_path):
     folders = []
-    for kind in ("strategy", "feature-set"):
+    for kind in ("strategy", "feature-set", "risk-rule"):
         folders.append(tmp_path / f"own-{kind}")
         make(kind, f"own-{kind}", folders[-1])
     path = os.pathsep.join([str(ROOT), *(str(folder / "src") for folder in folders)])

@@ -5,8 +5,8 @@ import pytest
 from gal_friday_core.config import Config, RiskConfig
 from gal_friday_core.risk.loosening import changed_limits, limits, only_limits
 
-NEUTRAL = {"correlation_half_life_bars", "min_order_value"}
-"""Settings of the section that are no limits."""
+NEUTRAL = {"correlation_half_life_bars", "min_order_value", "rules"}
+"""Settings of the section that are no limits, or that wait for the next start."""
 
 
 def config(**sections):
