@@ -2,10 +2,11 @@
 
 Entry point: `render`. It reads what `gal_friday_core.performance.performance` or, with more sections,
 `gal_friday_core.tearsheet.sheet.tearsheet` returns, and of what a caller may add: `title`, `notes` (sentences shown on
-top), `guards` (see `gal_friday_core.lookahead`) and `context` (a table of name and value).
+top), `guards` (see `gal_friday_core.lookahead`), `beside` (`name` and `equity_curve` of what traded the same bars) and `context` (a table of name and value).
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from gal_friday_adapters import report_sections as sections
@@ -84,22 +85,25 @@ def _charts(report: Mapping[str, Any]) -> str:
         drawdown.append(value / highest - 1)
     labels = time_labels(times[0], times[-1])
     curves = report.get("curves")
-    others, legend, invested = _more(curves, labels) if curves is not None else ((), "", "")
+    others, legend, invested = _more(report, labels) if curves is not None else ((), "", "")
     above = Panel("Equity over time", times, equity, 320, "equity", others=others)
     below = Panel("Drawdown over time", times, drawdown, 160, "drawdown", area=True, percent=True)
     return f"<h2>Equity</h2>{legend}{chart(above, labels)}<h2>Drawdown</h2>{chart(below, labels)}{invested}"
 
 
-def _more(curves: Mapping[str, Any], labels: Sequence[tuple[int, str]]) -> tuple[tuple[Line, ...], str, str]:
-    """The line of holding the market, what the lines are called, and how much was invested."""
+def _more(report: Mapping[str, Any], labels: Sequence[tuple[int, str]]) -> tuple[tuple[Line, ...], str, str]:
+    """The lines of holding the market and of what traded beside, what lines are called, and how much was invested."""
+    curves, beside = report["curves"], report.get("beside")
     times = [from_iso(moment) for moment in curves["times"]]
-    holding = Line(times, curves[BUY_AND_HOLD], "second")
-    legend = (
-        '<p class="soft"><span class="key equity"></span>this run'
-        f'<span class="key second"></span>{BUY_AND_HOLD}</p>'
+    lines = {BUY_AND_HOLD: Line(times, curves[BUY_AND_HOLD], "second")}
+    if beside is not None:
+        moments, equity = zip(*beside["equity_curve"], strict=True)
+        lines[beside["name"]] = Line([from_iso(moment) for moment in moments], equity, "third")
+    legend = '<p class="soft"><span class="key equity"></span>this run' + "".join(
+        f'<span class="key {line.kind}"></span>{escape(name)}' for name, line in lines.items()
     )
     panel = Panel("Exposure over time", times, curves["exposure"], 130, "exposure", area=True, percent=True)
-    return (holding,), legend, f"<h2>Exposure</h2>{chart(panel, labels)}"
+    return tuple(lines.values()), f"{legend}</p>", f"<h2>Exposure</h2>{chart(panel, labels)}"
 
 
 def _reasons(trades: Mapping[str, Any]) -> str:

@@ -10,9 +10,9 @@ _TIME_MARKS = 6
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5d6878; --ground: #ffffff; --card: #f5f7fa;
-  --line: #dfe4ea; --equity: #1f6feb; --second: #d9822b; --loss: #c2413a; --gain: #1a7f4b; }
+  --line: #dfe4ea; --equity: #1f6feb; --second: #d9822b; --third: #7b5cc4; --loss: #c2413a; --gain: #1a7f4b; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #98a3b3; --ground: #12161c;
-  --card: #1b212a; --line: #2c3542; --equity: #6aa8ff; --second: #f0a95a; --loss: #ff7b72; --gain: #56d192; } }
+  --card: #1b212a; --line: #2c3542; --equity: #6aa8ff; --second: #f0a95a; --third: #b69cf2; --loss: #ff7b72; --gain: #56d192; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 1040px; padding: 24px 16px 48px; color: var(--ink);
   background: var(--ground); font: 15px/1.5 system-ui, sans-serif; }
@@ -32,10 +32,11 @@ svg { width: 100%; height: auto; display: block; } .grid { stroke: var(--line); 
 .tick { fill: var(--soft); font: 12px system-ui, sans-serif; }
 polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; } .equity { stroke: var(--equity); }
 .drawdown { stroke: var(--loss); } .area { stroke: none; fill: var(--loss); opacity: 0.25; }
-.second { stroke: var(--second); } .exposure.area { fill: var(--equity); }
+.second { stroke: var(--second); } .third { stroke: var(--third); stroke-dasharray: 7 3; } .exposure.area { fill: var(--equity); }
 polyline.exposure { stroke: var(--equity); stroke-width: 1; }
 .key { display: inline-block; width: 22px; border-top: 3px solid; margin: 0 6px 4px 0; }
 .key.equity { border-color: var(--equity); } .key.second { border-color: var(--second); margin-left: 18px; }
+.key.third { border-color: var(--third); border-top-style: dashed; margin-left: 18px; }
 .heat { background: color-mix(in srgb, var(--tone) var(--heat), transparent); }
 .heat.gain { --tone: var(--gain); color: inherit; } .heat.lost { --tone: var(--loss); color: inherit; }
 .band { stroke: none; fill: var(--equity); opacity: 0.18; } .zero { stroke: var(--soft); }

@@ -3,7 +3,6 @@
 What does not depend on a point is laid out once a process: the bars, and what the model says of each.
 """
 
-import asyncio
 import os
 import platform
 import time
@@ -17,7 +16,7 @@ from gal_friday_adapters.shared_data import Shared, mapped, model_files
 from gal_friday_adapters.worker_pool import worker_directory
 from gal_friday_core.backtest.forecast import Predicted, Served, forecast, predicted
 from gal_friday_core.backtest.run import Player, run
-from gal_friday_core.backtest.tape import Market, tape_of
+from gal_friday_core.backtest.tape import tape_of
 from gal_friday_core.candles import Candles
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, DataError
@@ -51,10 +50,13 @@ class Job(msgspec.Struct, frozen=True):
     models: dict[str, Shared]
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Points to run over the bars of a series that open in [start_ns, end_ns); `places` are theirs in the grid."""
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Points to run over the bars that open in [start_ns, end_ns) of the series `of` one portfolio, which is told as
+    `series`; `places` are theirs in the grid.
+    """
 
     series: str
+    of: tuple[str, ...]
     start_ns: int
     end_ns: int
     places: tuple[int, ...]
@@ -70,28 +72,30 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Field:
-    """A stretch of history, and everything about it that no point changes."""
+    """A stretch of history, of one pair or of several with one portfolio, and everything about it that no point changes."""
 
-    def __init__(self, played: Stretch, predictor: Predictor | None) -> None:
-        self.played = played
-        self.predictor = predictor
-        self.market = Market(played.bars, played.history, played.instrument)
-        self.tape = tape_of([self.market])
-        self._said: Predicted | None = None
+    def __init__(self, pairs: Sequence[Trading]) -> None:
+        self.pairs = tuple(pairs)
+        self.markets = tuple(pair.market for pair in self.pairs)
+        self.tape = tape_of(self.markets)
+        self._said: tuple[Predicted | None, ...] | None = None
         self._why: dict[str, str] = {}
 
     @property
-    def said(self) -> Predicted | None:
-        """What the model says of every bar; None without one."""
-        if self._said is None and self.predictor is not None:
-            self._said = predicted(self.market, self.predictor)
+    def said(self) -> tuple[Predicted | None, ...]:
+        """What the model of each pair says of every bar; None without one."""
+        if self._said is None:
+            self._said = tuple(
+                None if pair.predictor is None else predicted(market, pair.predictor)
+                for pair, market in zip(self.pairs, self.markets, strict=True)
+            )
         return self._said
 
     def why_not(self, config: Config) -> str:
         """Why only the engine can run this; empty where nothing speaks against the fast way."""
-        told = ",".join(config.features.sets)
+        told = f"{config.features.sets} {config.risk.max_correlated_exposure}"
         if told not in self._why:
-            self._why[told] = why_not(config, (Trading(self.played, self.predictor),))
+            self._why[told] = why_not(config, self.pairs)
         return self._why[told]
 
 
@@ -105,9 +109,8 @@ def run_batch(job: Job, batch: Batch) -> Made:
 def _outcomes(job: Job, batch: Batch) -> list[Outcome | str]:
     base = _config(job.config)
     try:
-        field = _field(
-            job.candles[batch.series], job.models.get(batch.series), batch.start_ns, batch.end_ns, job.before
-        )
+        traded = tuple((job.candles[key], job.models.get(key)) for key in batch.of)
+        field = _field(traded, batch.start_ns, batch.end_ns, job.before)
     except DataError as error:
         return [str(error)] * len(batch.points)
     found = list[Outcome | str]()
@@ -122,17 +125,22 @@ def _outcomes(job: Job, batch: Batch) -> list[Outcome | str]:
 def run_point(config: Config, field: Field, capital: Decimal) -> Outcome:
     """One backtest: from event to event where that is possible, else by the engine; the same either way."""
     if field.why_not(config):
-        from gal_friday_live.backtesting import BacktestingEngine  # half of what a worker has to import
+        return _by_engine(config, field, capital)
+    players = []
+    for pair, market, said in zip(field.pairs, field.markets, field.said, strict=True):
+        model = pair.predictor
+        served = None if model is None else Served(model, model.entry_threshold)
+        strategy = factory(config.strategy.id)(config, config.barriers if served is None else served.barriers)
+        players.append(Player(market, strategy, served, forecast(market, strategy, served, said)))
+    return outcome_of_run(run(config, players, capital, derived, field.tape))
 
-        manager = ConfigurationManager.from_config(config)
-        engine = BacktestingEngine(manager, predictor=field.predictor, series=field.played.series, exact=True)
-        return outcome_of(asyncio.run(engine.run(field.played, capital)), len(field.played.bars))
-    model = field.predictor
-    served = None if model is None else Served(model, model.entry_threshold)
-    strategy = factory(config.strategy.id)(config, config.barriers if served is None else served.barriers)
-    seen = forecast(field.market, strategy, served, field.said)
-    ran = run(config, [Player(field.market, strategy, served, seen)], capital, derived, field.tape)
-    return outcome_of_run(ran)
+
+def _by_engine(config: Config, field: Field, capital: Decimal) -> Outcome:
+    from gal_friday_live.portfolio_backtest import PortfolioBacktest  # half of what a worker has to import
+
+    manager = ConfigurationManager.from_config(config)
+    report = PortfolioBacktest(manager, field.pairs, exact=True).run(capital)
+    return outcome_of(report, len(field.tape))
 
 
 def cut(candles: Candles, start_ns: int, end_ns: int, before: int) -> Stretch:
@@ -170,8 +178,21 @@ def told(config: Config) -> str:
 
 
 @lru_cache(maxsize=4)
-def _field(shared: Shared, model: Shared | None, start_ns: int, end_ns: int, before: int) -> Field:
-    return Field(cut(_candles(shared), start_ns, end_ns, before), _predictor(model) if model else None)
+def _field(
+    traded: tuple[tuple[Shared, Shared | None], ...], start_ns: int, end_ns: int, before: int
+) -> Field:
+    """Of several series those that have bars in this stretch. Raises DataError where none has."""
+    found, empty = list[Trading](), list[str]()
+    for shared, model in traded:
+        try:
+            played = cut(_candles(shared), start_ns, end_ns, before)
+        except DataError as error:
+            empty.append(str(error))
+            continue
+        found.append(Trading(played, _predictor(model) if model else None))
+    if not found:
+        raise DataError("; ".join(empty))
+    return Field(found)
 
 
 @lru_cache(maxsize=2)

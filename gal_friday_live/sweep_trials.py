@@ -27,7 +27,8 @@ class Ledger:
     """Trials of one sweep. `log` None: nobody remembers them but this sweep.
 
     A question is a series, a strategy, its costs, a model and whether settings were chosen once or walked forward: costs
-    are given, and what was tried under others tells nothing of luck here. `versions` are the candles' by series, `models`
+    are given, and what was tried under others tells nothing of luck here. `shared`: all series had one portfolio, which is
+    another question than each with its own. `versions` are the candles' by series, `models`
     ids by series.
     """
 
@@ -38,12 +39,15 @@ class Ledger:
         versions: Mapping[str, str],
         models: Mapping[str, str],
         log: TrialLog | None,
+        *,
+        shared: bool = False,
     ) -> None:
         self._config = config
         self._capital = capital
         self._versions = versions
         self._models = models
         self._log = log
+        self._kind = "portfolio " if shared else ""
         self._own: dict[Question, dict[str, float | None]] = {}
 
     def keep(self, series: str, start_ns: int, end_ns: int, tried: Iterable[Tried]) -> None:
@@ -74,7 +78,9 @@ class Ledger:
         models = ", ".join(self._models.get(name, NO_MODEL) for name in names)
         versions = ", ".join(self._versions[name] for name in names)
         costs = sha256(self._config.costs.model_dump_json().encode()).hexdigest()[:12]
-        return Question(", ".join(names), f"{kind}:{self._config.strategy.id}:{costs}", models, versions)
+        return Question(
+            ", ".join(names), f"{self._kind}{kind}:{self._config.strategy.id}:{costs}", models, versions
+        )
 
     def _settings(self, point: Point) -> dict[str, Any]:
         """All settings that a backtest depends on: the same ones are the same trial, whatever grid they came from."""

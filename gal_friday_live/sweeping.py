@@ -14,6 +14,7 @@ from gal_friday_adapters.postgres.trial_log import TrialLog
 from gal_friday_adapters.shared_data import share_candles, share_model, sharing
 from gal_friday_adapters.worker_pool import Workers
 from gal_friday_core import artifact
+from gal_friday_core.backtest.portfolio import require_one_portfolio
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import DataError
@@ -43,10 +44,14 @@ from gal_friday_live.sweep_trials import Ledger
 
 Model = tuple[str, dict[str, bytes]]
 
+SHARED = " + "
+"""Between the names of series that share a portfolio."""
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is swept. `models`: id and files of the model that trades a series, by its key. `walk`: days to choose on,
-    days to trade, and whether every choice looks back to the start.
+    days to trade, and whether every choice looks back to the start. `one_portfolio`: all series share `capital` and limits,
+    instead of each having its own.
     """
 
     axes: tuple[Axis, ...]
@@ -56,6 +61,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective = "ratio"
     models: dict[str, Model] = msgspec.field(default_factory=dict)
     walk: tuple[int, int, bool] | None = None
+    one_portfolio: bool = False
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Series `of` one portfolio, and what holding them would have given, in equal parts."""
+
+    of: tuple[str, ...]
+    asset: Outcome
 
 
 def sweep(
@@ -74,10 +87,14 @@ def sweep(
     trials does not answer.
     """
     found = grid(config, request.axes)
+    if request.one_portfolio:
+        require_one_portfolio(tuple(candles))
     spans = {series.key: _span(bars, request) for series, bars in candles.items()}
     models = {key: model_id for key, (model_id, _) in request.models.items()}
     versions = {key: bars.fingerprint() for key, bars in spans.items()}
-    ledger = Ledger(config, request.capital, versions, models, log)
+    shared = request.one_portfolio and len(spans) > 1
+    ledger = Ledger(config, request.capital, versions, models, log, shared=shared)
+    groups = _groups(spans, one_portfolio=request.one_portfolio)
     with sharing() as folder:
         job = _job(config, found, candles, request, folder)
         workers.hold((*job.candles.values(), *job.models.values()))
@@ -85,9 +102,9 @@ def sweep(
         bests: Sequence[Best] = ()
         walks: Sequence[Walk] = ()
         if request.walk is None:
-            bests = _bests(request, spans, making, ledger, config)
+            bests = _bests(request, groups, making, ledger, config)
         else:
-            walks = _walks(request, request.walk, spans, making, ledger, config)
+            walks = _walks(request, request.walk, groups, making, ledger, config)
     return Sweep(
         strategy=config.strategy.id,
         models=models,
@@ -139,10 +156,18 @@ def _span(candles: Candles, request: Request) -> Candles:
     return found
 
 
+def _groups(spans: Mapping[str, Candles], *, one_portfolio: bool) -> dict[str, Group]:
+    """What has a portfolio of its own, by what it is called."""
+    if one_portfolio:
+        asset = _certain(together([held(bars) for bars in spans.values()]))
+        return {SHARED.join(spans): Group(tuple(spans), asset)}
+    return {key: Group((key,), held(bars)) for key, bars in spans.items()}
+
+
 def _bests(
-    request: Request, spans: Mapping[str, Candles], making: Making, ledger: Ledger, config: Config
+    request: Request, groups: Mapping[str, Group], making: Making, ledger: Ledger, config: Config
 ) -> list[Best]:
-    """Every point over the whole time, of each series and of all together."""
+    """Every point over the whole time, of each portfolio and of all together."""
     points, start_ns, end_ns = making.grid.points, request.start_ns, request.end_ns
 
     def keep(runs: Sequence[Run]) -> None:
@@ -151,11 +176,15 @@ def _bests(
             ledger.keep(series, start_ns, end_ns, tried)
 
     everything = tuple(range(len(points)))
-    making.make("sweep", [Batch(key, start_ns, end_ns, everything, points) for key in spans], keep)
+    batches = [
+        Batch(series=key, of=one.of, start_ns=start_ns, end_ns=end_ns, places=everything, points=points)
+        for key, one in groups.items()
+    ]
+    making.make("sweep", batches, keep)
     making.require_result()
-    outcomes = {key: making.outcomes(key, start_ns, end_ns) for key in spans}
-    assets = {key: held(bars) for key, bars in spans.items()}
-    if len(spans) > 1:
+    outcomes = {key: making.outcomes(key, start_ns, end_ns) for key in groups}
+    assets = {key: one.asset for key, one in groups.items()}
+    if len(groups) > 1:
         columns = list(outcomes.values())
         outcomes[ALL] = [together(at) for at in zip(*columns, strict=True)]
         assets[ALL] = _certain(together(list(assets.values())))
@@ -188,7 +217,7 @@ def _certain(found: Outcome | None) -> Outcome:
 def _walks(  # noqa: PLR0917 - one caller, everything that it knows
     request: Request,
     terms: tuple[int, int, bool],
-    spans: Mapping[str, Candles],
+    groups: Mapping[str, Group],
     making: Making,
     ledger: Ledger,
     config: Config,
@@ -200,8 +229,16 @@ def _walks(  # noqa: PLR0917 - one caller, everything that it knows
     )
     points = making.grid.points
     everything = tuple(range(len(points)))
-    stretches = [(key, step) for key in spans for step in steps]
-    making.make("choose", [Batch(key, at.train_ns, at.test_ns, everything, points) for key, at in stretches])
+    stretches = [(key, step) for key in groups for step in steps]
+    making.make(
+        "choose",
+        [
+            Batch(
+                series=key, of=groups[key].of, start_ns=at.train_ns, end_ns=at.test_ns, places=everything, points=points
+            )
+            for key, at in stretches
+        ],
+    )  # fmt: skip
     making.require_result()
     chosen = {
         at: choose(making.outcomes(at[0], at[1].train_ns, at[1].test_ns), request.objective)
@@ -210,21 +247,24 @@ def _walks(  # noqa: PLR0917 - one caller, everything that it knows
     making.make(
         "trade",
         [
-            Batch(key, step.test_ns, step.end_ns, (place,), (points[place],))
+            Batch(
+                series=key, of=groups[key].of, start_ns=step.test_ns, end_ns=step.end_ns, places=(place,),
+                points=(points[place],),
+            )
             for (key, step), place in chosen.items()
             if place is not None
         ],
-    )
+    )  # fmt: skip
     said = {"train_days": train_days, "test_days": test_days, "anchored": anchored}
     found = []
-    for key, bars in spans.items():
+    for key, group in groups.items():
         made = [_step(making, key, step, chosen[key, step]) for step in steps]
         whole = stitched(made)
         if whole is not None and not making.cancelled:
             span = {"start_ns": request.start_ns, "end_ns": request.end_ns, "objective": request.objective}
             ledger.keep_walk(key, making.grid.axes, {**said, **span}, whole)
         trials, ratios = ledger.tried("walk", key)
-        found.append(walked(key, made, whole, held(bars), trials=trials, ratios=ratios, gates=config.gates))
+        found.append(walked(key, made, whole, group.asset, trials=trials, ratios=ratios, gates=config.gates))
     return found
 
 

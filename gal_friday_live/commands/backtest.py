@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     from gal_friday_live.backtesting import BacktestingEngine
     from gal_friday_live.commands.backtest_models import Models
     from gal_friday_live.configuration import ConfigurationManager
+    from gal_friday_live.portfolio_backtest import PortfolioBacktest
 
 HistoryOption = Annotated[
     list[Path] | None,
     typer.Option("--history", help="Trade these files instead of the stored candles.", show_default=False),
 ]
 SeriesOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        "--series", help="As VENUE:BASE-QUOTE:INTERVAL, such as kraken:BTC-USD:1m.", show_default=False
+        "--series",
+        help="As VENUE:BASE-QUOTE:INTERVAL, such as kraken:BTC-USD:1m. Repeat for several with one portfolio.",
+        show_default=False,
     ),
 ]
 OutputOption = Annotated[
@@ -41,9 +44,10 @@ def backtest(
     history: HistoryOption = None,
     series: SeriesOption = None,
     pair: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="As BASE/QUOTE: chooses among what is stored, and names files.", show_default=False
+            help="As BASE/QUOTE: chooses among what is stored, and names files. Repeat for several with one portfolio.",
+            show_default=False,
         ),
     ] = None,
     interval: Annotated[
@@ -131,31 +135,73 @@ def backtest(
 
       gal-friday backtest --history XBTUSD_1.csv --strategy ema_cross --json
 
+    Several pairs share one cash and one set of limits:
+
+      gal-friday backtest --pair BTC/USD --pair ETH/USD --interval 1m
+
     JSON has bars, trades, final_equity and bars_per_second (of the run alone, without loading and compiling), and
     the whole report.
     """
     from gal_friday_live.commands import backtest_asked as asking
-    from gal_friday_live.commands.backtest_models import models as models_of
     from gal_friday_live.commands.backtest_shown import document
 
     manager, notes = asking.settings(load_config(config), strategy, limits)
     capital = asking.cash(initial, manager)
     by_model = asking.asks_model(manager, model, threshold)
-    with asking.lake(history, (venue, pair, interval), manager) as lake:
-        chosen = asking.chosen(manager, lake, series, (venue, pair, interval))
-        models = models_of(manager, model, compare, chosen, by_model=by_model)
-        run = _Run(manager, lake, chosen, asking.span(lake, chosen, start, end), capital)
-        report, tester = run.trade(models, threshold, trials, exact=engine)
+    pairs = list(dict.fromkeys(pair or ()))
+    with asking.lake(history, (venue, pairs[0] if len(pairs) == 1 else None, interval), manager) as lake:
+        several = asking.several(manager, lake, history, series, (venue, pairs, interval))
+        span = asking.common_span(lake, several, start, end)
+        asked = _Asked(model, threshold, compare, trials, by_model=by_model, guards=guards, exact=engine)
+        report, tester, traded = _traded(manager, lake, several, span, capital, asked)
         more = _more(tester, explain, guards=guards)
     report["notes"] = [*notes, *report["notes"]]
     report |= {name: found for name, found in more.items() if name == "guards"}
-    told = document(report, tester.took_s, strategy=manager.config.strategy.id, model=models.traded) | more
+    told = document(report, tester.took_s, strategy=manager.config.strategy.id, model=traded) | more
     if output is not None:
         _write(output, report, told)
     if as_json:
         print_json(told)
     else:
         _show(report, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was said of models and of the run, beside bars and money."""
+
+    model: str | None
+    threshold: float | None
+    compare: str | None
+    trials: int | None
+    by_model: bool
+    guards: bool
+    exact: bool
+
+
+def _traded(
+    manager: "ConfigurationManager",
+    lake: "CandleLake",
+    several: "list[Series]",
+    span: tuple[int, int],
+    capital: Decimal,
+    asked: _Asked,
+) -> "tuple[dict[str, Any], BacktestingEngine | PortfolioBacktest, Predictor | None]":
+    """The report, who made it, and the model that traded, where it was one."""
+    if len(several) > 1:
+        from gal_friday_live.commands.backtest_together import Together, require_fitting
+
+        said = {"--model": asked.model, "--threshold": asked.threshold, "--guards": asked.guards}
+        require_fitting(len(several), said, asked.compare)
+        together = Together(manager, lake, several, span, capital)
+        options = {"by_model": asked.by_model, "exact": asked.exact}
+        return *together.trade(asked.compare, asked.trials, **options), None
+    from gal_friday_live.commands.backtest_models import models as models_of
+
+    models = models_of(manager, asked.model, asked.compare, several[0], by_model=asked.by_model)
+    run = _Run(manager, lake, several[0], span, capital)
+    report, tester = run.trade(models, asked.threshold, asked.trials, exact=asked.exact)
+    return report, tester, models.traded
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +233,7 @@ class _Run:
         )  # fmt: skip
         with console.status(f"trading {self.series.key}"):
             report = tester.run_backtest(*self._dates(), self.capital)
-        report["notes"] += other.notes if other else ()
-        return report, tester
+        return (other.joined(report) if other else report), tester
 
     def _beside(self, predictor: "Predictor | None") -> "Beside | None":
         """What another model earns on the same bars."""
@@ -209,22 +254,28 @@ class _Run:
         return start, end
 
 
-def _more(tester: "BacktestingEngine", explain: str | None, *, guards: bool) -> dict[str, Any]:
+def _more(
+    tester: "BacktestingEngine | PortfolioBacktest", explain: str | None, *, guards: bool
+) -> dict[str, Any]:
     """What was asked for beyond the report."""
+    from gal_friday_live.portfolio_backtest import PortfolioBacktest
+
     found = {}
     if explain is not None:
         found["explained"] = tester.explain(explain)
-    if guards:
+    if guards and not isinstance(tester, PortfolioBacktest):
         with console.status("asking every decision again"):
             found["guards"] = tester.guard().to_dict()
     return found
 
 
 def _show(report: dict[str, Any], told: dict[str, Any]) -> None:
-    from gal_friday_live.commands.backtest_shown import table
+    from gal_friday_live.commands.backtest_shown import pairs_table, table
     from gal_friday_live.commands.backtest_told import explanation_table, guards_table
 
     console.print(table(report, told))
+    if isinstance(report["series"], list):
+        console.print(pairs_table(report))
     if "guards" in told:
         console.print(guards_table(told["guards"]))
     if "explained" in told:

@@ -1,7 +1,7 @@
 """What `gal-friday backtest` is asked for: under which settings, which bars, and which model, or one clear error."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -110,6 +110,36 @@ def chosen(manager: "ConfigurationManager", lake: "CandleLake", series: str | No
         f"no candles of {wanted} are stored: there are {known}" if known else
         "no candles are stored: ingest first"
     )  # fmt: skip
+
+
+def several(
+    manager: "ConfigurationManager",
+    lake: "CandleLake",
+    history: list[Path] | None,
+    series: Sequence[str] | None,
+    named: tuple[str | None, Sequence[str], str | None],
+) -> list[Series]:
+    """All that one portfolio is to trade: series by their keys, pairs, or what several files hold; else the one that
+    `chosen` finds. Raises DataError.
+    """
+    venue, pairs, interval = named
+    if series:
+        return [Series.parse(key) for key in dict.fromkeys(series)]
+    if len(pairs) > 1:
+        return [chosen(manager, lake, None, (venue, pair, interval)) for pair in pairs]
+    given = lake.series()
+    one_length = len({item.interval for item in given}) == 1
+    if not pairs and len(history or ()) > 1 and len(given) > 1 and one_length:
+        return given
+    return [chosen(manager, lake, None, (venue, pairs[0] if pairs else None, interval))]
+
+
+def common_span(
+    lake: "CandleLake", series: Sequence[Series], start: str | None, end: str | None
+) -> tuple[int, int]:
+    """As `span`, from the first of any of them to the last."""
+    spans = [span(lake, one, start, end) for one in series]
+    return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def span(lake: "CandleLake", series: Series, start: str | None, end: str | None) -> tuple[int, int]:

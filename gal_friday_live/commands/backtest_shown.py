@@ -51,6 +51,19 @@ def table(report: dict[str, Any], told: dict[str, Any]) -> Table:
     return shown
 
 
+def pairs_table(report: dict[str, Any]) -> Table:
+    """What each pair of a portfolio earned."""
+    shown = Table("pair", "trades", "hit rate", "mean return", "net", "fees", title="By pair")
+    for part in report["parts"]:
+        if part["by"] == "pair":
+            mean = part["mean_net_return"]
+            shown.add_row(
+                part["name"], f"{part['trades']:,}", _percent(part["hit_rate"]),
+                "n/a" if mean is None else f"{mean:+.3%}", part["net"], part["fees"],
+            )  # fmt: skip
+    return shown
+
+
 def _interval(sharpe: dict[str, Any]) -> str:
     if sharpe["value"] is None:
         return "not defined"

@@ -38,6 +38,9 @@ def sweep(
         list[str] | None,
         typer.Option("--series", help="As VENUE:BASE-QUOTE:INTERVAL. Repeat for several.", show_default=False),
     ] = None,
+    together: Annotated[
+        bool, typer.Option("--one-portfolio", help="All series share one cash and one set of limits.")
+    ] = False,
     start: Annotated[
         str | None, typer.Option("--from", help="First bar, ISO 8601, UTC.", show_default=False)
     ] = None,
@@ -110,7 +113,7 @@ def sweep(
         request = Request(
             axes=axes, capital=capital, objective=objective, models=_models(manager, chosen, model),
             start_ns=min(first for first, _ in spans.values()), end_ns=max(last for _, last in spans.values()),
-            walk=None if train_days is None else (train_days, test_days, anchored),
+            walk=None if train_days is None else (train_days, test_days, anchored), one_portfolio=together,
         )  # fmt: skip
         found = _swept(manager, _candles(lake, spans), request, (workers, scheduler, tls))
     files = _written(manager.config, found, output)

@@ -181,3 +181,14 @@ def test_ticks_enclose_their_span(low, high):
     assert 2 <= len(marks) <= 12
     assert marks[0] <= low + 1e-12
     assert marks[-1] >= high - 1e-12
+
+
+def test_what_traded_the_same_bars_is_a_line_beside_the_equity():
+    sheet = whole()
+    alone = read(render(sheet))
+    beside = {"name": "<model>@v1", "equity_curve": sheet["equity_curve"]}
+    page = read(render({**sheet, "beside": beside}))
+    lines = [value for name, value in page.attributes if name == "class" and "third" in (value or "")]
+    assert len(lines) == 2  # the line and its key
+    assert "<model>@v1" in page.text
+    assert "third" not in str(alone.attributes)

@@ -85,6 +85,7 @@ def test_named_model_is_compared_with_production_on_the_same_bars(registered):
     production = told(run("--json"))
     assert [one["other"] for one in production["comparisons"]] == ["buy and hold"]
     assert result["comparisons"][1]["total_return"] == pytest.approx(production["total_return"])
+    assert result["beside"] == {"name": "kraken:BTC-USD:1m@v1", "equity_curve": production["equity_curve"]}
 
 
 def test_rule_is_compared_with_a_model_where_one_is_named(registered):

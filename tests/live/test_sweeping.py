@@ -22,6 +22,8 @@ from gal_friday_core.sweeps.result import ALL
 from gal_friday_core.times import DAY_NS, HOUR_NS, from_iso
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
+from gal_friday_live.fast_backtest import Trading
+from gal_friday_live.portfolio_backtest import PortfolioBacktest
 from gal_friday_live.sweep_run import Batch, cut, parts
 from gal_friday_live.sweeping import Request, sweep
 from tests.live.world import CALM, files, manager
@@ -92,9 +94,12 @@ def test_every_run_is_the_backtest_of_its_point():
 )
 def test_parts_hold_every_point_once_in_order_and_end_small(counts, workers):
     wanted = [
-        Batch(f"series {number}", number, number + 1, tuple(range(count)), ({},) * count)
+        Batch(
+            series=f"series {number}", of=(f"series {number}",), start_ns=number, end_ns=number + 1,
+            places=tuple(range(count)), points=({},) * count,
+        )
         for number, count in enumerate(counts)
-    ]
+    ]  # fmt: skip
     found = list(parts(wanted, workers))
     assert [(one.series, place) for one in found for place in one.places] == [
         (one.series, place) for one in wanted for place in one.places
@@ -168,6 +173,36 @@ def test_series_are_judged_each_and_all_together():
     np.testing.assert_allclose(both.returns, mean)
 
 
+def test_series_may_share_one_portfolio(database_url):
+    log, config, end = TrialLog(database_url), rule("0.002"), START + 70 * DAY_NS
+    candles = {BTC: market(), ETH: market(ETH, seed=7)}
+    axes = "ema_cross.fast=6,12", "ema_cross.slow=24"
+    given = {"candles": candles, "config": config, "end_ns": end, "log": log}
+    found = swept(*axes, **given, one_portfolio=True)
+    (best,) = found.bests
+    assert best.series == "kraken:BTC-USD:1h + kraken:ETH-USD:1h"
+    pairs = [Trading(cut(bars, START, end, WARM_UP)) for bars in candles.values()]
+    for run in found.runs:
+        manager = ConfigurationManager.from_config(configured(config, found.grid.points[run.place]))
+        report = PortfolioBacktest(manager, pairs).run(Decimal(10_000))
+        assert run.outcome == outcome_of(report, 2 * 24 * 70)
+    assert best.verdict.trials == 2
+    assert swept(*axes, **given).verdicts[ALL].trials == 2  # another question: each had its own capital
+    assert swept(*axes, **given, one_portfolio=True).verdicts[best.series].trials == 2
+    walk = swept(*axes, **given, one_portfolio=True, walk=(30, 20, False)).walks
+    assert [one.series for one in walk] == [best.series]
+    assert walk[0].verdict.days == 40
+
+
+def test_a_portfolio_trades_the_pairs_that_there_are_bars_of():
+    late = market(ETH, seed=7)[WARM_UP + 24 * 40 :]
+    found = swept("ema_cross.fast=6", "ema_cross.slow=24", candles={BTC: market(), ETH: late},
+                  one_portfolio=True, walk=(30, 20, False), end_ns=START + 70 * DAY_NS)  # fmt: skip
+    steps = found.walks[0].steps
+    bars = [step.traded.bars for step in steps]
+    assert bars == [24 * (20 + 10), 24 * 40]
+
+
 def test_trials_are_remembered_and_counted_in_the_next_sweep(database_url):
     log = TrialLog(database_url)
     first = swept("ema_cross.fast=4..20:4", log=log).bests[0].verdict
@@ -225,6 +260,12 @@ def test_a_sweep_that_is_ended_early_keeps_what_was_done(database_url):
     assert found.bests[0].verdict.trials == 7
     rest = swept("ema_cross.fast=12", log=log)
     assert rest.bests[0].verdict.trials == 8
+
+
+def test_what_cannot_share_a_portfolio_is_not_swept_with_one():
+    both = {MINUTES: minutes(), ETH: market(ETH)}
+    with pytest.raises(ConfigError, match="one bar length, but the pairs have: 1h, 1m"):
+        swept("ema_cross.fast=4", candles=both, one_portfolio=True)
 
 
 def test_what_cannot_be_swept_is_said():
