@@ -34,6 +34,7 @@ from gal_friday_live.commands import (
     simulate,
     statement,
     sweep,
+    top,
     up,
 )
 
@@ -65,6 +66,7 @@ app.command("live")(live.live)
 app.command("replay")(replay.replay)
 app.command("dashboard")(dashboard.dashboard)
 app.command("status")(control.status)
+app.command("top")(top.top)
 app.command("positions")(control.positions)
 app.command("orders")(control.orders)
 app.command("halt")(control.halt)
