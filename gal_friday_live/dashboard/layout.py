@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gal_friday_live.dashboard.assets import address
 from gal_friday_live.dashboard.markup import Html, join, tag
+from gal_friday_live.dashboard.messages import shape
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.state import headline
 from gal_friday_live.dashboard.view import View
@@ -47,6 +48,7 @@ def _head(title: str, view: View | None) -> Html:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="csrf", content=view.csrf) if view is not None else None,
+        tag("meta", name="shape", content=shape(view.reading)) if view is not None else None,
         tag("meta", name="plotly", content=address("plotly.js")) if view is not None else None,
         tag("title", title),
         tag("link", rel="icon", href=address("icon.svg"), type="image/svg+xml"),

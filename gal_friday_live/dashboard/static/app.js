@@ -42,12 +42,13 @@
     document.body.classList.toggle("stale", told.state !== "live");
     $("resume").hidden = !told.halted;
     $("halt").disabled = told.state === "gone";
-    if (shape !== null && shape !== told.shape) refreshSoon();
+    if (shape !== told.shape) refreshSoon();
     shape = told.shape;
+    follow(told);
   }
 
   // Tables are drawn by the server: when there are others, the page is asked for again and its parts change places.
-  let shape = null;
+  let shape = meta("shape");
   let refreshing = 0;
   const REFRESH_MS = 1500;
 
@@ -268,9 +269,10 @@
     return made;
   }
 
-  async function draw(place) {
+  async function draw(place, anew = false) {
     try {
-      const figure = place.figure ?? (place.figure = await json(place.dataset.chart));
+      if (anew || !place.figure) place.figure = await json(place.dataset.chart);
+      const figure = place.figure;
       if (figure.empty) {
         place.classList.add("without");
         place.replaceChildren(element("p", figure.empty, "empty"));
@@ -278,10 +280,26 @@
       }
       const { data, layout } = dressed(figure);
       const still = { displayModeBar: false, responsive: true, scrollZoom: false };
-      place.replaceChildren();
-      await Plotly.newPlot(place, data, layout, still);
+      layout.uirevision = place.dataset.chart;
+      place.classList.remove("without");
+      if (!place.classList.contains("js-plotly-plot")) place.replaceChildren();
+      await Plotly.react(place, data, layout, still);
     } catch (error) {
       place.replaceChildren(element("p", `The chart cannot be drawn: ${error.message}`, "problem"));
+    }
+  }
+
+  // A chart that follows a number is asked for again when that has changed, and keeps what was zoomed into.
+  const FOLLOW_MS = 2000;
+  function follow(told) {
+    for (const place of charts) {
+      const now = told.texts[place.dataset.follow];
+      const due = Date.now() - (place.askedAt ?? 0) > FOLLOW_MS && !document.hidden;
+      if (now === undefined || now === place.followed || (place.followed !== undefined && !due)) continue;
+      const isNews = place.followed !== undefined && place.figure;
+      place.followed = now;
+      place.askedAt = Date.now();
+      if (isNews) draw(place, true);
     }
   }
 
@@ -294,7 +312,7 @@
     }
     const script = element("script");
     script.src = source;
-    script.onload = () => charts.forEach(draw);
+    script.onload = () => charts.forEach((place) => draw(place));
     document.head.append(script);
   }
 
@@ -302,7 +320,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
   function redraw() {
-    if (window.Plotly) charts.forEach(draw);
+    if (window.Plotly) charts.forEach((place) => draw(place));
   }
   $("theme").addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
