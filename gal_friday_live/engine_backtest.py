@@ -78,6 +78,7 @@ def _ports(
 ) -> Ports:
     clock = SimulatedClock(start_ns)
     history: dict[Series, Any] = {pair.played.series: pair.played.history for pair in pairs}
+    recorded = {pair.played.series.pair: pair.played.recorded for pair in pairs}
     return Ports(
         series=tuple(history),
         instruments=tuple(pair.played.instrument for pair in pairs),
@@ -87,6 +88,7 @@ def _ports(
         journal=journal,
         ids=SequentialIds(),
         history=history,
+        recorded={name: found for name, found in recorded.items() if found is not None},
         on_bar=lambda close_ns, equity: curve.append((close_ns, equity)),
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,7 @@ from gal_friday_core.backtest.portfolio import require_one_portfolio
 from gal_friday_core.backtest.run import Ran
 from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.fidelity_settings import told
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.tearsheet.deflation import Tried
 from gal_friday_core.tearsheet.explanation import explained
@@ -23,6 +25,7 @@ from gal_friday_core.times import to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine_backtest import play
 from gal_friday_live.fast_backtest import Trading, trade, warm, why_not
+from gal_friday_live.recorded_replay import with_recorded
 
 ASKED_FOR = "asked for"
 """Why the engine plays bars that the fast way could."""
@@ -48,7 +51,8 @@ class PortfolioBacktest:
     ) -> None:
         require_one_portfolio([pair.played.series for pair in pairs])
         self._manager = manager
-        self._pairs = tuple(pairs)
+        config = manager.config
+        self._pairs = tuple(replace(pair, played=with_recorded(config, pair.played)) for pair in pairs)
         self._exact = exact
         self._timer = timer
         self._tried, self._others = tried, others
@@ -109,6 +113,7 @@ class PortfolioBacktest:
                 "models": ", ".join(summary["model_ids"]) or "no model",
                 "bars": f"{summary['bars']:,}",
                 **{name: str(value) for name, value in config.costs},
+                **told(config.fidelity),
             },
         }
 

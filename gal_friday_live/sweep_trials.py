@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gal_friday_adapters.postgres.trial_log import Question, TrialLog
 from gal_friday_core.config import Config
+from gal_friday_core.fidelity_settings import FidelityConfig
 from gal_friday_core.search import trial_id
 from gal_friday_core.sweeps.grid import Axis, Point, configured
 from gal_friday_core.sweeps.outcome import Outcome
@@ -77,7 +78,12 @@ class Ledger:
         names = sorted(self._versions) if series not in self._versions else [series]
         models = ", ".join(self._models.get(name, NO_MODEL) for name in names)
         versions = ", ".join(self._versions[name] for name in names)
-        costs = sha256(self._config.costs.model_dump_json().encode()).hexdigest()[:12]
+        paid = self._config.costs.model_dump_json()
+        if (
+            self._config.fidelity != FidelityConfig()
+        ):  # as it comes, it asks what was asked before there was any
+            paid += self._config.fidelity.model_dump_json()
+        costs = sha256(paid.encode()).hexdigest()[:12]
         return Question(
             ", ".join(names), f"{self._kind}{kind}:{self._config.strategy.id}:{costs}", models, versions
         )

@@ -17,7 +17,7 @@ from gal_friday_core import artifact
 from gal_friday_core.backtest.portfolio import require_one_portfolio
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
-from gal_friday_core.errors import DataError
+from gal_friday_core.errors import ConfigError, DataError
 from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.strategies.registry import history_bars
 from gal_friday_core.sweeps.grid import Axis, Grid, configured, grid
@@ -87,6 +87,10 @@ def sweep(
     trials does not answer.
     """
     found = grid(config, request.axes)
+    if config.fidelity.replay != "bars":
+        raise ConfigError(
+            f"a sweep trades bars, and fidelity.replay is {config.fidelity.replay}: set it to bars, and backtest the best"
+        )
     if request.one_portfolio:
         require_one_portfolio(tuple(candles))
     spans = {series.key: _span(bars, request) for series, bars in candles.items()}

@@ -85,11 +85,12 @@ class Together:
         from gal_friday_core.strategies.registry import history_bars
         from gal_friday_live.fast_backtest import Trading
         from gal_friday_live.portfolio_backtest import PortfolioBacktest
+        from gal_friday_live.recorded_replay import with_recorded
         from gal_friday_live.replay_data import stretch
 
         before = history_bars(manager.config)
         pairs = [
-            Trading(stretch(self.lake, one, *self.span, before), predictor)
+            Trading(with_recorded(manager.config, stretch(self.lake, one, *self.span, before)), predictor)
             for one, predictor in zip(self.series, predictors, strict=True)
         ]
         others = {beside.name: beside.returns} if beside else None

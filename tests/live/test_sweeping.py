@@ -15,6 +15,7 @@ from gal_friday_adapters.worker_pool import Here
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, DataError
+from gal_friday_core.fidelity_settings import FidelityConfig
 from gal_friday_core.strategies.presets import trading, with_preset
 from gal_friday_core.sweeps.grid import axis, configured
 from gal_friday_core.sweeps.outcome import outcome_of
@@ -218,6 +219,16 @@ def test_trials_are_remembered_and_counted_in_the_next_sweep(database_url):
     assert other_fee.trials == 1  # costs are given: what was tried under others is another question
 
 
+def test_trials_on_an_exchange_that_gives_less_away_answer_another_question(database_url):
+    log, fixed, end = TrialLog(database_url), ("ema_cross.fast=6", "ema_cross.slow=24"), START + 30 * DAY_NS
+    dearer = rule().model_copy(update={"fidelity": FidelityConfig(latency_ms=250)})
+    found = [
+        swept(*fixed, config=config, log=log, end_ns=end).verdicts[BTC.key].trials
+        for config in (rule(), dearer, rule())
+    ]
+    assert found == [1, 1, 1]
+
+
 def test_points_that_give_nothing_are_counted_and_said(database_url):
     """A model's features are not warm: no predictions, no trades, and a record that says so."""
     log = TrialLog(database_url)
@@ -273,6 +284,9 @@ def test_what_cannot_be_swept_is_said():
         swept("ema_cross.fast=6", start_ns=START + 9_000 * DAY_NS, end_ns=START + 9_001 * DAY_NS)
     with pytest.raises(ConfigError, match="cannot be swept"):
         swept("costs.taker_fee=0")
+    trades = rule().model_copy(update={"fidelity": FidelityConfig(replay="trades")})
+    with pytest.raises(ConfigError, match=r"a sweep trades bars, and fidelity\.replay is trades"):
+        swept("ema_cross.fast=6", config=trades)
     with pytest.raises(DataError, match="ended before any run was done"):
         sweep(rule(), {BTC: market()}, request("ema_cross.fast=6"), Interrupted(0))
 
