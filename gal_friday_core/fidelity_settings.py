@@ -24,9 +24,10 @@ KRAKEN_TIERS: tuple[FeeTier, ...] = tuple(
 class FidelityConfig(Section):
     """What the simulated exchange does not give away."""
 
-    replay: Literal["bars", "trades"] = Field(
+    replay: Literal["bars", "trades", "book"] = Field(
         "bars",
-        description="What the orders of a backtest meet: bars, or the trades that were recorded in them; elsewhere it is bars",
+        description="What the orders of a backtest meet: bars, or the trades or the book that were recorded then; elsewhere "
+        "it is bars",
     )
     fees: Literal["flat", "kraken", "table"] = Field(
         "flat",

@@ -16,6 +16,7 @@ from gal_friday_core.features.registry import feature_set
 from gal_friday_core.features.schema import FeatureSchema
 from gal_friday_core.features.streams import is_of_bars
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.prints import Prints
 from gal_friday_core.strategies.registry import STRATEGIES, Factory, factory
 from gal_friday_core.times import to_iso
 from gal_friday_live.ids import derived
@@ -77,7 +78,8 @@ def player_of(config: Config, pair: Trading, strategies: Mapping[str, Factory] =
 def _pair_fault(pair: Trading, schema: FeatureSchema) -> str:
     bars, history, predictor = pair.played.bars, pair.played.history, pair.predictor
     key = bars.series.key
-    beyond = 0 if pair.played.recorded is None else pair.played.recorded.beyond(bars)
+    recorded = pair.played.recorded
+    beyond = recorded.beyond(bars) if isinstance(recorded, Prints) else 0
     if beyond:
         return f"{beyond:,} recorded trades of {key} lie outside their bars, by which bars are passed over"
     if predictor is not None and predictor.schema_hash != schema.hash:

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.blotter import KEEP_ENDED, OrderRecord
 from gal_friday_core.errors import ContractError, ExchangeError
+from gal_friday_core.exchange_of_run import ExchangeOfRun
 from gal_friday_core.frictions import Notes
 from gal_friday_core.orders import Amendment, Capabilities, Order, is_terminal
 from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV
 from gal_friday_core.ports import Clock, FlowHandler, LineHandler, ReportHandler
-from gal_friday_core.simulated_exchange import SimulatedExchange
 
 CAPABILITIES = Capabilities(
     attached_stop=True,
@@ -32,7 +32,7 @@ class PaperExchange:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, exchange: SimulatedExchange, clock: Clock) -> None:
+    def __init__(self, exchange: ExchangeOfRun, clock: Clock) -> None:
         self.name = exchange.name
         self._exchange = exchange
         self._clock = clock

@@ -9,8 +9,9 @@ from gal_friday_adapters.sessions.market_lake import MarketLake
 from gal_friday_core.candles import Candles
 from gal_friday_core.config import Config
 from gal_friday_core.errors import DataError
+from gal_friday_core.market_events import BOOK, MarketEvents
 from gal_friday_core.prints import Prints
-from gal_friday_core.times import DAY_NS, to_iso
+from gal_friday_core.times import DAY_NS, HOUR_NS, to_iso
 from gal_friday_live.replay_data import Stretch
 
 
@@ -21,7 +22,20 @@ def with_recorded(config: Config, played: Stretch) -> Stretch:
     """
     if config.fidelity.replay == "bars" or played.recorded is not None:
         return played
-    return replace(played, recorded=_prints(MarketLake(lake_dir(config)), played.bars))
+    lake = MarketLake(lake_dir(config))
+    find = _prints if config.fidelity.replay == "trades" else _book
+    return replace(played, recorded=find(lake, played.bars))
+
+
+def _book(lake: MarketLake, bars: Candles) -> MarketEvents:
+    """From an hour before the first bar on, so that there is a book when it opens."""
+    series = bars.series
+    start, end = int(bars.ts[0]), int(bars.ts[-1]) + series.interval_ns
+    events = lake.events(series.venue, series.pair, start - HOUR_NS, end)
+    if events is not None and (events.kind == BOOK).any():
+        return events
+    stored = lake.hours(series.venue, series.pair)
+    raise _nothing("books", bars, stored)
 
 
 def _prints(lake: MarketLake, bars: Candles) -> Prints:
@@ -34,9 +48,14 @@ def _prints(lake: MarketLake, bars: Candles) -> Prints:
         if within.any():
             columns = (table[name][within] for name in ("ts", "price", "quantity"))
             return Prints.of(*(np.ascontiguousarray(column) for column in columns))
-    stored = lake.days(series.venue, series.pair)
+    raise _nothing("trades", bars, lake.days(series.venue, series.pair))
+
+
+def _nothing(what: str, bars: Candles, stored: list[str]) -> DataError:
+    series = bars.series
     known = f"there are those of {stored[0]} to {stored[-1]}" if stored else "there are none"
-    raise DataError(
-        f"no recorded trades of {series.pair} from {to_iso(start)} to {to_iso(end)}, {known}: gal-friday feed rebuild a "
-        "session of that time, or leave fidelity.replay at bars"
+    span = f"from {to_iso(int(bars.ts[0]))} to {to_iso(int(bars.ts[-1]) + series.interval_ns)}"
+    return DataError(
+        f"no recorded {what} of {series.pair} {span}, {known}: gal-friday feed rebuild a session of that time, or leave "
+        "fidelity.replay at bars"
     )

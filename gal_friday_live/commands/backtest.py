@@ -10,6 +10,7 @@ import typer
 
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.times import SECOND_NS
+from gal_friday_live.commands.backtest_fidelity import FidelityOption, applied
 from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def backtest(
             show_default=False,
         ),
     ] = None,
+    fidelity: FidelityOption = None,
     engine: Annotated[
         bool,
         typer.Option("--engine", help="Play every bar through the whole engine: slower, the same result."),
@@ -152,10 +154,11 @@ def backtest(
     with asking.lake(history, (venue, pairs[0] if len(pairs) == 1 else None, interval), manager) as lake:
         several = asking.several(manager, lake, history, series, (venue, pairs, interval))
         span = asking.common_span(lake, several, start, end)
+        manager, more_notes = applied(manager, fidelity, lake, several, span)
         asked = _Asked(model, threshold, compare, trials, by_model=by_model, guards=guards, exact=engine)
         report, tester, traded = _traded(manager, lake, several, span, capital, asked)
         more = _more(tester, explain, guards=guards)
-    report["notes"] = [*notes, *report["notes"]]
+    report["notes"] = [*notes, *more_notes, *report["notes"]]
     report |= {name: found for name, found in more.items() if name == "guards"}
     told = document(report, tester.took_s, strategy=manager.config.strategy.id, model=traded) | more
     if output is not None:

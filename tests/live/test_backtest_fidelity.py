@@ -20,6 +20,7 @@ from gal_friday_core.times import SECOND_NS
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.replay_data import Stretch, instrument_of
+from tests.core.book_tapes import tape
 from tests.live.test_backtest_sheet import SERIES, wild
 
 CASH = Decimal(10_000)
@@ -154,3 +155,38 @@ def test_trades_that_lie_outside_their_bars_are_played_by_the_engine(played, tmp
     recorded(tmp_path, replace(played.bars, high=np.maximum(played.bars.open, played.bars.close)))
     less = replace(played, bars=replace(played.bars, high=played.bars.open, low=played.bars.open)[:300])
     assert "lie outside their bars" in report_of(less, tmp_path, replay="trades")["driver"]["why"]
+
+
+def booked(folder, candles):
+    """A book around each bar's close as it was when the bar opened, and its prices as trades."""
+    rows = []
+    for ts, opened, low, high, close in zip(
+        candles.ts.tolist(), *(column.tolist() for column in (candles.open, candles.low, candles.high, candles.close)),
+        strict=True,
+    ):  # fmt: skip
+        for number, price in enumerate((opened, low, high, close)):
+            at = ts / SECOND_NS + 10 * number + 1
+            levels = [
+                [(round(price + way * (1 + 3 * step), 2), 0.02) for step in range(5)] for way in (-1, 1)
+            ]
+            rows += [(at, *levels), (at + 1, "sell" if number == 1 else "buy", price, 0.01)]
+    events = tape(*rows, pair=SERIES.pair, venue=SERIES.venue)
+    MarketLake(folder / "lake").write(events)
+
+
+def test_a_replay_of_the_book_is_the_same_by_scan_and_by_engine(played, tmp_path):
+    few = replace(played, bars=played.bars[:250])
+    booked(tmp_path, few.bars)
+    said = {"replay": "book", "fees": "table", "fee_tiers": TIERS, "latency_ms": 400}
+    fast, engine = (report_of(few, tmp_path, exact=exact, **said) for exact in (False, True))
+    assert (fast["driver"]["name"], engine["driver"]["name"]) == ("scan", "engine")
+    for section in ("costs", "trade_list", "final_equity", "equity_curve"):
+        assert fast[section] == engine[section]
+    assert fast["trades"]["count"] > 3
+    assert fast["costs"]["recorded_fills"] == sum(part["fills"] for part in fast["costs"]["fee_parts"])
+    assert float(fast["costs"]["slippage"]) > 0
+
+
+def test_a_replay_of_a_book_that_was_never_recorded_says_what_to_do(played, tmp_path):
+    with pytest.raises(DataError, match="no recorded books of BTC/USD"):
+        report_of(played, tmp_path, replay="book")
