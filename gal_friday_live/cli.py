@@ -1,7 +1,7 @@
 """The `gal-friday` program: registers the commands and turns errors into one clear line and exit code 2."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -24,6 +24,7 @@ from gal_friday_live.commands import (
     feed_features,
     feed_rebuild,
     feed_record,
+    guide,
     ingest,
     init,
     live,
@@ -93,6 +94,7 @@ app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 app.add_typer(performance.app, name="performance")
 app.add_typer(retraining.app, name="retraining")
+guide.attach(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -114,10 +116,29 @@ def _root(
 def main() -> None:
     """Entry point of the launcher and of the installed script."""
     try:
-        app(prog_name="gal-friday")
+        code = app(prog_name="gal-friday", standalone_mode=False)
     except GalFridayError as error:
-        sys.stderr.write(f"gal-friday: {' '.join(str(error).split())}\n")
+        _refuse(str(error))
+    except live.USAGE_ERROR as error:
+        _refuse_usage(error)
+    except typer.Abort:
+        sys.exit(live.INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(what: str) -> NoReturn:
+    """What was wrong in one line."""
+    sys.stderr.write(f"gal-friday: {' '.join(what.split())}\n")
+    sys.exit(2)
+
+
+def _refuse_usage(error: Any) -> NoReturn:
+    """A line that cannot be read: what of it, and whose help says more. A group alone shows its help."""
+    path = error.ctx.command_path if error.ctx is not None else "gal-friday"
+    said = error.format_message()
+    if not said.strip():  # a group alone: its help is shown already
         sys.exit(2)
+    _refuse(f"{said.rstrip('.')}; {path} --help says more")
 
 
 if __name__ == "__main__":

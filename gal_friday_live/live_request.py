@@ -59,6 +59,12 @@ class LiveRequest:
             )
         self._check_mode(config)
 
+    def check_files(self) -> None:
+        """Raises ConfigError where the recorded market is not there: sooner than a database is started for it."""
+        if self.recorded and not self.recorded.exists():
+            name = "--candles" if self.candles else "--session"
+            raise ConfigError(f"{name} {self.recorded}: no such file or folder")
+
     def _check_mode(self, config: Config) -> None:
         if self.mode == "replay" and self.record:
             raise ConfigError(

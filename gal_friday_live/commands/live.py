@@ -110,6 +110,7 @@ def live(
         real_money=i_understand_real_money, record=record_into,
     )  # fmt: skip
     request.check(manager.config)
+    request.check_files()
     result = asyncio.run(_trade(manager, request, as_json=json))
     if result is None:
         console.print("Stopped before the engine was up.")
