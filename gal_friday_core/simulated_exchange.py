@@ -78,7 +78,7 @@ class SimulatedExchange:
         self._costs = costs
         self._working: dict[str, Working] = {}
         self._known = KnownIds()
-        self._last: dict[str, MarketDataOHLCV] = {}
+        self._last: dict[str, tuple[int, Decimal]] = {}
 
     def submit(self, order: Order) -> list[ExecutionReport]:
         """NEW, or REJECTED with the reason. Raises ExchangeError where the client order id was used before."""
@@ -116,8 +116,12 @@ class SimulatedExchange:
                 self._recorded = False
             if not met:
                 self._match(candle, reports)
-        self._last[pair] = candle
+        self._last[pair] = candle.timestamp_bar_start, candle.close
         return reports
+
+    def pass_by(self, pair: str, bar_start_ns: int, close: Decimal) -> None:
+        """The next closed bar of a pair of which no order stands on the book: all of it that orders will be measured by."""
+        self._last[pair] = bar_start_ns, close
 
     def balances(self) -> dict[str, Decimal]:
         """Total of each asset, reserved amounts included."""
@@ -160,10 +164,10 @@ class SimulatedExchange:
         last = self._last.get(candle.trading_pair)
         if not candle.closed:
             raise ContractError(f"{candle.trading_pair}: a running bar is never matched; send it once closed")
-        if last is not None and candle.timestamp_bar_start <= last.timestamp_bar_start:
+        if last is not None and candle.timestamp_bar_start <= last[0]:
             raise ContractError(
                 f"{candle.trading_pair}: bar {candle.timestamp_bar_start} does not follow "
-                f"{last.timestamp_bar_start}; send bars once, in time order"
+                f"{last[0]}; send bars once, in time order"
             )
 
     def _refusal(self, working: Working) -> str | None:
@@ -190,7 +194,7 @@ class SimulatedExchange:
         if own is not None or last is None:
             return own
         sign = 1 if order.side == "BUY" else -1
-        return product(last.close, 1 + sign * self._costs.slippage)
+        return product(last[1], 1 + sign * self._costs.slippage)
 
     def _unfunded(self, working: Working, instrument: Instrument, value: Decimal) -> str | None:
         order = working.order

@@ -121,6 +121,7 @@ class _Run:
         self._curve = np.empty(bars + 1, np.int64)
         self._dearest = [float(market.bars.high.max()) for market in tape.markets]
         self._held: dict[int, str] = {}
+        self._standing = [False] * count
         self._peaks: list[Peak | None] = [None, None, None]
         self._known = [0, 0, 0]
         self._visited = 0
@@ -139,7 +140,10 @@ class _Run:
                 break
             number = which[place]
             seat = trader.seats[number]
-            trader.visit(seat, tape.row(place), tape.bar(place), times[place + 1])
+            if self._standing[number]:
+                trader.visit(seat, tape.row(place), tape.bar(place), times[place + 1])
+            else:
+                trader.pass_by(seat, tape.row(place), tape.start(place), tape.price(place), times[place + 1])
             self._visited += 1
             self._read_books()
             marked[place] = books[EQUITY]
@@ -186,6 +190,7 @@ class _Run:
         pair, account = seat.pair, self._account
         watch, held = account.exchange.watch(pair), account.position(pair).quantity
         due, cents, worth = 0 if watch.next_bar else len(self._tape), 0, 0
+        self._standing[number] = watch.next_bar or watch.low > -inf or watch.high < inf
         self._held.pop(number, None)
         if held and not watch.next_bar:
             cents = self._countable(number, held)

@@ -119,8 +119,12 @@ class Tape:
 
     def price(self, place: int) -> Decimal:
         """The close of a bar."""
-        close = self.markets[self.which.item(place)].bars.close
-        return Decimal(repr(close.item(self.row(place))))
+        return Decimal(repr(self._columns[self.which.item(place)][4][self.row(place)]))
+
+    def start(self, place: int) -> int:
+        """When a bar opens."""
+        opens: int = self._columns[self.which.item(place)][0][self.row(place)]
+        return opens
 
 
 def tape_of(markets: Sequence[Market]) -> Tape:

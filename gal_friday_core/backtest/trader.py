@@ -73,23 +73,33 @@ class Trader:
 
     def visit(self, seat: Seat, row: int, bar: MarketDataOHLCV, close_ns: int) -> None:
         """The bar `row` of the seat's market: first the exchange, then the close, then the strategy."""
-        account, pair = self.account, seat.pair
+        account = self.account
         account.now.ns = close_ns
         reports = account.exchange.on_candle(bar)
         if reports:
             account.hear(reports)
             if account.cancels_due:
                 account.tell_halt()
-        position = account.position(pair)
+        self._close(seat, row, bar.close, close_ns)
+
+    def pass_by(self, seat: Seat, row: int, bar_start_ns: int, price: Decimal, close_ns: int) -> None:
+        """A bar in which no order of the pair stands: only its close is asked for."""
+        self.account.now.ns = close_ns
+        self.account.exchange.pass_by(seat.pair, bar_start_ns, price)
+        self._close(seat, row, price, close_ns)
+
+    def _close(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
+        account = self.account
+        position = account.position(seat.pair)
         if position.quantity:
-            account.portfolio.mark(pair, bar.close, close_ns)
+            account.portfolio.mark(seat.pair, price, close_ns)
             account.check_limits()  # equity changes by marks and fills only, and a fill was looked at when it was heard
-            self._leave(seat, row, position, bar.close, close_ns)
+            self._leave(seat, row, position, price, close_ns)
         else:
             seat.opened_at, seat.bars_held = None, 0
         seat.row = row
         if seat.forecast.entries.item(row) and seat.opened_at is None:
-            self._enter(seat, row, bar.close, close_ns)
+            self._enter(seat, row, price, close_ns)
         if account.cancels_due:
             account.tell_halt()
 
@@ -127,7 +137,7 @@ class Trader:
             volatility=volatility,
             probability=probability,
             entry_threshold=served.entry_threshold if served is not None and known else nan,
-            quantity=self.account.position(seat.instrument.pair).quantity,
+            quantity=self.account.position(seat.pair).quantity,
             entry_pending=seat.entry is not None,
             exit_pending=seat.exit is not None,
             rule_fires=by_rule,

@@ -127,6 +127,14 @@ def backtest(
             show_default=False,
         ),
     ] = None,
+    self_check: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trade no history: play so many random worlds this way and through the engine; exit code 1 where they differ.",
+            show_default=False,
+        ),
+    ] = None,
     output: OutputOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -144,6 +152,11 @@ def backtest(
     JSON has bars, trades, final_equity and bars_per_second (of the run alone, without loading and compiling), and
     the whole report.
     """
+    if self_check is not None:
+        from gal_friday_live.commands.backtest_self_check import play
+
+        play(self_check, as_json=as_json)
+        return
     from gal_friday_live.commands import backtest_asked as asking
     from gal_friday_live.commands.backtest_shown import document
 
