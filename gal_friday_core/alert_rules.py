@@ -31,6 +31,7 @@ RULES: Final[dict[str, Rule]] = {
     "MARKET_DATA_SILENT": Rule("warning", 0, "No bar has come for too long"),
     "CLOCK_OFFSET": Rule("warning", 5, "This clock and the exchange's differ"),
     "CLOCK_UNKNOWN": Rule("warning", 120, "The exchange has not told its time"),
+    "MODEL_RESTRICTED": Rule("warning", 0, "Drift restricts a model"),
     "STORAGE_DOWN": Rule("warning", 2, "The database does not answer"),
     "DISK_FULL": Rule("warning", 0, "The disk fills up"),
     "MEMORY": Rule("warning", 0, "The engine holds too much memory"),

@@ -23,6 +23,8 @@ LOOK_EVERY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 10.0
 """For the last words: a destination that does not answer by then does not hear them."""
 MOST_DIFFERENCES: Final = 10
+UNTOLD: Final = frozenset({"note", "halt"})
+"""Steps of drift that restrict nothing, or that the halt tells."""
 
 
 class AlertWatch:
@@ -78,6 +80,11 @@ class AlertWatch:
             yield Condition(
                 code="HALT_NOT_DURABLE", why="neither journal nor disk takes it; it holds in memory"
             )
+        for held in engine.prediction.restrictions():
+            if held.step not in UNTOLD:
+                yield Condition(
+                    code="MODEL_RESTRICTED", why=f"{held.step}: {held.reason}", about=held.model_id
+                )
         yield from self._markets()
 
     def _markets(self) -> Iterator[Condition]:

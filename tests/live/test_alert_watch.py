@@ -3,10 +3,12 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from gal_friday_core.alert_rules import RULES
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import LeaseError
 from gal_friday_live.alert_watch import AlertDesk, AlertWatch
 from tests.adapters.alert_servers import Webhook
@@ -108,6 +110,38 @@ async def test_what_heals_within_its_patience_wakes_nobody():
             assert seen.look(later_s=20) == []
             seen.engine.gate.clear("EXCHANGE_DISCONNECTED")
             assert seen.look(later_s=20) == []
+
+
+class Drifting:
+    """A prediction service's answer about what drift restricts."""
+
+    def __init__(self, step):
+        self.held = Restriction(
+            model_type="trees", model_id="trees@v3", step=step, size_factor=Decimal("0.5"), actor="drift",
+            reason="CONCEPT_DRIFT HIGH", evidence={}, at_ns=0,
+        )  # fmt: skip
+
+    def restrictions(self):
+        return [] if self.held is None else [self.held]
+
+
+async def test_a_model_that_drift_restricts_is_told_with_the_step_and_when_it_is_lifted():
+    title = "Warning: [paper] Drift restricts a model: trees@v3"
+    async with trading() as engine:
+        drifting = Drifting("shrink")
+        seen = Watched(replace(engine, prediction=drifting))
+        seen.watch.look()
+        assert "shrink: CONCEPT_DRIFT HIGH" in seen.told.alerts[0].text
+        assert seen.told.take() == [title]
+        assert seen.look(later_s=3_600) == []
+        drifting.held = None
+        assert seen.look() == [f"{title}: over"]
+
+
+@pytest.mark.parametrize("step", ["note", "halt"])
+async def test_a_note_restricts_nothing_and_a_halt_is_told_as_such(step):
+    async with trading() as engine:
+        assert Watched(replace(engine, prediction=Drifting(step))).look() == []
 
 
 class Market:
