@@ -176,6 +176,19 @@ class ConfigurationManager:
         """
         return self._keys("KRAKEN_API")
 
+    def get_exchange_keys(self, exchange: str) -> dict[str, SecretStr]:
+        """The same of a package's exchange: `my-venue` has MY_VENUE_API_KEY and MY_VENUE_API_SECRET."""
+        return self._keys(self.key_name(exchange))
+
+    @staticmethod
+    def key_name(exchange: str) -> str:
+        """How the environment variables of an exchange's keys begin.
+
+        >>> ConfigurationManager.key_name("my-venue")
+        'MY_VENUE_API'
+        """
+        return f"{exchange.upper().replace('-', '_')}_API"
+
     def get_audit_keys(self) -> dict[str, SecretStr]:
         """The same of the key that only asks, for audits: KRAKEN_AUDIT_API_KEY and KRAKEN_AUDIT_API_SECRET."""
         return self._keys("KRAKEN_AUDIT_API")

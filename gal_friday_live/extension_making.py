@@ -55,6 +55,7 @@ def _words(name: str) -> Mapping[str, str]:
         "name": name,
         "distribution": module.replace("_", "-"),
         "module": module,
+        "keys": f"{module.upper()}_API",
         "class_name": "".join(word.capitalize() for word in words),
         "title": " ".join(words).capitalize(),
     }

@@ -32,6 +32,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.means import Means
+from gal_friday_live.outside_stage import exchange_of, outside
 from gal_friday_live.pace import paced
 from gal_friday_live.replay_data import instrument_of
 from gal_friday_live.replay_stage import replayed
@@ -71,6 +72,9 @@ async def opened(
             yield stage
     elif request.mode == "replay":
         yield replayed(manager, request)
+    elif (added := exchange_of(manager)) is not None:
+        async with outside(manager, request, added, means) as stage:
+            yield stage
     elif request.mode == "live":
         async with _real(manager, means) as stage:
             yield stage

@@ -8,6 +8,7 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_core.candles import Series
+from gal_friday_core.errors import ConfigError
 from gal_friday_core.experiments.traffic import Traffic
 from gal_friday_core.ports import Models
 from gal_friday_core.strategies.registry import history_bars
@@ -20,6 +21,7 @@ from gal_friday_live.feeds import RecordedFeed
 from gal_friday_live.historical_data_service import HistoricalDataService
 from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.model_registry import ModelRegistry
+from gal_friday_live.outside_stage import exchange_of
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.replay_data import Stretch, instrument_of, stretch
 from gal_friday_live.websocket_connection_manager import WebSocketConnectionManager
@@ -106,6 +108,10 @@ async def _listening(
     override: ModelOverride | None,
     experiments: Traffic,
 ) -> Ports:
+    if (added := exchange_of(manager)) is not None:
+        raise ConfigError(
+            f"{added.offer} is not listened to here: gal-friday live trades paper money on its market"
+        )
     clock = SystemClock()
     historical = HistoricalDataService(manager, lake=lake, clock=clock)
     history = await historical.history(series, history_bars(manager.config))

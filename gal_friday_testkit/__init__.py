@@ -5,9 +5,10 @@ docs/extending.md promises, and raise `BrokenPromiseError` (an AssertionError) a
 which, and on what. They are deterministic: what failed once fails again.
 """
 
+from gal_friday_testkit.exchanges import check_exchange
 from gal_friday_testkit.feature_sets import check_feature_set
 from gal_friday_testkit.promise import BrokenPromiseError
 from gal_friday_testkit.risk_rules import check_risk_rule
 from gal_friday_testkit.strategies import check_strategy
 
-__all__ = ["BrokenPromiseError", "check_feature_set", "check_risk_rule", "check_strategy"]
+__all__ = ["BrokenPromiseError", "check_exchange", "check_feature_set", "check_risk_rule", "check_strategy"]

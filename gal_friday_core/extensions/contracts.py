@@ -18,15 +18,13 @@ from gal_friday_core.config import BarriersConfig, Config, Section
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.extensions.loading import Extension
 from gal_friday_core.extensions.offers import Kind
+from gal_friday_core.extensions.parameters import NoParameters
+from gal_friday_core.extensions.venues import ExchangeExtension
 from gal_friday_core.features.schema import Feature
 from gal_friday_core.risk.rules import RiskRule
 from gal_friday_core.strategies.protocol import Strategy
 
 Parameters = TypeVar("Parameters", bound=Section)
-
-
-class NoParameters(Section):
-    """Nothing can be set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,5 +105,6 @@ CONTRACTS: Mapping[Kind, type[Any]] = {
     "strategy": StrategyExtension,
     "feature-set": FeatureSetExtension,
     "risk-rule": RiskRuleExtension,
+    "exchange": ExchangeExtension,
 }
 """What an entry point of each kind names."""

@@ -43,6 +43,9 @@ def named(config: Config) -> Iterator[tuple[Kind, str, str]]:
     yield "feature-set", config.training.feature_set, "training.feature_set"
     for name in config.risk.rules:
         yield "risk-rule", name, "risk.rules"
+    venue = config.market.exchange  # names a venue of stored history too, which no package offers
+    if venue in BUILT_IN["exchange"] or any(offer.name == venue for offer in offers("exchange")):
+        yield "exchange", venue, "market.exchange"
 
 
 def rules_of(config: Config) -> tuple[NamedRule, ...]:

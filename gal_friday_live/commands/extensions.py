@@ -59,6 +59,15 @@ def new_risk_rule(name: NameArgument, folder: FolderOption = None, as_json: Json
     _make("risk-rule", name, folder, as_json=as_json)
 
 
+@new.command("exchange")
+def new_exchange(name: NameArgument, folder: FolderOption = None, as_json: JsonOption = False) -> None:
+    """An exchange: an adapter over a market in memory, to be replaced by the real one call by call.
+
+    gal-friday new exchange my-venue
+    """
+    _make("exchange", name, folder, as_json=as_json)
+
+
 @app.command("list")
 def list_all(as_json: JsonOption = False) -> None:
     """Everything that installed packages offer, loaded once to see whether it can be. Exit code 1 where one cannot.

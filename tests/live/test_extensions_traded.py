@@ -217,7 +217,7 @@ def test_columns_that_cannot_be_are_refused(site, column, says):
 
 def test_every_template_passes_its_own_tests(tmp_path):
     folders = []
-    for kind in ("strategy", "feature-set", "risk-rule"):
+    for kind in ("strategy", "feature-set", "risk-rule", "exchange"):
         folders.append(tmp_path / f"own-{kind}")
         make(kind, f"own-{kind}", folders[-1])
     path = os.pathsep.join([str(ROOT), *(str(folder / "src") for folder in folders)])
