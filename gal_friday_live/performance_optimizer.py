@@ -224,6 +224,9 @@ class PerformanceOptimizer:
         before = {"value": result["before"], "unit": tuning.unit} if "before" in result else {}
         after = {"value": result["after"], "unit": tuning.unit} if "after" in result else None
         gain = result.get("gain")
+        log.info(
+            "tuning %s: %s, since %s", tuning.name, "kept" if result["kept"] else "undone", result["why"]
+        )
         event = PerformanceOptimization(
             optimization_type=tuning.kind, action=action, metrics_before=before, metrics_after=after,
             optimization_details={"tuning": tuning.name, "what": tuning.what, "why": result["why"]},

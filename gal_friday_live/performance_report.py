@@ -88,7 +88,7 @@ def _collector(watch: GcWatch) -> dict[str, Any]:
         ],
         "share_of_time": sum(watch.paused_ns) / SECOND_NS / watched_s if watched_s > 1 else None,
         "thresholds": list(gc.get_threshold()),
-        "frozen_objects": gc.get_freeze_count(),
+        "frozen_objects": watch.frozen,
     }
 
 

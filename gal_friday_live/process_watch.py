@@ -35,6 +35,8 @@ class GcWatch:
         self.collections = [0] * GENERATIONS
         self.paused_ns = [0] * GENERATIONS
         self.longest_ns = [0] * GENERATIONS
+        self.frozen = 0
+        """Objects that the collector left alone when they were counted last."""
         self._since: int | None = None
         self._before_ns = 0
 
@@ -45,9 +47,15 @@ class GcWatch:
         return (self._before_ns + now_ns) / SECOND_NS
 
     def __enter__(self) -> Self:
+        self.count_frozen()
         self._since = self._timer()
         gc.callbacks.append(self._heard)
         return self
+
+    def count_frozen(self) -> int:
+        """Goes through all of them, which takes an engine tens of milliseconds: for when it starts, or froze anew."""
+        self.frozen = gc.get_freeze_count()
+        return self.frozen
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,7 +89,6 @@ class LoopWatch:
         self._timer = timer
         self._every_s = every_s
         self._lags: deque[int] = deque(maxlen=keep)
-        self.measured = 0
 
     async def run(self) -> None:
         every_ns = int(self._every_s * SECOND_NS)
@@ -89,11 +96,6 @@ class LoopWatch:
             due = self._timer() + every_ns
             await asyncio.sleep(self._every_s)
             self._lags.append(max(self._timer() - due, 0))
-            self.measured += 1
-
-    def latest(self, count: int) -> list[int]:
-        """The newest lags in ns, oldest first; at most as many as are kept."""
-        return list(self._lags)[-count:] if count > 0 else []
 
     def readings(self) -> dict[str, float]:
         """Empty where nothing was measured yet."""
@@ -149,7 +151,7 @@ class ProcessWatch:
             "collections_total": _by_generation(watch.collections, 1),
             "pause_seconds_total": _by_generation(watch.paused_ns, SECOND_NS),
             "pause_max_seconds": _by_generation(watch.longest_ns, SECOND_NS),
-            "frozen_objects": float(gc.get_freeze_count()),
+            "frozen_objects": float(watch.frozen),
         }
 
     def readings(self) -> dict[str, float]:

@@ -66,14 +66,16 @@ def _of_memory(collector: GcWatch) -> Iterator[Tuning]:
 
     async def freeze() -> None:
         gc.freeze()
+        collector.count_frozen()
 
     async def unfreeze() -> None:
         gc.unfreeze()
+        collector.count_frozen()
 
     yield Tuning(
         name="gc_freeze", kind="MEMORY", unit=unit, counts=counts, apply=freeze, undo=unfreeze,
         what="let the garbage collector leave alone what stands now",
-        worth=BRIEF, why_not=lambda: "what stood when the engine started is frozen already" if gc.get_freeze_count() else "",
+        worth=BRIEF, why_not=lambda: "what stood when the engine started is frozen already" if collector.frozen else "",
     )  # fmt: skip
 
     async def seldom() -> None:

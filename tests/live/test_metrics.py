@@ -11,7 +11,7 @@ from gal_friday_core.metrics import BY_NAME, METRICS
 from gal_friday_live.caches import CACHES
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.order_times import MOST_OUT, OrderTimes
-from gal_friday_live.process_watch import GcWatch, LoopWatch
+from gal_friday_live.process_watch import GcWatch, LoopWatch, ProcessWatch
 from tests.live.running import running, serving
 from tests.live.seeded import seed_model
 from tests.live.world import manager
@@ -80,6 +80,13 @@ def test_a_collection_is_counted_and_timed_by_generation_only_while_it_is_watche
     assert watch.longest_ns[2] == watch.paused_ns[2] > 0
 
 
+def test_a_reading_never_goes_through_all_that_is_frozen(monkeypatch):
+    """That takes an engine with half a million objects fifteen milliseconds, in which it does nothing else."""
+    with GcWatch() as watch:
+        monkeypatch.setattr(gc, "get_freeze_count", lambda: pytest.fail("they were counted"))
+        assert ProcessWatch(watch).gc_readings()["frozen_objects"] == watch.frozen
+
+
 async def test_the_loop_is_late_by_what_holds_it_up():
     watch = LoopWatch(every_s=0.001)
     assert watch.readings() == {}
@@ -91,7 +98,6 @@ async def test_the_loop_is_late_by_what_holds_it_up():
     told = watch.readings()
     assert told["lag_max_seconds"] >= 0.04
     assert told["lag_p50_seconds"] <= told["lag_p99_seconds"] <= told["lag_max_seconds"]
-    assert len(watch.latest(3)) == 3
 
 
 def test_orders_are_timed_to_their_bytes_and_to_the_first_word_alone():
