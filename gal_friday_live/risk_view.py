@@ -56,6 +56,7 @@ def told(found: Standing) -> dict[str, Any]:
         "equity": str(found.equity),
         "cash_free": str(found.cash_free),
         "stop_loss": str(found.stop_loss),
+        "stop_loss_share": str(found.stop_loss_share),
         "limits": {f"{one.name} {one.scope}".strip(): _limit(one) for one in found.limits},
         "sides": {one.pair: _side(one) for one in found.sides},
     }

@@ -8,7 +8,7 @@ from gal_friday_adapters.postgres.database import Database
 Row = Mapping[str, Any]
 
 _SESSIONS = """
-select s.session_id::text as session, s.mode, last.ts_ns as last_ns, run.record as run,
+select s.session_id::text as session, s.mode, s.model_override, last.ts_ns as last_ns, run.record as run,
     (select record ->> 'asset' from journal
      where session = s.session_id and kind = 'CASH_FLOW' and record ? 'opening' limit 1) as quote
 from sessions s

@@ -47,8 +47,8 @@ select distinct on (ts_ns / %(step)s) ts_ns, record ->> 'equity' as equity, reco
 where session = %(session)s and kind = 'EQUITY' and key >= %(first)s and key < %(last)s
 order by ts_ns / %(step)s, ts_ns desc
 """
-_LAST_EQUITY = """
-select max(key) as key from journal
+_EQUITY_SPAN = """
+select min(key) as oldest, max(key) as newest from journal
 where session = %(session)s and kind = 'EQUITY' and key >= %(first)s and key < %(last)s
 """
 _STATES = """
@@ -94,10 +94,12 @@ class TradingHistory:
         rows = await self._all(_BARS, {"session": session, **keys})
         return [Line(**row) for row in rows if row["kind"] == FEATURES]
 
-    async def newest_equity_ns(self, session: str, pair: str) -> int | None:
-        """When the account was last valued by a bar of the pair, which it is while it holds some."""
-        (row,) = await self._all(_LAST_EQUITY, {"session": session, **_keys(f"{pair}:")})
-        return None if row["key"] is None else int(row["key"].rpartition(":")[2])
+    async def equity_span(self, session: str, pair: str, since_ns: int = 0) -> tuple[int, int] | None:
+        """When the account was first and last valued by a bar of the pair, which it is while it holds some."""
+        (row,) = await self._all(_EQUITY_SPAN, {"session": session, **_keys(f"{pair}:", since_ns)})
+        if row["oldest"] is None:
+            return None
+        return int(row["oldest"].rpartition(":")[2]), int(row["newest"].rpartition(":")[2])
 
     async def equity(
         self, session: str, pair: str, start_ns: int, end_ns: int, points: int

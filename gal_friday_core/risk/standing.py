@@ -82,6 +82,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         """When every stop of every pair is hit."""
         return sum((side.stop_loss for side in self.sides), ZERO)
 
+    @property
+    def stop_loss_share(self) -> Decimal:
+        """Of equity."""
+        return _of(self.stop_loss, max(self.equity, ZERO))
+
 
 def standing(
     state: PortfolioState,

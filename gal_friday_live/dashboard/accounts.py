@@ -14,6 +14,8 @@ from gal_friday_live.dashboard.figures import at
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.recorded_account import RecordedAccount
 
+UUID_DIGITS = 36
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
@@ -27,11 +29,14 @@ class Account:
     quote: str
     last_ns: int
     running: bool
+    override: str = ""
+    """The model that it was told to trade although nobody promoted it, and why."""
 
     @property
     def title(self) -> str:
-        """As people call it."""
-        return " ".join(word for word in (self.mode, self.venue, self.name) if word)
+        """As people call it; a simulated exchange names itself by a number that says nothing."""
+        venue = "simulated exchange" if len(self.venue) == UUID_DIGITS else self.venue
+        return " · ".join(word for word in (self.mode, venue, self.name) if word)
 
 
 async def accounts(view: View, database: Database) -> list[Account]:
@@ -56,10 +61,12 @@ def running_session(view: View) -> str | None:
 
 def _account(row: Row, live: str | None) -> Account:
     run: Mapping[str, Any] = row["run"] or {}
+    override: Mapping[str, Any] = row["model_override"] or run.get("override") or {}
     return Account(
         session=row["session"], mode=row["mode"], venue=run.get("venue") or "", name=run.get("account") or "",
         series=tuple(run.get("series") or ()), quote=row["quote"] or "", last_ns=row["last_ns"],
         running=row["session"] == live,
+        override=f"{override['model_id']}: {override['reason']}" if override else "",
     )  # fmt: skip
 
 

@@ -109,7 +109,21 @@ def yes_no(value: Any) -> str:
 Format = Callable[[Any], str]
 FORMATS: dict[str, Format] = {
     **dict.fromkeys(
-        ("equity", "cash", "available", "realized_pnl", "unrealized_pnl", "fees", "market_value"), money
+        (
+            "equity",
+            "cash",
+            "available",
+            "realized_pnl",
+            "unrealized_pnl",
+            "fees",
+            "market_value",
+            "cash_free",
+            "stop_loss",
+            "worth",
+            "buying",
+            "if_bought",
+        ),
+        money,
     ),
     **dict.fromkeys(
         (
@@ -119,6 +133,12 @@ FORMATS: dict[str, Format] = {
             "average_price",
             "trigger_price",
             "limit_price",
+            "quantity",
+            "protected_quantity",
+            "held",
+            "selling",
+            "if_sold",
+            "unprotected",
         ),
         price,
     ),

@@ -165,15 +165,21 @@ def sparkline(values: Sequence[float], *, label: str, width: int = 160, height: 
     return tag("svg", line, class_="spark", viewBox=f"0 0 {width} {height}", role="img", aria_label=label)
 
 
-def chart(page: str, name: str, *, label: str, height: int = 320, query: str = "") -> Html:
+def chart(
+    page: str, name: str, *, label: str, height: int = 320, query: str = "", follow: str | None = None
+) -> Html:
     """A Plotly figure, drawn after the first paint from GET /data/<page>/<name>: `{"data": […], "layout": {…}}`.
 
     Colours come from the style sheet (`app.js` sets them): a trace names its part with `"role"`: equity, second,
-    gain, loss, soft. Without the charting library or without data the answer's `{"empty": "…"}` is said instead.
+    gain, loss, soft. Without the charting library or without data the answer's `{"empty": "…"}` is said instead. It
+    is asked for again when the number at the path `follow` changes.
     """
     source = f"/data/{page}/{name}" + (f"?{query}" if query else "")
     waiting = tag("p", "Drawing…", class_="soft")
-    return tag("figure", waiting, data_chart=source, aria_label=label, role="img", class_=f"chart h{height}")
+    return tag(
+        "figure", waiting, data_chart=source, data_follow=follow, aria_label=label, role="img",
+        class_=f"chart h{height}",
+    )  # fmt: skip
 
 
 def expand(summary: Any, source: str) -> Html:

@@ -50,8 +50,8 @@ async def test_of_an_engine_that_ended_the_journal_is_held_against_the_limits(tr
     async with looking(manager, url) as view:
         page = await risk.render(view)
         database = view.database
-        last = await TradingHistory(database).newest_equity_ns(summary["session"], "BTC/USD")
-    assert last is not None
+        assert await TradingHistory(database).equity_span(summary["session"], "BTC/USD") is not None
+        assert await TradingHistory(database).equity_span(summary["session"], "ETH/USD") is None
     lost = Decimal(summary["total_drawdown"])
     assert f"{lost:.2%}" in page
     assert f"{lost / Decimal('0.20'):.0%} of the limit" in page
@@ -59,15 +59,15 @@ async def test_of_an_engine_that_ended_the_journal_is_held_against_the_limits(tr
     assert "data-live-bar" not in page
 
 
-async def test_the_drawdown_chart_ends_where_the_account_was_valued_last(traded_account):
-    manager, _, url = traded_account
+async def test_the_drawdown_chart_ends_where_the_account_stands(traded_account):
+    manager, summary, url = traded_account
     async with looking(manager, url) as view:
         drawn = await risk.drawdown(view)
     traces = {trace["name"]: trace for trace in drawn["data"]}
     assert set(traces) == {"Since the highest", "This week", "Today"}
     worst = traces["Since the highest"]["y"]
-    assert worst[-1] == pytest.approx(min(worst))
-    assert -0.06 < worst[-1] < -0.03
+    assert -worst[-1] == pytest.approx(float(summary["total_drawdown"]))
+    assert min(worst) == worst[-1] < -0.05  # the fill that halted it is part of the picture
     assert all(
         total <= week <= day <= 0
         for total, week, day in zip(worst, traces["This week"]["y"], traces["Today"]["y"], strict=True)
@@ -80,9 +80,10 @@ async def test_a_chart_of_few_points_keeps_the_last_of_each_stretch(traded_accou
     _, summary, url = traded_account
     async with Database(url) as database:
         history = TradingHistory(database)
-        last = await history.newest_equity_ns(summary["session"], "BTC/USD")
-        every = await history.equity(summary["session"], "BTC/USD", 0, last + 1, 10**18)
-        few = await history.equity(summary["session"], "BTC/USD", every[0][0], last + 1, 10)
+        first, last = await history.equity_span(summary["session"], "BTC/USD")
+        every = await history.equity(summary["session"], "BTC/USD", first, last + 1, 10**18)
+        few = await history.equity(summary["session"], "BTC/USD", first, last + 1, 10)
+    assert [every[0][0], every[-1][0]] == [first, last]
     assert 2 <= len(few) <= 11 < len(every)
     assert few[-1] == every[-1]
     assert [one for one in every if one in few] == few
@@ -93,7 +94,7 @@ async def test_a_running_engine_keeps_the_bars_current(traded_account):
     told = {
         "engine": {"session": summary["session"]},
         "risk": {
-            "equity": "10000", "cash_free": "2500", "stop_loss": "75.5",
+            "equity": "10000", "cash_free": "2500", "stop_loss": "75.5", "stop_loss_share": "0.00755",
             "limits": {
                 "max_total_exposure": limit("0.72", "0.75", 0.96),
                 "max_pair_exposure BTC/USD": limit("0.3", "0.25", 1.2, name="max_pair_exposure", scope="BTC/USD"),
@@ -117,6 +118,7 @@ async def test_a_running_engine_keeps_the_bars_current(traded_account):
     assert "7,500.00" in page
     assert "0.02 ✕" in page
     assert 'data-live="risk.stop_loss"' in page
+    assert ">0.76%<" in page
 
 
 def test_halts_are_stretches_from_their_cause_to_their_release():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from gal_friday_adapters.postgres.database import Database
@@ -11,15 +12,30 @@ from gal_friday_core.risk.codes import CODES
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
 from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
-from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, percent, price, seconds
+from gal_friday_live.dashboard.figures import instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.pages.trading import NO_ACCOUNT, NO_DATABASE
 from gal_friday_live.dashboard.prose import prose
 from gal_friday_live.dashboard.view import View
-from gal_friday_live.dashboard.widgets import bar, card, chart, empty, figures, grid, live, note, table
+from gal_friday_live.dashboard.widgets import (
+    bar,
+    card,
+    chart,
+    empty,
+    figures,
+    grid,
+    live,
+    note,
+    refreshed,
+    table,
+)
 
+SIDE = ("worth", "buying", "if_bought", "held", "selling", "if_sold", "stop_loss")
+MONEY = frozenset({"worth", "buying", "if_bought", "stop_loss"})
+"""In quote currency; the others are quantities of base."""
+PERIODS = ("daily", "weekly", "total")
 MOST_STATES = 200
 SHOWN_HALTS = 30
 POINTS = 400
@@ -70,12 +86,12 @@ async def render(view: View) -> Html:
     refused = await history.verdicts(account.session, account.last_ns - DAY_NS)
     halts = halts_of(reversed(states))
     return join(
-        _said(account, halts),
+        refreshed("account", _said(account, halts)),
         grid(*(_group(*group, told["limits"], account) for group in GROUPS)) if told else None,
         _worst(told, account) if told else empty("The journal says nothing of this account's money yet."),
         _drawdowns(account),
-        card("What signals were refused for", _refusals(refused), wide=True, note="In the last 24 hours of the account."),
-        card("Halts", _halts(halts), wide=True, note="Newest first. A halt ends only by a person, with a reason."),
+        card("What signals were refused for", _refusals(refused), wide=True, id_="refusals", note="In the last 24 hours of the account."),
+        card("Halts", _halts(halts), wide=True, id_="halts", note="Newest first. A halt ends only by a person, with a reason."),
     )  # fmt: skip
 
 
@@ -88,17 +104,23 @@ async def drawdown(view: View) -> Any:
         return {"empty": NO_ACCOUNT}
     history = TradingHistory(view.database)
     points: list[tuple[int, dict[str, float]]] = []
-    for pair in await _pairs(history, account):
-        last = await history.newest_equity_ns(account.session, pair)
-        if last is not None:
-            found = await history.equity(account.session, pair, last - HISTORY_NS, last + 1, POINTS)
+    pairs = await _pairs(history, account)
+    for pair in pairs:
+        span = await history.equity_span(account.session, pair)
+        if span is not None:
+            first, last = max(span[0], span[1] - HISTORY_NS), span[1]
+            found = await history.equity(account.session, pair, first, last + 1, POINTS)
             points += [(ts, _lost(ts, equity, peaks)) for ts, equity, peaks in found]
+    told = await _risk(view, view.database, account, pairs)
+    if told is not None:  # fills that end a position move the account too, and are not noted as its value
+        stands = {name: float(told["limits"][f"max_{name}_drawdown"]["value"]) for name in PERIODS}
+        points.append((max(account.last_ns, *(ts for ts, _ in points), 0), stands))
     return figure(sorted(points, key=lambda one: one[0]))
 
 
 def figure(points: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, Any]:
     """Losses as negative fractions, as Plotly takes it."""
-    if len(points) < 2:
+    if len(points) < 3:
         return {"empty": "Nothing to draw yet: equity is noted with each bar while something is held."}
     times = [to_iso(ts)[:19].replace("T", " ") for ts, _ in points]
     looks = (
@@ -167,10 +189,9 @@ async def _pairs(history: TradingHistory, account: Account) -> list[str]:
     return keys or [series.pair for series in await history.series(account.session)]
 
 
-def _lost(ts_ns: int, equity: Any, peaks: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        name: float(lost) for name, lost in Peaks.from_record(dict(peaks)).drawdowns(ts_ns, equity).items()
-    }
+def _lost(ts_ns: int, equity: Decimal, peaks: Mapping[str, Any]) -> dict[str, float]:
+    lost = Peaks.from_record(dict(peaks)).lost(ts_ns, equity)
+    return dict(zip(PERIODS, map(float, lost), strict=True))
 
 
 def _said(account: Account, halts: Sequence[Halt]) -> Html:
@@ -223,31 +244,30 @@ def _worst(told: Mapping[str, Any], account: Account) -> Html:
     def shown(path: str, text: str) -> Html | str:
         return live(f"risk.{path}", text) if account.running else text
 
+    share = shown("stop_loss_share", percent(told["stop_loss_share"]))
     heads = figures([
-        ("If every stop is hit", shown("stop_loss", money(told["stop_loss"])), _of_equity(told["stop_loss"], told["equity"])),
+        ("If every stop is hit", shown("stop_loss", money(told["stop_loss"])), join(share, " of equity, fees and slippage included")),
         ("Free cash", shown("cash_free", money(told["cash_free"])), "after every waiting buy"),
         ("Equity", shown("equity", money(told["equity"])), account.quote),
     ])  # fmt: skip
     rows = [
         (
-            pair, money(side["worth"]), money(side["buying"]), money(side["if_bought"]), price(side["held"]),
-            price(side["selling"]), price(side["if_sold"]), money(side["stop_loss"]), _unprotected(side["unprotected"]),
+            pair,
+            *(
+                shown(f"sides.{pair}.{name}", (money if name in MONEY else price)(side[name]))
+                for name in SIDE
+            ),
+            _unprotected(side["unprotected"]),
         )
         for pair, side in told["sides"].items()
-    ]  # fmt: skip
+    ]
     names = (
         "Pair", "Worth", "Waiting to buy", "If all is bought", "Held", "Waiting to sell", "If all is sold",
         "Lost at the stops", "Without a stop",
     )  # fmt: skip
     about = "Buys and sells are not set off against each other: either may fill first. Worth and losses in quote currency, held in base."
     drawn = table(names, rows, caption="Worst case by side", empty="No pair is traded.", numeric=range(1, 9))
-    return card("The worst case of each side", heads, drawn, wide=True, note=about)
-
-
-def _of_equity(value: Any, equity: Any) -> str:
-    if float(equity) <= 0:
-        return UNKNOWN
-    return f"lost, {percent(float(value) / float(equity))} of equity, fees and slippage included"
+    return card("The worst case of each side", heads, drawn, wide=True, id_="sides", note=about)
 
 
 def _unprotected(quantity: Any) -> Html | str:

@@ -9,7 +9,7 @@ from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.trading_history import TradingHistory
-from gal_friday_core.booked_trades import BookedTrade, booked_trades
+from gal_friday_core.booked_trades import BookedFill, BookedTrade, booked_trades
 from gal_friday_core.candles import Series
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.money import ZERO
@@ -22,15 +22,31 @@ from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.prose import prose
 from gal_friday_live.dashboard.reasons import earned, ending, parts, share
 from gal_friday_live.dashboard.view import View
-from gal_friday_live.dashboard.widgets import card, chart, empty, expand, figures, live, note, table
+from gal_friday_live.dashboard.widgets import (
+    card,
+    chart,
+    empty,
+    expand,
+    figures,
+    live,
+    note,
+    refreshed,
+    table,
+)
 from gal_friday_live.explanation import explain
 
 SPANS = (120, 360, 1_440)
 """Bars that may be drawn at once."""
-MOST_FILLS = 2_000
+MOST_FILLS = 1_000
 MOST_TRADES = 60
 AROUND = 0.35
 """So much of the chart lies behind the trade that it was opened for."""
+
+FOLLOWED = {
+    "quantity": price, "average_entry_price": price, "market_value": money, "unrealized_pnl": money,
+    "protected_quantity": price,
+}  # fmt: skip
+"""Of a position, as `figures.FORMATS` writes them too."""
 
 NO_DATABASE = "No database yet: `gal-friday up` makes one, and trades with paper money."
 NO_ACCOUNT = "No account has traded yet. Start one with `gal-friday up` or `gal-friday live`; both begin with paper money."
@@ -43,6 +59,7 @@ class Looked:
     account: Account
     others: Sequence[Account]
     series: Sequence[Series]
+    fills: Sequence[BookedFill]
     trades: Sequence[BookedTrade]
 
 
@@ -54,14 +71,13 @@ async def render(view: View) -> Html:
     if found is None:
         return empty(prose(NO_ACCOUNT))
     state = await _state(view, view.database, found.account)
+    note_ = "Newest first. Open one to see why it was made."
     return join(
-        _whose(found),
+        refreshed("account", _whose(found)),
         _chart(view, found),
-        card("Positions", _positions(state["positions"], found), wide=True),
-        card("Open orders", _orders(state["orders"]), wide=True),
-        card(
-            "Trades", _trades(view, found), wide=True, note="Newest first. Open one to see why it was made."
-        ),
+        card("Positions", _positions(state["positions"], found), wide=True, id_="positions"),
+        card("Open orders", _orders(state["orders"]), wide=True, id_="orders"),
+        card("Trades", _trades(view, found), wide=True, id_="trades", note=note_),
     )
 
 
@@ -83,7 +99,7 @@ async def candles(view: View) -> Any:
     drawn = await bars(history, lake, Stretch(session, series, first + 1, until + 1))
     fills = [
         fill
-        for fill in await history.fills(session, MOST_FILLS)
+        for fill in found.fills
         if fill.pair == series.pair and first <= fill.ts_ns <= until + series.interval_ns
     ]
     trades = [
@@ -116,7 +132,7 @@ async def _looked(view: View, database: Database) -> Looked | None:
     series = [Series.parse(key) for key in account.series] or await history.series(account.session)
     fills = await history.fills(account.session, MOST_FILLS)
     trades = booked_trades(fills, whole=len(fills) < MOST_FILLS)
-    return Looked(account, [one for one in known if one is not account], series, trades)
+    return Looked(account, [one for one in known if one is not account], series, fills, trades)
 
 
 async def _state(view: View, database: Database, account: Account) -> Mapping[str, Any]:
@@ -148,7 +164,10 @@ def _whose(found: Looked) -> Html:
         tag("nav", "Other accounts: ", links, class_="others", aria_label="Other accounts") if links else None
     )
     name = tag("p", tag("strong", account.title), f" session {account.session[:8]}", class_="soft")
-    return join(name, said, others)
+    override = account.override and note(
+        f"It trades a model that nobody promoted. {account.override}", tone="warn"
+    )
+    return join(name, said, override or None, others)
 
 
 def _chart(view: View, found: Looked) -> Html:
@@ -174,7 +193,8 @@ def _chart(view: View, found: Looked) -> Html:
         f"{series.pair} · {series.interval}",
         tag("div", tag("nav", pairs, aria_label="Pair") if pairs else None,
             tag("nav", spans, aria_label="Length of the chart"), class_="choices"),
-        chart("trading", "candles", label=label, height=420, query=urlencode({**query, "pair": series.pair})),
+        chart("trading", "candles", label=label, height=420, query=urlencode({**query, "pair": series.pair}),
+              follow="counts.bars" if found.account.running and "to" not in query else None),
         wide=True,
     )  # fmt: skip
 
@@ -192,17 +212,15 @@ def _positions(held: Mapping[str, Any], found: Looked) -> Html:
 
 
 def _position(pair: str, one: Mapping[str, Any], trade: BookedTrade | None, found: Looked) -> tuple[Any, ...]:
-    """Worth and profit follow the engine where it runs."""
-    worth, profit = (
-        money(one.get("market_value", one.get("current_market_value"))),
-        money(one.get("unrealized_pnl")),
-    )
+    """What the engine knows of it follows the engine where it runs."""
+    values = {**one, "market_value": one.get("market_value", one.get("current_market_value"))}
+    told: dict[str, Any] = {name: form(values.get(name)) for name, form in FOLLOWED.items()}
+    if found.account.running:
+        told = {name: live(f"positions.{pair}.{name}", text) for name, text in told.items()}
     return (
-        pair, price(one.get("quantity")), price(one.get("average_entry_price")),
-        *((live(f"positions.{pair}.market_value", worth), live(f"positions.{pair}.unrealized_pnl", profit))
-          if found.account.running else (worth, profit)),
+        pair, told["quantity"], told["average_entry_price"], told["market_value"], told["unrealized_pnl"],
         _level(trade.stop if trade else None), _level(trade.target if trade else None),
-        price(one.get("protected_quantity")), instant(to_iso(trade.opened_ns)) if trade else UNKNOWN,
+        told["protected_quantity"], instant(to_iso(trade.opened_ns)) if trade else UNKNOWN,
     )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ def test_what_has_no_stop_is_told_apart_and_not_reckoned_as_safe():
     found = look(portfolio(BTC="10"), stops=[Stop(Decimal(4), Decimal(90))])
     assert found.sides[0].unprotected == 6
     assert found.stop_loss == 40
+    assert found.stop_loss_share == Decimal(40) / Decimal(11000)
 
 
 def test_of_more_stops_than_is_held_the_lowest_count():
