@@ -5,22 +5,23 @@ import errno
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gal_friday_core.config import Config
-from gal_friday_core.doctor.check import Check, broken, doubtful, fine
+from gal_friday_core.doctor.check import Check, broken, doubtful, fine, joined
 from gal_friday_core.errors import StorageError
 from gal_friday_live.code_version import code_version
 from gal_friday_live.control_socket import ask, control_path, is_served
+from gal_friday_live.dashboard.link import read_link
 
 HOST = "127.0.0.1"
 ANSWERS_WITHIN_S = 5.0
 Status = Mapping[str, Any]
 
 
-def engine(folder: Path) -> Sequence[Check]:
+def engine(config: Config, folder: Path) -> Sequence[Check]:
     """What it says of itself."""
     path = control_path(folder)
     if not is_served(path):
@@ -30,7 +31,7 @@ def engine(folder: Path) -> Sequence[Check]:
     except StorageError as error:
         fix = "See its logs; gal-friday stop ends it in order, and its stops stay on the exchange."
         return [broken("engine", f"it hangs: {error}", fix)]
-    return [judged(found, code_version())]
+    return [judged(found, code_version(config))]
 
 
 async def runs_live(folder: Path) -> bool:
@@ -61,16 +62,27 @@ def judged(status: Status, version: str) -> Check:
 
 
 def ports(config: Config) -> Sequence[Check]:
-    """Whether the web server's port is free, or ours already."""
-    port = config.dagster.port
-    if port == 0 or is_free(port):
-        return [fine("ports", "any free one is taken" if port == 0 else f"{port} is free for Dagster")]
-    if dagster_answers(port):
-        return [fine("ports", f"Dagster answers at http://{HOST}:{port}")]
-    fix = (
-        f"gal-friday up takes a free one and says which; or end what listens on {port}, or set dagster.port."
-    )
-    return [doubtful("ports", f"something else listens on {port}, where Dagster would", fix)]
+    """Whether the ports of Dagster and of the dashboard are free, or theirs already."""
+    dagster, dashboard = config.dagster.port, config.dashboard.port
+    found = [
+        *_taken("Dagster", "dagster.port", dagster, lambda: dagster_answers(dagster)),
+        *_taken("the dashboard", "dashboard.port", dashboard, lambda: _is_ours(config, dashboard)),
+    ]
+    return [joined("ports", found, f"{dagster} and {dashboard} are free, or taken by whom they are for")]
+
+
+def _taken(whose: str, key: str, port: int, is_theirs: Callable[[], bool]) -> Iterator[Check]:
+    if port and not is_free(port) and not is_theirs():
+        fix = f"End what listens on {port}, or set {key}; 0 takes a free one."
+        yield doubtful("", f"something else listens on {port}, where {whose} would", fix)
+
+
+def _is_ours(config: Config, port: int) -> bool:
+    """Whether the dashboard of this data directory listens there."""
+    try:
+        return read_link(config).url.endswith(f":{port}")
+    except StorageError:
+        return False
 
 
 def is_free(port: int) -> bool:

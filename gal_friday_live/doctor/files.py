@@ -3,9 +3,11 @@
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
+from cryptography import x509
 
 from gal_friday_adapters.paths import artifacts_dir, keys_dir, postgres_dir
 from gal_friday_adapters.private_files import OTHERS, read_private
@@ -16,6 +18,8 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_live.control_socket import control_path, is_served
 
 WRITE_OTHERS = 0o022
+SOON = timedelta(days=21)
+"""Before its end a certificate is worth a look."""
 SECRET_VARIABLES = (
     "KRAKEN_API_KEY_FILE",
     "KRAKEN_API_SECRET_FILE",
@@ -72,6 +76,23 @@ def signing_keys(config: Config) -> Sequence[Check]:
         fix = f"Add {key} to storage.trusted_keys, if this machine is to sign models."
         return [doubtful("signing key", "its public key is not among storage.trusted_keys", fix)]
     return [fine("signing key", f"{key[:12]}…, {'pinned' if pinned else 'trusted here'}")]
+
+
+def certificate(config: Config, now: datetime) -> Sequence[Check]:
+    """The dashboard's certificate of TLS, where it has one."""
+    file, key = config.dashboard.tls_certificate, config.dashboard.tls_key
+    if file is None or key is None:
+        return [fine("certificate", "none: the dashboard is for this machine only")]
+    new = "Renew it, and start the dashboard again."
+    try:
+        read_private(key, "dashboard.tls_key")
+        ends = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+    except (ConfigError, OSError, ValueError) as error:
+        return [broken("certificate", f"{file}: {error}", "Correct dashboard.tls_certificate and tls_key.")]
+    if ends <= now:
+        return [broken("certificate", f"{file} ended on {ends:%Y-%m-%d}: browsers refuse it", new)]
+    said = f"{file} is valid until {ends:%Y-%m-%d}"
+    return [doubtful("certificate", said, new) if ends - now < SOON else fine("certificate", said)]
 
 
 def locks(config: Config, folder: Path) -> Sequence[Check]:

@@ -15,6 +15,7 @@ import psutil
 from gal_friday_core.config import Config
 from gal_friday_core.doctor import machine
 from gal_friday_core.doctor.check import Check, broken, doubtful, fine
+from gal_friday_core.extensions.in_use import in_use
 
 MEGABYTE = 1_000_000
 PIPELINE = ("dagster", "xgboost", "sklearn")
@@ -43,6 +44,13 @@ def installed(modules: Sequence[str]) -> Check:
         f"engine only: {', '.join(missing)} missing, so nothing can be trained here",
         "Where models are trained: pip install 'gal-friday[pipeline]'.",
     )
+
+
+def extensions(config: Config) -> Sequence[Check]:
+    """What the settings take from installed packages, loaded once. Raises ConfigError where one cannot be."""
+    taken = in_use(config)
+    named = ", ".join(f"{one.name} of {one.lineage}" for one in taken)
+    return [fine("extensions", named or "none is used")]
 
 
 def disk(config: Config, folder: Path) -> Sequence[Check]:

@@ -55,6 +55,11 @@ async def _exchange(config: Config, ask: Callable[[], float]) -> Sequence[Check]
     return [found, await _clock(config, offset_s, problem, ask)]
 
 
+def clock_alone(config: Config, ask: Callable[[], float] = network_offset_s) -> Sequence[Check]:
+    """By a time server only, where the exchange is not ours to ask."""
+    return [asyncio.run(_clock(config, None, f"{config.market.exchange} is not asked", ask))]
+
+
 async def _clock(config: Config, exchange_s: float | None, problem: str, ask: Callable[[], float]) -> Check:
     ntp_s: float | None = None
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from gal_friday_live.doctor.examine import Examination
 STARTS_WITHIN_S = 75.0
 """An embedded PostgreSQL that recovers after a crash takes its time; its own limit is a minute."""
 READS_WITHIN_S = 30.0
+KRAKEN = "kraken"
+"""The exchange of this house; whoever adds another looks after its line and its keys."""
 
 
 def configuration(path: Path | None, environ: Mapping[str, str]) -> tuple[Check, ConfigurationManager | None]:
@@ -59,8 +62,10 @@ def _of_place(
     yield Examination(("disk", "data directory"), partial(machine.disk, config, folder))
     yield Examination(("permissions",), partial(files.permissions, folder, path, environ))
     yield Examination(("signing key",), partial(files.signing_keys, config))
+    yield Examination(("certificate",), partial(files.certificate, config, datetime.now(UTC)))
+    yield Examination(("extensions",), partial(machine.extensions, config), READS_WITHIN_S)
     yield Examination(("stale files",), partial(files.locks, config, folder))
-    yield Examination(("engine",), partial(engine.engine, folder), 2 * engine.ANSWERS_WITHIN_S + 2)
+    yield Examination(("engine",), partial(engine.engine, config, folder), 2 * engine.ANSWERS_WITHIN_S + 2)
     yield Examination(("ports",), partial(engine.ports, config))
 
 
@@ -84,9 +89,12 @@ def _outside(manager: ConfigurationManager) -> Iterator[Examination]:
 
     config = manager.config
     folder = data_dir(config)
-    yield Examination(("exchange", "clock"), partial(outside.exchange, config), READS_WITHIN_S)
-    yield Examination(("feed",), partial(outside.feed, config), READS_WITHIN_S)
-    in_use = partial(engine.runs_live, folder)
-    yield Examination(("API key",), partial(outside.api_key, manager, folder, in_use), 2 * READS_WITHIN_S)
+    if config.market.exchange == KRAKEN:
+        yield Examination(("exchange", "clock"), partial(outside.exchange, config), READS_WITHIN_S)
+        yield Examination(("feed",), partial(outside.feed, config), READS_WITHIN_S)
+        in_use = partial(engine.runs_live, folder)
+        yield Examination(("API key",), partial(outside.api_key, manager, folder, in_use), 2 * READS_WITHIN_S)
+    else:
+        yield Examination(("clock",), partial(outside.clock_alone, config), READS_WITHIN_S)
     yield Examination(("alerts",), partial(outside.alerts, config), READS_WITHIN_S)
     yield Examination(("time series",), partial(outside.time_series, config))

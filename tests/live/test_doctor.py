@@ -6,8 +6,13 @@ import socket
 import struct
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from gal_friday_adapters.lake import CandleLake
@@ -22,12 +27,15 @@ from gal_friday_core.errors import ExchangeError, StorageError
 from gal_friday_live.cli import app
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ControlSocket, control_path
+from gal_friday_live.dashboard.link import write_link
 from gal_friday_live.doctor import engine, files, machine, outside, rounds, stores
 from gal_friday_live.doctor.examine import Examination, examined
 from tests.adapters.simulated_kraken.running import KEY, SECRET, exchange, running
 from tests.bounded import joined
 from tests.live.seeded import seed_model
 from tests.live.world import market
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -189,13 +197,13 @@ async def test_an_engine_that_hangs_is_a_failure_and_its_key_counts_as_in_use(tm
         await never.wait()
 
     async with ControlSocket(control_path(tmp_path), answer):
-        (found,) = await asyncio.to_thread(engine.engine, tmp_path)
+        (found,) = await asyncio.to_thread(engine.engine, Config(), tmp_path)
         assert (found.level, "it hangs" in found.detail) == ("failure", True)
         assert await engine.runs_live(tmp_path)
 
 
 async def test_without_an_engine_nothing_is_wrong(tmp_path):
-    assert engine.engine(tmp_path)[0].ok
+    assert engine.engine(Config(), tmp_path)[0].ok
     assert not await engine.runs_live(tmp_path)
 
 
@@ -212,6 +220,61 @@ def test_a_port_that_another_program_has_is_told(config):
         (found,) = engine.ports(taken)
         joined(hang_up)
     assert (found.level, str(port) in found.detail) == ("warning", True)
+
+
+def test_a_dashboard_on_its_port_is_where_it_belongs(config):
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        port = ours.getsockname()[1]
+        served = config.model_copy(
+            update={
+                "dashboard": config.dashboard.model_copy(update={"port": port}),
+                "dagster": config.dagster.model_copy(update={"port": 0}),
+            }
+        )
+        assert engine.ports(served)[0].level == "warning"
+        write_link(served, f"http://127.0.0.1:{port}", "token")
+        assert engine.ports(served)[0].ok
+
+
+def certified(folder, days):
+    """A certificate of the dashboard that ends after so many days, and its key."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(NOW - timedelta(days=400)).not_valid_after(NOW + timedelta(days=days))
+        .sign(key, None)
+    )  # fmt: skip
+    files_ = {"tls_certificate": folder / "cert.pem", "tls_key": folder / "key.pem"}
+    files_["tls_certificate"].write_bytes(made.public_bytes(Encoding.PEM))
+    files_["tls_key"].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    files_["tls_key"].chmod(0o600)
+    return Config.model_validate({"dashboard": files_})
+
+
+@pytest.mark.parametrize(("days", "level"), [(90, "ok"), (5, "warning"), (-1, "failure")])
+def test_a_certificate_that_ends_is_told_in_time(tmp_path, days, level):
+    assert files.certificate(certified(tmp_path, days), NOW)[0].level == level
+
+
+def test_a_key_of_the_certificate_that_others_may_read_is_a_failure(tmp_path):
+    config = certified(tmp_path, 90)
+    config.dashboard.tls_key.chmod(0o644)
+    (found,) = files.certificate(config, NOW)
+    assert (found.level, "chmod 600" in found.detail) == ("failure", True)
+    assert files.certificate(Config(), NOW)[0].ok
+
+
+def test_a_package_that_is_named_and_not_there_is_a_failure(config):
+    assert machine.extensions(config)[0].ok
+    named = config.model_copy(update={"extensions": {"my-breakout": {}}})
+    (found,) = examined([Examination(("extensions",), lambda: machine.extensions(named))])
+    assert (found.level, "my-breakout" in found.detail) == ("failure", True)
+
+
+def test_an_exchange_of_others_is_not_asked_and_the_clock_still_is():
+    assert "clock" in outside.clock_alone(Config(), right)[0].name
+    assert outside.clock_alone(Config(), right)[0].ok
 
 
 # What is stored
