@@ -43,7 +43,7 @@ KEPT_NS = 2 * HOUR_NS
 """Of the names of fills, behind what a comparison found booked: more than clocks differ, or an exchange lists late."""
 
 
-class PositionState(msgspec.Struct, frozen=True):
+class PositionState(msgspec.Struct, frozen=True, gc=False):
     """One open position as the risk check sees it; money in quote currency."""
 
     base_asset: str
@@ -56,7 +56,7 @@ class PositionState(msgspec.Struct, frozen=True):
     opened_at: int | None
 
 
-class PortfolioState(msgspec.Struct, frozen=True, kw_only=True):
+class PortfolioState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The portfolio at one instant. Exposure and drawdowns are fractions of equity and of the peak."""
 
     timestamp_ns: int

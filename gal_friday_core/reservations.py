@@ -82,13 +82,13 @@ class Reservations:
         value = reservation.value
         held = Held(reservation, value, _cash(reservation, value))
         self._by_signal[reservation.signal_id] = held
-        self._count(held, 1)
+        self._count(reservation, reservation.quantity, held.value, held.cash)
 
     def release(self, signal_id: str) -> None:
         """Give back what is left; nothing happens for a signal that holds nothing."""
         held = self._by_signal.pop(signal_id, None)
         if held is not None:
-            self._count(held, -1)
+            self._count(held.reservation, -held.reservation.quantity, -held.value, -held.cash)
 
     def adopt(self, order: Order, left: Decimal, price: Decimal) -> None:
         """Reserve what an order of an earlier run may still fill; `price` where the order names none.
@@ -170,11 +170,11 @@ class Reservations:
         if len(self._ended) > ENDED_EXTERNALS:
             del self._ended[next(iter(self._ended))]
 
-    def _count(self, held: Held, sign: int) -> None:
-        reservation = held.reservation
+    def _count(self, reservation: Reservation, quantity: Decimal, value: Decimal, cash: Decimal) -> None:
+        pair = reservation.trading_pair
         if reservation.side == "BUY":
-            self._buying[reservation.trading_pair] += sign * held.value
-            self._value += sign * held.value
-            self._cash += sign * held.cash
+            self._buying[pair] += value
+            self._value += value
+            self._cash += cash
         else:
-            self._selling[reservation.trading_pair] += sign * reservation.quantity
+            self._selling[pair] += quantity

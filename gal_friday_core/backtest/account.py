@@ -51,7 +51,7 @@ class Now:
         return self.ns
 
 
-class Refused(msgspec.Struct, frozen=True):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """A signal that the risk check did not let pass."""
 
     signal_id: str

@@ -124,6 +124,7 @@ class _Run:
         self._standing = [False] * count
         self._peaks: list[Peak | None] = [None, None, None]
         self._known = [0, 0, 0]
+        self._told: list[int] = []
         self._visited = 0
 
     def through(self, cash: Decimal) -> Ran:
@@ -165,8 +166,10 @@ class _Run:
                 latest = max(latest, close_ns)
         if not marks:
             return
-        kept = [self._peak(which, peak) for which, peak in enumerate(self._account.portfolio.peaks.each)]
-        self._account.portfolio.carry(marks, Peaks.of(*kept), latest)
+        peaks = self._account.portfolio.peaks
+        if self._books[PEAKS:BOOKS].tolist() != self._told:
+            peaks = Peaks.of(*(self._peak(which, peak) for which, peak in enumerate(peaks.each)))
+        self._account.portfolio.carry(marks, peaks, latest)
 
     def _peak(self, which: int, peak: Peak) -> Peak:
         """As the scan left it."""
@@ -184,6 +187,7 @@ class _Run:
                 known[which] = peak
                 books[PEAKS + which] = self._known[which] = _cents(peak.equity)
                 books[PERIODS + which] = peak.period
+                self._told = books[PEAKS:BOOKS].tolist()
 
     def _arm(self, number: int, seat: Seat) -> None:
         """What the scan must stop for in this pair from now on, and what it is to mark."""

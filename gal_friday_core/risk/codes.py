@@ -84,7 +84,7 @@ class Approved(msgspec.Struct, frozen=True, gc=False):
     checks: dict[str, str]
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """`details` says what was compared, as text: `limit`, `value`, by how much it is `over`, and what explains them."""
 
     code: str

@@ -17,7 +17,7 @@ from gal_friday_core.risk.rules import NamedRule
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
 
-class Desk(msgspec.Struct, frozen=True):
+class Desk(msgspec.Struct, frozen=True, gc=False):
     """Who trades what, within which limits, at which costs, at what time, in which market.
 
     `block` is the code and reason of the gate, where one stands. `market_fault` and `model_fault` say why the

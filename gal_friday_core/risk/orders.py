@@ -45,7 +45,7 @@ _PROTECTS = frozenset({"STOP", "TARGET", "LIQUIDATION"})
 _RESTS = frozenset({"LIMIT", "ICEBERG"})
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the order is held against, at one instant.
 
     `held` is the position in base units, `selling` what other orders will sell of it; `free` the cash that no
