@@ -3,11 +3,12 @@
 from decimal import Decimal
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gal_friday_core.candles import Series
+from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError
 from gal_friday_core.fidelity_settings import FidelityConfig
 from gal_friday_core.frictions import Notes
@@ -112,3 +113,14 @@ def test_every_fill_is_at_a_price_that_was_traded(trades):
         asked = exchange.notes.fills[report.execution_id].asked
         assert asked in {price for _, price in trades} | {103}
         assert MINUTE_NS <= report.timestamp_exchange < 2 * MINUTE_NS
+
+
+def test_real_trades_lie_inside_the_bars_that_their_exchange_made_of_them(shared_data):
+    trades = pl.read_parquet(shared_data / "trades" / "binance_XRPETH_2019-10.parquet")
+    told = pl.read_parquet(shared_data / "ohlcv" / "binance_XRPETH_1m_ft.parquet")
+    recorded = Prints.of(*(trades[name].to_numpy() for name in ("ts", "price", "qty")))
+    columns = [told[name].to_numpy() for name in ("ts", "open", "high", "low", "close", "volume")]
+    bars = Candles(Series("binance", "XRP/ETH", "1m"), *columns, np.zeros(len(told), np.int64))
+    within = (recorded.ts >= bars.ts[0]) & (recorded.ts < bars.ts[-1] + MINUTE_NS)
+    assert within.sum() > 12_000
+    assert recorded.beyond(bars) == 0
