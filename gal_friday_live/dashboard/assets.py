@@ -49,6 +49,12 @@ def address(name: str) -> str:
     return "" if found is None else f"/static/{found.digest}/{name}"
 
 
+def prepare() -> None:
+    """Read and compress everything now: the first page need not wait for it."""
+    for name in ("style.css", "theme.js", "app.js", "icon.svg", "plotly.js"):
+        asset(name)
+
+
 def _own(name: str) -> Path | None:
     return next((path for path in STATIC.iterdir() if path.name == name and path.suffix in KINDS), None)
 

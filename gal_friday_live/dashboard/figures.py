@@ -5,6 +5,7 @@ decides how it is written (`FORMATS`); a `{"value": …, "limit": …}` is a bar
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 UNKNOWN = "–"
@@ -197,7 +198,16 @@ def leaves(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def texts(metrics: Mapping[str, Any]) -> dict[str, str]:
     """All of it as text, by path."""
-    return {path: written(path, value) for path, value in leaves(metrics)}
+    return {
+        path: written(path, value) if isinstance(value, list) else _remembered(path, value)
+        for path, value in leaves(metrics)
+    }
+
+
+@lru_cache(maxsize=4_096, typed=True)
+def _remembered(path: str, value: Any) -> str:
+    """Most numbers are those of the last look."""
+    return written(path, value)
 
 
 def text(metrics: Mapping[str, Any], path: str) -> str:

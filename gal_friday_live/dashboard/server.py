@@ -21,6 +21,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ask, control_path
 from gal_friday_live.dashboard.actions import Actions
 from gal_friday_live.dashboard.app import MOST_MESSAGE, Exposition, Parts, application
+from gal_friday_live.dashboard.assets import prepare
 from gal_friday_live.dashboard.attached import attached
 from gal_friday_live.dashboard.broadcast import Broadcast
 from gal_friday_live.dashboard.guard import Place
@@ -72,6 +73,7 @@ async def running(
             await stack.enter_async_context(attached(manager.config, parts.service))
             polling = asyncio.create_task(poller.run(), name="poller")
             stack.callback(polling.cancel)
+            await asyncio.to_thread(prepare)
             server = uvicorn.Server(_uvicorn(parts, settings))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
             try:
@@ -158,6 +160,7 @@ def _uvicorn(parts: Parts, settings: DashboardConfig) -> uvicorn.Config:
     return uvicorn.Config(
         application(parts), loop="asyncio", http="h11", ws="websockets-sansio", lifespan="off", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, ws_max_size=MOST_MESSAGE, ws_max_queue=4,
+        ws_per_message_deflate=False,
         limit_concurrency=200, timeout_keep_alive=30, timeout_graceful_shutdown=GRACE_S,
         h11_max_incomplete_event_size=16_384, ssl_certfile=settings.tls_certificate, ssl_keyfile=settings.tls_key,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,

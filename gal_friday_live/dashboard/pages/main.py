@@ -48,7 +48,7 @@ SEEN = (
 )  # fmt: skip
 DONE = (
     ("Bars", "counts.bars"), ("Predictions", "counts.predictions"), ("Trades proposed", "counts.proposed"),
-    ("approved", "counts.approved"), ("refused", "counts.rejected"), ("Orders sent", "counts.orders"),
+    ("Trades approved", "counts.approved"), ("Trades refused", "counts.rejected"), ("Orders sent", "counts.orders"),
     ("Fills", "counts.fills"),
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ async def render(view: View) -> Html:
     metrics = view.reading.metrics
     return join(
         refreshed("reasons", _reasons(metrics)),
-        card("Account", _account(metrics), chart("main", "equity", label="Equity and drawdown", height=320), wide=True),
+        card("Account", _account(metrics), chart("main", "equity", label="Equity and drawdown", height=320, follow="counts.bars"), wide=True),
         grid(
             card("How close to its limits", _limits(metrics), tag("p", tag("a", "All limits", href="/risk")), id_="limits"),
             card("What it sees", rows(_live(metrics, SEEN)), id_="sees"),
@@ -75,15 +75,18 @@ async def equity(view: View) -> Any:
     if view.database is None:
         return {"empty": "No database yet: gal-friday up makes one."}
     account = chosen(view, await accounts(view, view.database))
+    if account is None:
+        return figure([])
     points: dict[int, Decimal] = {}
     history = TradingHistory(view.database)
-    for key in account.series if account is not None else ():
+    for key in account.series:
         pair = key.split(":")[1].replace("-", "/")
-        last = await history.newest_equity_ns(account.session, pair) if account is not None else None
-        if account is not None and last is not None:
-            found = await history.equity(account.session, pair, last - HISTORY_NS, last + 1, POINTS)
+        span = await history.equity_span(account.session, pair)
+        if span is not None:
+            first, last = max(span[0], span[1] - HISTORY_NS), span[1]
+            found = await history.equity(account.session, pair, first, last + 1, POINTS)
             points |= {ts: worth for ts, worth, _ in found}
-    if account is not None and account.running:
+    if account.running:
         now = from_iso(str(at(view.reading.metrics, "engine.time")))
         points[now] = Decimal(str(at(view.reading.metrics, "account.equity")))
     return figure(sorted(points.items()))
@@ -169,7 +172,10 @@ def _reasons(metrics: Mapping[str, Any]) -> Html:
     said += [note(finding, tone="warn") for finding in findings if finding.partition(":")[0] not in codes]
     if unknown:
         said.append(
-            note(f"Nobody knows yet what became of {unknown} orders; they are asked after.", tone="warn")
+            note(
+                f"The exchange is asked what became of {'an order' if unknown == 1 else f'{unknown} orders'}.",
+                tone="warn",
+            )
         )
     if not at(metrics, "engine.models"):
         said.append(
