@@ -28,6 +28,7 @@ from gal_friday_core.sweeps.verdict import DAYS_A_YEAR, Verdict
 from gal_friday_core.times import DAY_NS, to_iso
 
 SHOWN = 25
+MOST_NAMED = 6
 MOST_REASONS = 10
 _KINDS = {"HOLDS": "gain", "OVERFITTED": "lost", "LOSES": "lost", "UNKNOWN": ""}
 _HEADINGS = {
@@ -70,8 +71,10 @@ def _about(found: Sweep) -> str:
         f"{one.key.rpartition('.')[2]} {one.values[0]} to {one.values[-1]}" for one in found.grid.axes
     )
     span = f"{to_iso(found.start_ns)[:16].replace('T', ' ')} to {to_iso(found.end_ns)[:16].replace('T', ' ')}"
+    series = list(dict.fromkeys(run.series for run in found.runs))
+    more = f" and {len(series) - MOST_NAMED} more" if len(series) > MOST_NAMED else ""
     return (
-        f"{span}. {models}. {len(found.grid.points):,} points: {axes}. {len(found.runs):,} backtests in "
+        f"{', '.join(series[:MOST_NAMED])}{more}, {span}. {models}. {len(found.grid.points):,} points: {axes}. {len(found.runs):,} backtests in "
         f"{found.wall_s:,.1f} s by {found.workers} at a time."
     )
 
@@ -113,7 +116,7 @@ def _numbers(verdict: Verdict, neighbours: float | None) -> list[tuple[str, str,
     luck = None if verdict.luck is None else verdict.luck * math.sqrt(DAYS_A_YEAR)
     return [
         ("Sharpe ratio of the best", plain(verdict.annual_ratio), f"a year, over {verdict.days:,} days"),
-        ("Luck of the best", plain(luck), f"of {verdict.trials:,} trials without skill"),
+        ("Luck of the best", plain(luck), f"of {verdict.trials:,} {_trials(verdict)} without skill"),
         ("Holding at random", plain(verdict.idle * math.sqrt(DAYS_A_YEAR)), "the asset, for as long"),
         ("Deflated Sharpe ratio", percent(verdict.dsr, 1), f"without deflation {percent(verdict.psr, 1)}"),
         ("Probability of overfitting", percent(verdict.pbo, 1), f"loses out of sample {percent(verdict.loss_probability, 1)}"),
@@ -123,6 +126,10 @@ def _numbers(verdict: Verdict, neighbours: float | None) -> list[tuple[str, str,
             "mean Sharpe ratio one step away",
         ),
     ]  # fmt: skip
+
+
+def _trials(verdict: Verdict) -> str:
+    return "trial" if verdict.trials == 1 else "trials"
 
 
 def _yearly(outcome: Outcome | None) -> float | None:
@@ -199,8 +206,10 @@ def _walk(found: Sweep, walk: Walk) -> str:
     chosen = [step for step in walk.steps if step.place is not None]
     borders = [step.window.test_ns // DAY_NS for step in walk.steps]
     efficiency = percent(walk.efficiency, 0)
+    ratio, *others = _numbers(walk.verdict, None)[:4]
     numbers = [
-        *_numbers(walk.verdict, None)[:4],
+        ("Sharpe ratio of the walk", *ratio[1:]),
+        *others,
         ("Kept out of sample", efficiency, "of the Sharpe ratios chosen by"),
     ]
     return "".join(
@@ -209,7 +218,8 @@ def _walk(found: Sweep, walk: Walk) -> str:
             figures(numbers),
             "<h2>What was traded</h2>",
             soft(
-                f"{len(chosen):,} windows, each with settings chosen before it. Growth of 1; dashed: the asset held."
+                f"{len(chosen):,} windows, each with the settings that were best {_looked_back(walk)}. Growth of 1; dashed: "
+                "the asset held."
             ),
             equity("Equity of the walk", walk.first_day, walk.returns, walk.held, borders),
             table(
@@ -228,6 +238,15 @@ def _walk(found: Sweep, walk: Walk) -> str:
             ),
         )
     )
+
+
+def _looked_back(walk: Walk) -> str:
+    """What each choice of settings saw."""
+    starts = {step.window.train_ns for step in walk.steps}
+    if len(walk.steps) > 1 and len(starts) == 1:
+        return "from the first day to its beginning"
+    first = walk.steps[0].window
+    return f"in the {(first.test_ns - first.train_ns) // DAY_NS:,} days before it"
 
 
 def _step(grid: Grid, step: Any) -> tuple[Any, ...]:

@@ -62,7 +62,16 @@ def test_a_walk_over_two_series_is_shown(stored):
     assert {one["word"] for one in told["verdicts"]} == {"LOSES"}
     shown = command(*asked, "--output", str(lake_dir().parent / "walk"))
     assert "Sharpe chosen by" in shown
-    assert "Windows" in (lake_dir().parent / "walk" / "sweep.html").read_text()
+    page = (lake_dir().parent / "walk" / "sweep.html").read_text()
+    assert f"{BTC.key}, {ETH.key}, 20" in page
+    assert "4 windows, each with the settings that were best in the 60 days before it" in page
+    assert "Sharpe ratio of the walk" in page
+    anchored = command(
+        *asked, "--anchored", "--one-portfolio", "--output", str(lake_dir().parent / "anchored")
+    )
+    assert f"{BTC.key} + {ETH.key}: LOSES" in anchored
+    page = (lake_dir().parent / "anchored" / "sweep.html").read_text()
+    assert "best from the first day to its beginning" in page
 
 
 def test_wrong_input_is_one_clear_error(stored):
