@@ -21,7 +21,7 @@ from gal_friday_core.errors import DataError, RegistryError
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.presets import trading
 from gal_friday_core.strategies.registry import factory
-from gal_friday_core.sweeps.grid import USUAL, axis
+from gal_friday_core.sweeps.grid import axis, usual
 from gal_friday_core.sweeps.grid import described as in_words
 from gal_friday_core.sweeps.result import Sweep
 from gal_friday_core.sweeps.verdict import DAYS_A_YEAR
@@ -63,7 +63,7 @@ def made(
     if predictor is not None:
         models[series.key] = predictor.model_id, dict(artifacts.get(predictor.artifact_sha256))
     request = Request(
-        axes=tuple(map(axis, asked.grid or USUAL[config.strategy.id])),
+        axes=tuple(map(axis, asked.grid or usual(config.strategy.id))),
         start_ns=_start(asked, candles, predictor),
         end_ns=int(candles.ts[-1]) + series.interval_ns,
         capital=config.paper.initial_cash,

@@ -14,8 +14,11 @@ from pydantic import ValidationError
 
 from gal_friday_core.config import Config, Section
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.extensions.contracts import parameters_of
+from gal_friday_core.extensions.in_use import in_use
 from gal_friday_core.strategies.registry import STRATEGIES
 
+EXTENSIONS = "extensions"
 SHARED = ("strategy", "risk")
 """Sections that may be swept beside those of the strategies themselves."""
 MOST_POINTS = 100_000
@@ -89,7 +92,7 @@ def grid(base: Config, axes: Sequence[Axis]) -> Grid:
     Combinations that it refuses, such as a fast average slower than the slow one, are told and left out. Raises
     ConfigError where a key cannot be swept, where no combination is left, and where there are too many.
     """
-    _checked(axes)
+    _checked(axes, base)
     points, refused = dict[str, Point](), list[str]()
     for values in product(*(one.values for one in axes)):
         wanted = {one.key: value for one, value in zip(axes, values, strict=True)}
@@ -104,10 +107,10 @@ def grid(base: Config, axes: Sequence[Axis]) -> Grid:
     return Grid(tuple(axes), tuple(points.values()), tuple(refused))
 
 
-def _checked(axes: Sequence[Axis]) -> None:
+def _checked(axes: Sequence[Axis], base: Config) -> None:
     if not axes:
         raise ConfigError("nothing to sweep: give at least one axis, such as strategy.margin=0..0.1:0.02")
-    allowed = sorted(sweepable())
+    allowed = sorted([*sweepable(), *of_packages(base)])
     for one in axes:
         if one.key not in allowed:
             near = [key for key in allowed if key.rpartition(".")[2] == one.key.rpartition(".")[2]]
@@ -135,21 +138,59 @@ def sweepable() -> Iterator[str]:
             yield from (f"{section}.{name}" for name in kind.model_fields)
 
 
+def of_packages(base: Config) -> Iterator[str]:
+    """The same of what the configuration takes from installed packages."""
+    for found in in_use(base):
+        yield from (f"{EXTENSIONS}.{found.name}.{key}" for key in found.contents.parameters.model_fields)
+
+
+def usual(strategy_id: str) -> tuple[str, ...]:
+    """What is swept where nobody says. Raises ConfigError for a package's strategy, of which nobody here knows."""
+    if strategy_id not in USUAL:
+        raise ConfigError(
+            f"name what is to be swept of strategy {strategy_id}: {EXTENSIONS}.{strategy_id}.KEY=V,V,…"
+        )
+    return USUAL[strategy_id]
+
+
 def configured(base: Config, point: Point) -> Config:
     """The configuration with the values of one point. Raises ConfigError where it refuses them."""
-    changed = dict[str, Section]()
+    changed = dict[str, Any]()
     try:
-        for section in sorted({key.partition(".")[0] for key in point}):
+        for section in sorted({key.partition(".")[0] for key in point} - {EXTENSIONS}):
             present: Section = getattr(base, section)
             values = {name: getattr(present, name) for name in type(present).model_fields}
             wanted = {key.partition(".")[2]: value for key, value in point.items() if _in(key, section)}
             changed[section] = type(present).model_validate({**values, **wanted})
+        changed[EXTENSIONS] = _told_packages(base, point)
         return Config.model_validate({**dict(base), **changed})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{described(point)}: {where + ': ' if where else ''}{said}") from None
+
+
+def _told_packages(base: Config, point: Point) -> Mapping[str, Mapping[str, Any]]:
+    """`extensions` with the values of one point, each as its package takes it. Raises ConfigError where that refuses."""
+    told = {name: dict(values) for name, values in base.extensions.items()}
+    names = list[str]()
+    for key, value in point.items():
+        if _in(key, EXTENSIONS):
+            _, name, parameter = key.split(".", 2)
+            told.setdefault(name, {})[parameter] = value
+            names.append(name)
+    for name in dict.fromkeys(names):
+        told[name] = _taken(name, told[name], base)
+    return told
+
+
+def _taken(name: str, values: Mapping[str, Any], base: Config) -> dict[str, Any]:
+    """What a package makes of values that may be text."""
+    kind = next(found.contents.parameters for found in in_use(base) if found.name == name)
+    said = base.model_copy(update={EXTENSIONS: {name: values}})
+    taken: dict[str, Any] = parameters_of(name, kind, said).model_dump(mode="json", include=set(values))
+    return taken
 
 
 def _in(key: str, section: str) -> bool:
@@ -161,6 +202,10 @@ def read_back(config: Config, keys: Iterable[str]) -> dict[str, Any]:
     found = dict[str, Any]()
     for key in keys:
         section, _, name = key.partition(".")
+        if section == EXTENSIONS:
+            package, _, parameter = name.partition(".")
+            found[key] = config.extensions[package][parameter]
+            continue
         found[key] = getattr(config, section).model_dump(mode="json")[name]
     return found
 

@@ -20,6 +20,8 @@ from gal_friday_core.features.drivers import FeatureStream
 from gal_friday_core.features.registry import feature_set, set_of
 from gal_friday_core.features.streams import compute, from_history
 from gal_friday_core.predictor import Predictor
+from gal_friday_core.strategies.registry import factory
+from gal_friday_core.sweeps.grid import axis, configured, grid, usual
 from gal_friday_core.training import train
 from gal_friday_live.backtesting import BacktestingEngine
 from gal_friday_live.bar_features import BarStream
@@ -226,3 +228,22 @@ def test_every_template_passes_its_own_tests(tmp_path):
         env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, text=True, capture_output=True, check=False, timeout=240,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_sweep_varies_the_parameters_of_a_package_like_those_of_a_section(site):
+    site.template("strategy", "swept-breakout")
+    base = Config.model_validate(
+        {"strategy": {"id": "swept-breakout"}, "extensions": {"swept-breakout": {"target": "0.05"}}}
+    )
+    found = grid(base, [axis("extensions.swept-breakout.bars=20,1,40"), axis("risk.risk_per_trade=0.01")])
+    key = "extensions.swept-breakout.bars"
+    assert [point[key] for point in found.points] == [20, 40]
+    assert "bars: must be greater than or equal to 2" in found.refused[0]
+    traded = configured(base, found.points[1])
+    strategy = factory("swept-breakout")(traded, traded.barriers)
+    assert strategy.rule.reach == 41
+    assert traded.extensions["swept-breakout"] == {"target": "0.05", "bars": 40}
+    with pytest.raises(ConfigError, match=r"extensions.swept-breakout.bas cannot be swept"):
+        grid(base, [axis("extensions.swept-breakout.bas=20,40")])
+    with pytest.raises(ConfigError, match="name what is to be swept of strategy swept-breakout"):
+        usual("swept-breakout")
