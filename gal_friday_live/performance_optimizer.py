@@ -158,7 +158,7 @@ class PerformanceOptimizer:
         self._outcome = None
         try:
             with watched:
-                results = [await self._try(tuning, run.settings, len(run.open)) for tuning in run.chosen]
+                results = [await self._try(tuning, run) for tuning in run.chosen]
         finally:
             self._progress = None
         kept = [result["tuning"] for result in results if result["kept"]]
@@ -176,7 +176,7 @@ class PerformanceOptimizer:
         await self._tell(tuning.kind, "OPTIMIZATION_UNDONE", {}, {"tuning": name, "why": "asked for"})
         return {"undone": name, "in_force": list(self._in_force)}
 
-    async def _try(self, tuning: Tuning, settings: PerformanceConfig, tried: int) -> dict[str, Any]:
+    async def _try(self, tuning: Tuning, run: "_Run") -> dict[str, Any]:
         """Measured and judged, kept or undone; told as events and remembered."""
         result: dict[str, Any] = {
             "tuning": tuning.name,
@@ -184,16 +184,18 @@ class PerformanceOptimizer:
             "what": tuning.what,
             "unit": tuning.unit,
         }
-        if why := self._why_not(tuning):
+        if tuning not in run.open:  # the level was shared among those that were open when the run began
+            why = self._why_not(tuning) or "there was no point in trying it when the run began"
             return {**result, "tried": False, "kept": False, "why": why}
         await self._tell(tuning.kind, "ANALYSIS_STARTED", {}, {"tuning": tuning.name, "what": tuning.what})
         try:
-            blocks = await self._measured(tuning, settings)
+            blocks = await self._measured(tuning, run.settings)
         except (GivenUpError, StorageError) as end:
             result |= {"tried": True, "kept": False, "why": f"given up: {end}"}
         else:
             verdict = _worth(
-                judge(blocks, level=settings.level / tried, least_gain=settings.least_gain), tuning
+                judge(blocks, level=run.settings.level / len(run.open), least_gain=run.settings.least_gain),
+                tuning,
             )
             if verdict.helped:
                 await tuning.apply()

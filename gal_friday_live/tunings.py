@@ -24,7 +24,6 @@ BRIEF: Final = 0.001
 LARGER: Final = 4
 FEW_MISSES: Final = 0.01
 SHORT_WAIT_MS: Final = 0.05
-WARM: Final = 4
 SOONER: Final = 1
 NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 _PROBE: Final = (
@@ -129,22 +128,22 @@ def _cache(name: str, cache: Cache, size: int) -> Tuning:
 
 
 def _pool_size(database: Database) -> Tuning:
-    least, most = database.pool_sizes
+    _, most = database.pool_sizes
 
     def counts() -> tuple[float, float]:
         told = database.pool_counts()
         return float(told.get("requests_wait_ms", 0)), float(told.get("requests_num", 0))
 
     async def larger() -> None:
-        await database.resize(min(WARM, most), most * 2)
+        await database.allow(most * 2)
 
     async def as_before() -> None:
-        await database.resize(least, most)
+        await database.allow(most)
 
     return Tuning(
         name="pool_size", kind="CONNECTION_POOL", unit="ms that a caller waits for a connection", counts=counts,
-        apply=larger, undo=as_before, what=f"{min(WARM, most)} to {most * 2} connections in the place of {least} to {most}",
-        worth=SHORT_WAIT_MS, why_not=lambda: "" if database.pool_counts().get("requests_queued") else "nobody ever waited for a connection",
+        apply=larger, undo=as_before, what=f"up to {most * 2} connections in the place of {most}", worth=SHORT_WAIT_MS,
+        why_not=lambda: "" if database.pool_counts().get("requests_queued") else "nobody ever waited for a connection",
     )  # fmt: skip
 
 

@@ -92,9 +92,12 @@ class Database:
         """Connections that are kept, and the most that there may be."""
         return self._pool.min_size, self._pool.max_size
 
-    async def resize(self, least: int, most: int) -> None:
-        """Other sizes from now on; connections beyond them go when they are given back."""
-        await self._pool.resize(least, most)
+    async def allow(self, most: int) -> None:
+        """So many connections at most from now on; those beyond it go when nobody needed them for a while.
+
+        The least stays what it is: psycopg_pool opens the difference each time that it is raised, whatever stands already.
+        """
+        await self._pool.resize(self._pool.min_size, most)
 
     @property
     def prepare_after(self) -> int:

@@ -12,6 +12,7 @@ from gal_friday_live.caches import CACHES
 from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.order_times import MOST_OUT, OrderTimes
 from gal_friday_live.process_watch import GcWatch, LoopWatch, ProcessWatch
+from tests.adapters.influx_server import TOKEN, InfluxServer
 from tests.live.running import running, serving
 from tests.live.seeded import seed_model
 from tests.live.world import manager
@@ -35,18 +36,34 @@ async def trading(tmp_path, database_url, **timeseries):
 
 
 async def test_a_trading_engine_tells_numbers_that_agree_with_what_its_operator_sees(tmp_path, database_url):
-    async with trading(tmp_path, database_url) as (engine, status):
-        told = await engine.ask("metrics")
-        found = flat(told["readings"])
-        assert told["labels"] == {"mode": "paper", "session": status["session"]}
-        every_number_is_there_and_defined(found)
-        the_numbers_are_plausible(found, status)
-        await engine.ask("halt", reason="to see it", who="ada")
-        await asyncio.sleep(0.15)  # numbers are asked for anew after a tenth of a second
-        after = flat((await engine.ask("metrics"))["readings"])
+    with InfluxServer() as server:
+        sent = {"url": server.url, "token": TOKEN, "every_s": 0.5}
+        async with trading(tmp_path, database_url, **sent) as (engine, status):
+            assert await asyncio.to_thread(server.wait_for_lines, 50)
+            told = await engine.ask("metrics")
+            await engine.ask("halt", reason="to see it", who="ada")
+            await asyncio.sleep(0.15)  # numbers are asked for anew after a tenth of a second
+            after = flat((await engine.ask("metrics"))["readings"])
+    found = flat(told["readings"])
+    assert told["labels"] == {"mode": "paper", "session": status["session"]}
+    every_number_is_there_and_defined(found)
+    the_numbers_are_plausible(found, status)
     assert after["gal_friday_engine_halted"] == 1
     assert after["gal_friday_engine_halt_reasons_total"] == found["gal_friday_engine_halt_reasons_total"] + 1
     assert after["gal_friday_engine_uptime_seconds"] > found["gal_friday_engine_uptime_seconds"]
+    the_time_series_has_them_too(server.lines, found.keys(), status["session"])
+
+
+def the_time_series_has_them_too(lines, names, session):
+    """Line protocol: measurement, tags, fields, time."""
+    sent = set()
+    for line in lines:
+        series, fields, _ = line.split(" ")
+        measurement, *tags = series.split(",")
+        assert {"mode=paper", f"session={session}"} <= set(tags)
+        sent |= {f"{measurement}_{field.split('=')[0]}" for field in fields.split(",")}
+    assert sent <= BY_NAME.keys()
+    assert {name for name in names if not BY_NAME[name].label} <= sent
 
 
 def every_number_is_there_and_defined(found):

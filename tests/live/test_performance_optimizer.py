@@ -219,8 +219,10 @@ async def test_a_pool_is_resized_and_statements_prepared_sooner_on_a_real_databa
             assert len(by_name["prepare_sooner"]["pairs"]) == 8
             assert all(0 < cost < 10_000 for pair in by_name["prepare_sooner"]["pairs"] for cost in pair)
         assert database.prepare_after == 5
-        await database.resize(2, 8)
-        assert database.pool_sizes == (2, 8)
+        for most in (8, 4, 8, 4):
+            await database.allow(most)
+        assert database.pool_sizes == (1, 4)
+        assert database.pool_counts()["pool_size"] <= 4, "changing the size back and forth opens nothing"
         async with database.connection() as connection:
             assert (await (await connection.execute("select 1 as one")).fetchone()) == {"one": 1}
 
