@@ -266,7 +266,7 @@ def _certificate(about: Found) -> Html:
         ("Signed by", tag("code", told["key"][:12], title=told["key"]), "signature verified"),
     ])  # fmt: skip
     drawn = table(
-        ("Gate", "Value", "Must be", "", "In words"), shown, caption="Gates", empty="", numeric=(1, 2)
+        ("Gate", "Value", "Must be", "Verdict", "In words"), shown, caption="Gates", empty="", numeric=(1, 2)
     )
     return card("Certificate", head, drawn, wide=True)
 
