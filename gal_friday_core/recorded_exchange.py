@@ -179,7 +179,7 @@ class RecordedExchange:
         times = [until]
         if self._coming:
             times.append(self._coming[0][0])
-        waits = self._unsold or any(one.order.order_type == "TAKE_PROFIT" for one in self._working.values())
+        waits = self._unsold or any(_asks_of_events(one.order) for one in self._working.values())
         due = self._venue.due_ns() if waits else None
         if due is not None:
             times.append(due)
@@ -335,9 +335,9 @@ class RecordedExchange:
     def _protect(self, key: str, quantity: Decimal, now_ns: int) -> None:
         """Stop and target for what an entry has just bought: one pair of them for each time it did."""
         number = self._batches[key] = self._batches.get(key, 0) + 1
-        order = self._entries[key]
-        name = key if number == 1 else f"{key}.{number}"
-        legs = attached(replace(order, client_order_id=name), quantity, now_ns)
+        legs = attached(self._entries[key], quantity, now_ns)
+        if number > 1:
+            legs = tuple(replace(leg, client_order_id=f"{leg.client_order_id}.{number}") for leg in legs)
         ids = [leg.client_order_id for leg in legs]
         for leg in legs:
             sibling = next((other for other in ids if other != leg.client_order_id), None)
@@ -430,3 +430,8 @@ class RecordedExchange:
     def _tell(self, pair: str) -> list[ExecutionReport]:
         told, self._told[pair] = self._told[pair], []
         return told
+
+
+def _asks_of_events(order: Order) -> bool:
+    """A target is watched, and what an entry buys is protected at once."""
+    return order.side == "BUY" or order.order_type == "TAKE_PROFIT"

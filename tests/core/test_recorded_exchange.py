@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gal_friday_core.blotter import Blotter
 from gal_friday_core.errors import ContractError, ExchangeError
 from gal_friday_core.fidelity_settings import FidelityConfig
 from gal_friday_core.frictions import Notes
@@ -205,3 +206,19 @@ def test_the_same_orders_among_the_same_record_fill_alike():
         told.append([msgspec.json.encode(report) for minute in (1, 2) for report in passed(exchange, minute)])
     assert told[0] == told[1]
     assert len(told[0]) > 3
+
+
+def test_what_a_limit_buys_later_has_protection_of_its_own_that_names_the_entry():
+    """The books of the engine know an order that it did not send by its entry's name before the mark."""
+    sold = [(70, "sell", 100, 1.2), (80, "sell", 100, 0.1)]
+    exchange = venue(STILL, *sold)
+    exchange.submit(order(type_="LIMIT", limit_price=100, quantity="0.3", stop_price=90, target_price=120))
+    reports = passed(exchange, 1)
+    assert [r.last_quantity for r in fills(reports)] == [Decimal("0.2"), Decimal("0.1")]
+    legs = {leg.client_order_id: leg.quantity for leg in exchange.open_orders()}
+    assert legs == {
+        "a-SL": Decimal("0.2"), "a-TP": Decimal("0.2"), "a-SL.2": Decimal("0.1"), "a-TP.2": Decimal("0.1"),
+    }  # fmt: skip
+    blotter = Blotter()
+    blotter.add(order(type_="LIMIT", limit_price=100, quantity="0.3", stop_price=90, target_price=120))
+    assert [blotter.apply(report).anomaly for report in reports] == [None] * len(reports)
