@@ -136,19 +136,10 @@ class OrderRecord:
         assert self.pair is not None
         assert self.side is not None
         assert self.order_type is not None
-        return ExecutionReport(
-            signal_id=self.identity.signal_id,
-            client_order_id=self.identity.client_order_id,
-            trading_pair=self.pair,
-            exchange=venue,
-            order_status=view[0],
-            order_type=self.order_type,
-            side=self.side,
-            quantity_ordered=view[1],
-            quantity_filled=view[2],
-            timestamp_exchange=self.timestamp if fill is None else fill.timestamp,
-            exchange_order_id=self.exchange_order_id,
-            average_fill_price=ratio(self.value, self.counted) if self.counted else None,
+        return ExecutionReport(  # by place, as far as names would make the call five times as long
+            self.identity.signal_id, self.identity.client_order_id, self.pair, venue, view[0], self.order_type, self.side,
+            view[1], view[2], self.timestamp if fill is None else fill.timestamp,
+            self.exchange_order_id, ratio(self.value, self.counted) if self.counted else None,
             limit_price=self.limit_price,
             stop_price=self.trigger_price,
             commission=None if fill is None else fill.fee,
@@ -158,4 +149,4 @@ class OrderRecord:
             last_quantity=None if fill is None else fill.quantity,
             last_price=None if fill is None else fill.price,
             last_cost=None if fill is None else fill.cost,
-        )
+        )  # fmt: skip
