@@ -33,6 +33,7 @@ def in_order(text: bytes, source: str) -> tuple[bytes, int]:
     places = _places(names, source)
     if not rest.strip():
         raise DataError(f"{source}: a header and no line below it; {NOTHING_STORED}. Fetch it again")
+    _check_time(rest.partition(b"\n")[0], places[0], source)
     return (rest if places == list(range(len(names))) else _reordered(rest, places, len(names), source)), 1
 
 
@@ -48,6 +49,16 @@ def _places(names: list[str], source: str) -> list[int]:
             "Name the columns time (unix seconds), open, high, low, close, volume[, trades]"
         )
     return found
+
+
+def _check_time(line: bytes, place: int, source: str) -> None:
+    """Times are written in many ways, and the first one tells."""
+    fields = line.decode("utf-8", errors="replace").split(",")
+    time = fields[place].strip() if place < len(fields) else ""
+    if not _NUMBER.fullmatch(time):
+        raise DataError(
+            f"{source}: line 2: the time {time!r} is not in unix seconds; {NOTHING_STORED}. Convert the column"
+        )
 
 
 def _reordered(rest: bytes, places: list[int], count: int, source: str) -> bytes:

@@ -128,8 +128,7 @@ def several(
     if len(pairs) > 1:
         return [chosen(manager, lake, None, (venue, pair, interval)) for pair in pairs]
     given = lake.series()
-    one_length = len({item.interval for item in given}) == 1
-    if not pairs and len(history or ()) > 1 and len(given) > 1 and one_length:
+    if not pairs and len(history or ()) > 1 and len(given) > 1:
         return given
     return [chosen(manager, lake, None, (venue, pairs[0] if pairs else None, interval))]
 

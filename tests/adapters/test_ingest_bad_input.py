@@ -97,6 +97,7 @@ BAD_CSV = {
     "empty": ([], "empty"),
     "cut off in a line": ([*LINES[:-1], LINES[-1][:25]], r"line 600: cut off after 3 of 7 columns.*truncated"),
     "a header without a column": (["time,open,high,low,close", *LINES], "line 1: a header without volume"),
+    "times as text": ([HEADER, f"2023-11-15 00:00:00,{LINES[0].partition(',')[2]}"], "line 2: the time '2023-11-15 00:00:00' is"),
     "a header alone": (["time,open,high,low,close,volume,trades"], "a header and no line below"),
     "no number at first": (["x" + LINES[0], *LINES[1:]], "line 1: no number: 'x17.*Remove or correct"),
     "a wrong line below a header": ([HEADER, *with_field(LINES, 41, 2, "abc")], "line 43: high is not a number"),

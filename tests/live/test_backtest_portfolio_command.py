@@ -78,6 +78,15 @@ def test_what_several_pairs_cannot_share_is_one_clear_error(command, both, argum
     assert ran.stdout == ""
 
 
+def test_files_of_different_bar_lengths_are_not_traded_one_alone(command, both, tmp_path):
+    rows = (f"{1_709_251_200 + 3600 * hour},100,101,99,100,1,3\n" for hour in range(50))
+    hourly = tmp_path / "SOLUSD_60.csv"
+    hourly.write_text("".join(rows), encoding="utf-8")
+    ran = command(*both, "--history", hourly, *RULE, "--json")
+    assert isinstance(ran.exception, ConfigError)
+    assert "one bar length, but the pairs have: 1h, 1m" in str(ran.exception)
+
+
 @pytest.fixture
 def registered(database_url, monkeypatch, command):
     """The command line over stored candles of two pairs, each with a model in production."""
