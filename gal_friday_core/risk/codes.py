@@ -76,6 +76,21 @@ CODES: dict[str, str] = {
 """The `reason` of TRADE_SIGNAL_REJECTED, and of an order that was refused before it was sent."""
 
 
+RULE = "RULE_"
+"""Begin of the codes of rules of installed packages."""
+
+
+def meaning(code: str) -> str:
+    """What a refusal by this code means; empty for what is none.
+
+    >>> meaning("RULE_NIGHT_WATCH")
+    'The risk rule of an installed package, night-watch, let it not pass.'
+    """
+    rule = code.removeprefix(RULE).lower().replace("_", "-")
+    by_rule = f"The risk rule of an installed package, {rule}, let it not pass."
+    return by_rule if code.startswith(RULE) else CODES.get(code, "")
+
+
 class Approved(msgspec.Struct, frozen=True, gc=False):
     """`quantity` in base units, on the lot; `checks` the numbers behind it; `reservation` to be held."""
 

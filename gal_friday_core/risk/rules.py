@@ -15,7 +15,7 @@ import msgspec
 from gal_friday_core.errors import ContractError
 from gal_friday_core.money import value_of
 from gal_friday_core.payloads import TradeSignalProposed
-from gal_friday_core.risk.codes import Approved, Rejected
+from gal_friday_core.risk.codes import RULE, Approved, Rejected
 
 if TYPE_CHECKING:
     from gal_friday_core.risk.desk import Desk
@@ -66,7 +66,7 @@ class NamedRule(msgspec.Struct, frozen=True):
         >>> NamedRule("night-watch", None).code
         'RULE_NIGHT_WATCH'
         """
-        return f"RULE_{self.name.upper().replace('-', '_')}"
+        return f"{RULE}{self.name.upper().replace('-', '_')}"
 
 
 def tightened(

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,14 +10,16 @@ import pytest
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_assets import features, history
 from gal_friday_assets.feature_checks import leaked_columns, stream_mismatches
-from gal_friday_assets.feature_store import compute_months, read_table
+from gal_friday_assets.feature_store import assemble_series, compute_months, read_table
 from gal_friday_assets.partitions import range_tags
-from gal_friday_assets.resources import build_resources
+from gal_friday_assets.resources import Settings, build_resources
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import DataError
 from gal_friday_core.features import drivers
 from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_core.features.registry import feature_set
 from jobs.pipelines import refresh as refresh_job
+from tests.live.extending import Site
 
 Refresh = Callable[..., dg.ExecuteInProcessResult]
 
@@ -70,6 +73,27 @@ def test_checks_pass_on_a_sound_kernel(refresh: Refresh, stored: Candles):
     checks = {check.check_name: check.passed for check in refresh().get_asset_check_evaluations()}
     names = ("quality", "continuity", "no_leakage", "no_dead_feature", "live_parity")
     assert checks == dict.fromkeys(names, True)
+
+
+def test_features_of_an_installed_package_are_computed_checked_stored_and_learnt_from(
+    refresh: Refresh, stored: Candles, lake: CandleLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    site = Site(tmp_path / "outside", monkeypatch)
+    site.template("feature-set", "own-columns")
+    monkeypatch.setenv("GAL_FRIDAY__FEATURES__SETS", '["own-columns"]')
+    monkeypatch.setenv("GAL_FRIDAY__TRAINING__FEATURE_SET", "own-columns")
+    monkeypatch.setenv("GAL_FRIDAY__BARRIERS__HORIZON_BARS", "12")
+    try:
+        checks = {check.check_name: check.passed for check in refresh().get_asset_check_evaluations()}
+        schema, settings = feature_set("own-columns"), Settings()
+        learnt = assemble_series(lake, TableLake(lake.root), stored.series, settings.config)
+    finally:
+        site.forget()
+    assert all(checks.values())
+    assert len(checks) == 5
+    assert learnt.schema == schema
+    assert learnt.table.values.shape == (len(stored), len(CANDLES_V1) + 2)
+    assert learnt.table.values[:, : len(CANDLES_V1)].tobytes() == drivers.compute(stored).values.tobytes()
 
 
 def test_the_same_candles_give_the_same_data_version(refresh: Refresh, stored: Candles):

@@ -12,7 +12,7 @@ class Site:
 
     def __init__(self, folder: Path, monkeypatch) -> None:
         self.folder = folder / "site"
-        self.folder.mkdir()
+        self.folder.mkdir(parents=True)
         self._made = folder / "made"
         monkeypatch.syspath_prepend(str(self.folder))
         self._before = set(sys.modules)

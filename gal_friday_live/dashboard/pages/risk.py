@@ -8,7 +8,7 @@ from typing import Any
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.trading_history import TradingHistory
 from gal_friday_core.drawdown import Peaks
-from gal_friday_core.risk.codes import CODES
+from gal_friday_core.risk.codes import meaning
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
 from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
@@ -280,7 +280,7 @@ def _refusals(found: Sequence[Mapping[str, Any]]) -> Html:
     total = sum(row["times"] for row in found)
     rows = [
         (
-            tag("code", row["verdict"]), CODES.get(row["verdict"], "Let through."), f"{row['times']:,}",
+            tag("code", row["verdict"]), meaning(row["verdict"]) or "Let through.", f"{row['times']:,}",
             percent(row["times"] / total), _numbers(row["details"], row["verdict"]), instant(to_iso(row["last_ns"])),
         )
         for row in found
