@@ -45,6 +45,7 @@ from gal_friday_live.attached_stops import attached_stops
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.buyers import Buyers
 from gal_friday_live.execution_handler import ExecutionHandler
+from gal_friday_live.passed_stops import PassedStops
 from gal_friday_live.pauses import Pauses
 from gal_friday_live.protection_orders import ProtectionOrders
 from gal_friday_live.refused_protection import FIRST_PAUSE_S, RefusedProtection, call_for_halt
@@ -106,6 +107,7 @@ class ProtectionKeeper:
         self._swaps: dict[str, Swap] = {}
         self._pauses = Pauses(self.tend, timer)
         self._stuck = StuckExits(self._halt_over_stuck, timer=timer)
+        self._passed = PassedStops(execution.unknown.add)
         self._refused = RefusedProtection(gate, event_bus)
         self._orders = ProtectionOrders(execution, clock, ids)
         self._buyers = Buyers()
@@ -142,6 +144,7 @@ class ProtectionKeeper:
         for pair in self.brackets.pairs():
             self._unverified.add(pair)
             self.tend(pair)
+            self._ask_about_passed(pair)
         self._stuck.look(self._swaps)
 
     def unprotected(self) -> tuple[str, ...]:
@@ -256,6 +259,11 @@ class ProtectionKeeper:
         if book is None or not len(book.bid_prices):
             return None
         return Decimal(int(book.bid_prices[0])).scaleb(-book.price_decimals)
+
+    def _ask_about_passed(self, pair: str) -> None:
+        bracket = self.brackets.get(pair)
+        if bracket is not None and pair not in self._swaps:
+            self._passed.look(pair, self._blotter.sells(pair).stops, bracket.stop, self._best_bid(pair))
 
     def _act(self, pair: str, desk: Desk, action: Action) -> bool:
         """Carry out one step; whether another may follow at once."""

@@ -9,8 +9,10 @@ from gal_friday_live.trading_gate import TradingGate
 
 CODE = "UNPROTECTED"
 SOURCE = "ProtectionKeeper"
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Between two tries to place protection that the venue refuses; they double."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 10.0
+"""Between two tries to place protection that is refused; they double. A venue that comes back, or a disk that has room again,
+must not find the position bare for longer than that.
+"""
 
 
 class RefusedProtection:

@@ -18,6 +18,8 @@ SETTLED_NS = 10 * SECOND_NS
 """How long it must have been calm before anything is held against an engine."""
 BARE_NS = 20 * SECOND_NS
 """Longest that something held may have no order which sells it: a swap, a lost stop that is placed anew."""
+TRIED_NS = 3 * SECOND_NS
+"""Who sent an order that sells it so short a time ago has not forgotten it: a triggered stop ends where nobody buys."""
 OVERTAKEN_NS, UNHEARD_NS = 15 * SECOND_NS, 80 * SECOND_NS
 """Longest until a fill is booked, once a later one is; and where nothing follows by which its loss could be noticed:
 then the next comparison of the account must find it.
@@ -96,10 +98,17 @@ class CalmWatch:
         worth = product(bare, self._exchange.markets[symbol].bars.last_price())
         return bare if bare >= listing.quantity_min and worth >= listing.cost_min * SMALLEST else ZERO
 
+    def _is_tried(self, symbol: str, now_ns: int) -> bool:
+        """Whether the exchange took an order a moment ago that was to sell it."""
+        return any(
+            order.symbol == symbol and order.asked.side == "sell" and now_ns - order.opened_ns <= TRIED_NS
+            for order in self._exchange.orders(KEY)
+        )
+
     def _look_at_stops(self, now_ns: int) -> None:
         for symbol in self._exchange.markets:
             bare = self.bare(symbol)
-            if not bare:
+            if not bare or self._is_tried(symbol, now_ns):
                 self._bare.pop(symbol, None)
             elif now_ns - self._bare.setdefault(symbol, now_ns) > BARE_NS:
                 since_s = (now_ns - self._bare[symbol]) / SECOND_NS
