@@ -44,10 +44,12 @@ class Statements:
         day_bounds(day)
         rows = [row for row in await self._sessions.written() if row["quote"]]
         matching = [row for row in rows if session is None or row["session"].startswith(session.lower())]
+        if not rows:
+            raise ConfigError("no account in the journal yet: gal-friday live or up opens one")
         if not matching or (session is not None and len(matching) > 1):
             known = ", ".join(f"{row['session']} ({row['mode']})" for row in (matching or rows)[:20])
             said = "more than one session begins so" if matching else "no account in the journal"
-            raise ConfigError(f"--session {session}: {said}: {known or 'there is none'}")
+            raise ConfigError(f"--session {session}: {said}: {known}")
         stated = await self._stated(matching[0], day, now_ns)
         if stated is None:
             raise DataError(f"the account of session {matching[0]['session']} was not open on {day}")

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+from gal_friday_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from gal_friday_live.configuration import ConfigurationManager
@@ -36,6 +39,17 @@ def load_config(path: Path | None) -> "ConfigurationManager":
     manager = ConfigurationManager(str(path) if path else None)
     manager.load_config()
     return manager
+
+
+def known_word(word: str | None, option: str, known: Sequence[str]) -> str | None:
+    """The word in capitals, None as it is. Raises ConfigError for one that is not known, with those that are.
+
+    >>> known_word("running", "--state", ("RUNNING", "STOPPED"))
+    'RUNNING'
+    """
+    if word is None or word.upper() in known:
+        return None if word is None else word.upper()
+    raise ConfigError(f"{option} {word}: use {', '.join(known)}")
 
 
 def print_json(result: Any) -> None:

@@ -4,13 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
+from gal_friday_live.commands.common import (
+    ConfigOption,
+    JsonOption,
+    console,
+    known_word,
+    load_config,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from gal_friday_live.experiment_manager import ExperimentManager
@@ -36,9 +43,11 @@ def list_experiments(
     as_json: JsonOption = False,
 ) -> None:
     """List every experiment with its state."""
+    from gal_friday_core.experiments.design import State
     from gal_friday_live.commands.shown import table
 
-    found = _converse(config, lambda manager: manager.list_experiments(state))
+    wanted = known_word(state, "--state", get_args(State))
+    found = _converse(config, lambda manager: manager.list_experiments(wanted))
     if as_json:
         print_json(found)
     else:

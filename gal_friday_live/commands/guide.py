@@ -85,7 +85,7 @@ EXAMPLES: Final = {
     "experiments create": (
         "experiments create --name trees-or-line --control kraken:BTC-USD:1m@v3 --challenger kraken:BTC-USD:1m@v4",
     ),
-    "experiments list": ("experiments list", "experiments list --state running --json"),
+    "experiments list": ("experiments list", "experiments list --state RUNNING --json"),
     "experiments start": ('experiments start trees-or-line --reason "as planned"',),
     "experiments show": ("experiments show trees-or-line",),
     "experiments review": ("experiments review trees-or-line",),

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 import typer
 
-from gal_friday_live.commands.common import ConfigOption, JsonOption, load_config, print_json
+from gal_friday_live.commands.common import ConfigOption, JsonOption, known_word, load_config, print_json
 from gal_friday_live.commands.models import ModelArgument
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ def list_retrainings(
     as_json: JsonOption = False,
 ) -> None:
     """List every retraining, newest first: its cause, its state, its successor."""
+    from gal_friday_core.retraining.policy import State
     from gal_friday_live.commands.retraining_shown import listed
     from gal_friday_live.retraining_history import RetrainingHistory
 
+    wanted = known_word(state, "--state", get_args(State))
     found = _converse(
-        config, lambda _, registry, database: RetrainingHistory(registry, database).runs(model_type, state)
+        config, lambda _, registry, database: RetrainingHistory(registry, database).runs(model_type, wanted)
     )
     if as_json:
         print_json(found)

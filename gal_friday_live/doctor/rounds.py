@@ -80,7 +80,9 @@ def _of_stores(manager: ConfigurationManager) -> Iterator[Examination]:
 
         return stores.lake(manager.config)
 
-    yield Examination(("database", "migrations", "registry", "Dagster daemon"), database, STARTS_WITHIN_S)
+    embedded = manager.config.storage.database_url is None
+    within_s = STARTS_WITHIN_S if embedded else READS_WITHIN_S
+    yield Examination(("database", "migrations", "registry", "Dagster daemon"), database, within_s)
     yield Examination(("candles",), lake, READS_WITHIN_S)
 
 
