@@ -9,11 +9,11 @@ import csv
 import hashlib
 import io
 import re
-import shutil
 import sys
 import sysconfig
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.extensions.offers import GROUPS
 
 INSTALLER = "gal-friday"
+PROBE = ".gal-friday-writable"
+LEFT_OUT = ("__pycache__", ".dist-info", ".egg-info", ".pyc")
+"""Ends of names that are no code of the package."""
 
 
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,42 +49,70 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add(folder: Path, *, edit: bool = False, site: Path | None = None) -> Installed:
-    """Install the package in `folder`, in place of an earlier version of it.
+    """Install the package in `folder`, in place of an earlier version of it; whole, or not at all.
 
     With `edit` its code stays where it is. `site` is where packages go; this environment's by default. Raises
-    ConfigError for what is no such package, and where nothing can be written.
+    ConfigError for what is no such package, for files that another package has, and where nothing can be written.
     """
     project = read(folder)
     target = site or Path(sysconfig.get_path("purelib"))
-    _require_writable(target)
-    remove(project.name, site=target, missing_ok=True)
-    written = list(_place(project, target, edit=edit))
-    info = target / f"{_normal(project.name)}-{project.version}.dist-info"
-    info.mkdir()
-    for name, text in _metadata(project).items():
-        (info / name).write_text(text, encoding="utf-8")
-        written.append(info / name)
-    (info / "RECORD").write_text(_record(written, target, info / "RECORD"), encoding="utf-8")
+    contents = _contents(project, edit=edit)
+    earlier = {
+        file for info in _infos(project.name, target) for file in _recorded(info, project.name, target)
+    }
+    taken = [name for name in contents if (target / name).exists() and target / name not in earlier]
+    if taken:
+        raise ConfigError(f"{target / taken[0]} belongs to another package: give yours another name")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / PROBE).touch()
+        (target / PROBE).unlink()
+        _take_out(earlier, target)
+        for name, content in contents.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(content)
+    except OSError as error:
+        _take_out({target / name for name in contents}, target)
+        raise ConfigError(
+            f"{target} cannot be written: {error.strerror}; run it as who installed Python there"
+        ) from None
     return Installed(distribution=project.name, version=project.version, folder=str(target), edited=edit)
 
 
-def remove(name: str, *, site: Path | None = None, missing_ok: bool = False) -> bool:
-    """Take out what `add` put in; whether there was anything. Raises ConfigError for a package that something else installed."""
+def remove(name: str, *, site: Path | None = None) -> None:
+    """Take out what `add` put in. Raises ConfigError for a package that is not there, or that something else installed."""
     target = site or Path(sysconfig.get_path("purelib"))
-    infos = sorted(target.glob(f"{_normal(name)}-*.dist-info"))
-    if not infos and not missing_ok:
+    infos = _infos(name, target)
+    if not infos:
         raise ConfigError(f"no package {name!r} is installed in {target}")
-    for info in infos:
-        by = info / "INSTALLER"
-        if not by.is_file() or by.read_text(encoding="utf-8").strip() != INSTALLER:
-            raise ConfigError(f"{name} was not installed by this program: uninstall it with pip, or uv")
-        with (info / "RECORD").open(encoding="utf-8", newline="") as lines:
-            files = [target / row[0] for row in csv.reader(lines) if row]
-        for file in files:
-            file.unlink(missing_ok=True)
-        for parent in sorted({file.parent for file in files} - {target}, reverse=True):
-            shutil.rmtree(parent, ignore_errors=True)
-    return bool(infos)
+    _take_out({file for info in infos for file in _recorded(info, name, target)}, target)
+
+
+def _infos(name: str, site: Path) -> list[Path]:
+    return sorted(site.glob(f"{_normal(name)}-*.dist-info"))
+
+
+def _recorded(info: Path, name: str, site: Path) -> list[Path]:
+    """The files of an installed package. Raises ConfigError where it is not ours to touch."""
+    by = info / "INSTALLER"
+    if not by.is_file() or by.read_text(encoding="utf-8").strip() != INSTALLER:
+        raise ConfigError(f"{name} was not installed by this program: uninstall it with pip, or uv")
+    with (info / "RECORD").open(encoding="utf-8", newline="") as lines:
+        return [site / row[0] for row in csv.reader(lines) if row]
+
+
+def _take_out(files: Iterable[Path], site: Path) -> None:
+    """These files, what Python compiled of them, and the folders that are empty then."""
+    folders = set[Path]()
+    for file in files:
+        file.unlink(missing_ok=True)
+        for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
+            compiled.unlink(missing_ok=True)
+        folders |= {parent for parent in (file.parent / "__pycache__").parents if parent.is_relative_to(site)}
+        folders.add(file.parent / "__pycache__")
+    for folder in sorted(folders - {site}, key=lambda folder: len(folder.parts), reverse=True):
+        with suppress(OSError):  # not empty: others have files there
+            folder.rmdir()
 
 
 def read(folder: Path) -> Project:
@@ -133,34 +164,20 @@ def _is_there(requirement: str) -> bool:
     return True
 
 
-def _require_writable(site: Path) -> None:
-    try:
-        site.mkdir(parents=True, exist_ok=True)
-        probe = site / ".gal-friday-writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ConfigError(
-            f"{site} cannot be written ({error.strerror}): run it as who installed Python there"
-        ) from None
-
-
-def _place(project: Project, site: Path, *, edit: bool) -> Iterator[Path]:
-    """Put the code there, or a line that says where it is."""
+def _contents(project: Project, *, edit: bool) -> dict[str, bytes]:
+    """Every file that is to be there, by its place: the code, or a line that says where it is, and the metadata."""
+    found = dict[str, bytes]()
     if edit:
-        pointer = site / f"__editable__.{_normal(project.name)}.pth"
-        pointer.write_text(f"{project.source}\n", encoding="utf-8")
-        yield pointer
-        return
-    for path in sorted(project.source.rglob("*")):
-        if not path.is_file() or "__pycache__" in path.parts:
-            continue
-        place = site / path.relative_to(project.source)
-        if place.exists():
-            raise ConfigError(f"{place} belongs to another package: give yours another name")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
-        yield place
+        found[f"__editable__.{_normal(project.name)}.pth"] = f"{project.source}\n".encode()
+    else:
+        for path in sorted(project.source.rglob("*")):
+            inside = path.relative_to(project.source)
+            if path.is_file() and not any(part.endswith(LEFT_OUT) for part in inside.parts):
+                found[inside.as_posix()] = path.read_bytes()
+    info = f"{_normal(project.name)}-{project.version}.dist-info"
+    found |= {f"{info}/{name}": text.encode() for name, text in _metadata(project).items()}
+    found[f"{info}/RECORD"] = _record(found, f"{info}/RECORD").encode()
+    return found
 
 
 def _metadata(project: Project) -> dict[str, str]:
@@ -179,15 +196,14 @@ def _metadata(project: Project) -> dict[str, str]:
     }
 
 
-def _record(files: list[Path], site: Path, own: Path) -> str:
+def _record(files: Mapping[str, bytes], own: str) -> str:
     """Every file with its hash and size, as the packaging standard has it."""
     lines = io.StringIO()
     rows = csv.writer(lines, lineterminator="\n")
-    for file in files:
-        content = file.read_bytes()
+    for name, content in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        rows.writerow((file.relative_to(site).as_posix(), f"sha256={digest}", len(content)))
-    rows.writerow((own.relative_to(site).as_posix(), "", ""))
+        rows.writerow((name, f"sha256={digest}", len(content)))
+    rows.writerow((own, "", ""))
     return lines.getvalue()
 
 

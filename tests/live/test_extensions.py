@@ -176,6 +176,34 @@ def test_installing_again_replaces_and_removing_leaves_nothing(site):
         remove("passing-breakout", site=site.folder)
 
 
+def test_what_others_have_in_the_same_folder_stays(site):
+    (site.folder / "passing_breakout").mkdir()
+    (site.folder / "passing_breakout" / "theirs.py").write_text("kept = 1\n")
+    site.template("strategy", "passing-breakout")
+    remove("passing-breakout", site=site.folder)
+    assert [path.name for path in site.folder.rglob("*.py")] == ["theirs.py"]
+
+
+def test_a_file_of_another_package_is_not_overwritten_and_nothing_changes(site, tmp_path):
+    (site.folder / "clashing_breakout").mkdir()
+    theirs = site.folder / "clashing_breakout" / "__init__.py"
+    theirs.write_text("kept = 1\n")
+    make("strategy", "clashing-breakout", tmp_path / "clashing")
+    with pytest.raises(ConfigError, match=r"__init__.py belongs to another package"):
+        add(tmp_path / "clashing", site=site.folder)
+    assert theirs.read_text() == "kept = 1\n"
+    assert list(site.folder.glob("*.dist-info")) == []
+
+
+def test_a_package_of_another_installer_is_left_to_it(site, tmp_path):
+    folder = site.template("strategy", "foreign-breakout")
+    (by,) = site.folder.glob("*.dist-info/INSTALLER")
+    by.write_text("pip\n")
+    for act in (lambda: add(folder, site=site.folder), lambda: remove("foreign-breakout", site=site.folder)):
+        with pytest.raises(ConfigError, match="was not installed by this program: uninstall it with pip"):
+            act()
+
+
 @pytest.mark.parametrize(
     ("told", "says"),
     [
