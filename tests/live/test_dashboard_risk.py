@@ -135,6 +135,17 @@ def test_halts_are_stretches_from_their_cause_to_their_release():
     assert (lunch.until_ns, lunch.resumed_by, lunch.resumed_because) == (2 * HOUR_NS, "ada", "lunch is over")
 
 
+def test_who_halted_is_named_also_where_only_the_reason_says_it():
+    by_hand, by_itself = risk.halts_of([
+        change(1, "HALTED", "DISK_FULL"), change(2, "RUNNING", "space again", "bob"),
+        change(3, "HALTED", "MANUAL by dashboard ada 7f: lunch"),
+    ])  # fmt: skip
+    page = risk._halts([by_hand, by_itself])
+    assert "<td>dashboard ada 7f</td>" in page
+    assert "<td>the engine</td>" in page
+    assert "<td>bob: space again</td>" in page
+
+
 def test_an_account_that_always_traded_has_no_halt():
     assert risk.halts_of([]) == []
     assert risk.halts_of([change(1, "RUNNING", "started")]) == []

@@ -35,6 +35,7 @@ from gal_friday_live.dashboard.widgets import (
 SIDE = ("worth", "buying", "if_bought", "held", "selling", "if_sold", "stop_loss")
 MONEY = frozenset({"worth", "buying", "if_bought", "stop_loss"})
 """In quote currency; the others are quantities of base."""
+BY_HAND = "MANUAL by "
 PERIODS = ("daily", "weekly", "total")
 MOST_STATES = 200
 SHOWN_HALTS = 30
@@ -311,7 +312,7 @@ def _short(value: Any) -> str:
 def _halts(halts: Sequence[Halt]) -> Html:
     rows = [
         (
-            instant(to_iso(one.since_ns)), _word(one.state), one.reason, one.who or "the engine", _word(one.action),
+            instant(to_iso(one.since_ns)), _word(one.state), one.reason, _asked_by(one), _word(one.action),
             "still" if one.until_ns is None else seconds((one.until_ns - one.since_ns) / SECOND_NS),
             f"{one.resumed_by}: {one.resumed_because}" if one.resumed_by else "",
         )
@@ -320,6 +321,13 @@ def _halts(halts: Sequence[Halt]) -> Html:
     nothing = "This account was never halted. The HALT button stops all entries at once; positions keep their stops."
     names = ("Since (UTC)", "State", "Why", "By", "Did", "For", "Resumed by")
     return table(names, rows, caption="Halts", empty=nothing)
+
+
+def _asked_by(one: Halt) -> str:
+    """A person's name stands in the reason that the engine keeps of it."""
+    if one.reason.startswith(BY_HAND):
+        return one.reason.removeprefix(BY_HAND).partition(":")[0]
+    return one.who or "the engine"
 
 
 def _word(name: str) -> str:
