@@ -109,6 +109,7 @@ class Invariants:
         ] = {}  # pairs of entries that no report in the journal tells anything of
         self._voided: set[str] = set()  # orders that an engine called never arrived
         self._halted = False
+        self._stands = False  # whether the present engine is halted, by its own memory
         self._reconciled = False  # whether a comparison ended clean since the halt
         self._worth_most = ZERO
         self._limited: deque[int] = deque(maxlen=LIMITED_MOST)
@@ -136,7 +137,7 @@ class Invariants:
     def watch(self, engine: Engine) -> None:
         """An engine has been wired."""
         self.engine = engine
-        self._revision = -1
+        self._revision, self._stands = -1, False
         self._heard = [
             engine.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
             engine.bus.subscribe("EXECUTION_REPORT", self._on_report),
@@ -152,9 +153,14 @@ class Invariants:
                 engine.bus.unsubscribe(subscription)
 
     def after_step(self) -> None:
-        """Look at the books whenever something was booked."""
+        """Look at the books whenever something was booked, and notice a halt when it begins: the journal may take it later."""
         engine = self.engine
-        if engine is not None and engine.portfolio.revision != self._revision:
+        if engine is None:
+            return
+        if engine.halt.halted != self._stands:
+            self._stands = engine.halt.halted
+            self._reconciled &= not self._stands
+        if engine.portfolio.revision != self._revision:
             self._revision = engine.portfolio.revision
             self._check_books(engine)
 
@@ -211,8 +217,8 @@ class Invariants:
             self.violate("P4", f"{line.key} is booked, though all money has its fill or its flow")
 
     def _on_state(self, state: str) -> None:
-        if state == "HALTED" and not self._halted:
-            self._reconciled = False
+        if state == "HALTED" and not self._halted and not self._stands:
+            self._reconciled = False  # of an engine that nobody watches any more
         elif state == "RUNNING" and self._halted and not self._reconciled:
             self.violate("P5", "trading resumes, and the account was not compared since the halt")
         self._halted = state == "HALTED"
