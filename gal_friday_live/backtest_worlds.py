@@ -21,6 +21,7 @@ from gal_friday_core.features.candle_set import CANDLES_V1
 from gal_friday_core.features.drivers import compute
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.linear import LinearModel
+from gal_friday_core.market_events import BOOK, LEVELS, TRADE, MarketEvents
 from gal_friday_core.predictor import TARGET, ModelMetadata, Predictor
 from gal_friday_core.primary_rules import PRIMARY_RULES
 from gal_friday_core.prints import Prints
@@ -107,8 +108,8 @@ class BacktestWorld:
         return f"world {self.seed}: {self.config.strategy.id}, {traded}"
 
 
-def world(seed: int) -> BacktestWorld:
-    """The same world for the same seed."""
+def world(seed: int, *, books: bool = False) -> BacktestWorld:
+    """The same world for the same seed; with `books` orders meet a recorded book in it."""
     rng = np.random.default_rng(seed)
     interval = str(rng.choice(INTERVALS))
     count = int(rng.choice((1, 1, 1, 2, 3)))
@@ -119,8 +120,9 @@ def world(seed: int) -> BacktestWorld:
     apart = np.random.default_rng((seed, FRICTIONS))
     config = _with_frictions(apart, config)
     played = [_stretch(rng, Series("kraken", pair, interval)) for pair in names]
-    if apart.random() < 0.3:
-        played = [replace(stretch, recorded=_prints(apart, stretch.bars)) for stretch in played]
+    if books or apart.random() < 0.3:
+        record = _book if books else _prints
+        played = [replace(stretch, recorded=record(apart, stretch.bars)) for stretch in played]
     models = [
         _model(rng, stretch) if chosen != "ema_cross" or rng.random() < 0.2 else None for stretch in played
     ]
@@ -195,6 +197,35 @@ def _prints(rng: np.random.Generator, bars: Candles) -> Prints:
     places = np.sort(rng.integers(0, bars.series.interval_ns, prices.shape), axis=1)
     quantity = np.repeat(bars.volume[kept] / 4, 4).round(8)
     return Prints.of((bars.ts[kept][:, None] + places).ravel(), prices.ravel(), quantity)
+
+
+def _book(rng: np.random.Generator, bars: Candles) -> MarketEvents:
+    """A book around each of a bar's prices, thin against its volume, and some of them traded."""
+    count = 4 * len(bars)
+    middle = np.column_stack((bars.open, bars.low, bars.high, bars.close)).ravel()
+    decimals = max(0, 5 - int(np.floor(np.log10(bars.close.min()))))
+    one, sizes = (
+        10.0**decimals,
+        np.repeat(bars.volume, 4)[:, None] * rng.uniform(0.01, 0.3, (count, 2 * LEVELS)),
+    )
+    steps = np.cumsum(rng.integers(1, 4, (count, 2 * LEVELS)).reshape(count, 2, LEVELS), axis=2)
+    price, quantity = np.rint(middle * one).astype(np.int64), np.rint(sizes * 1e8).astype(np.int64)
+    bids, asks = (price[:, None] + way * steps[:, side] for side, way in ((0, -1), (1, 1)))
+    traded = np.repeat(np.where(rng.random(count) < 0.5, TRADE, BOOK).astype(np.int8)[:, None], 2, axis=1)
+    traded[:, 0] = BOOK
+    kind, rows = traded.ravel(), np.repeat(np.arange(count), 2)
+    is_book = (kind == BOOK)[:, None]
+    ladders = (bids, quantity[:, :LEVELS], asks, quantity[:, LEVELS:])
+    places = np.sort(rng.integers(0, bars.series.interval_ns, (len(bars), 8)), axis=1)
+    ts = (bars.ts[:, None] + places).ravel()
+    side = np.where(rng.random(2 * count) < 0.5, 1, -1).astype(np.int8) * ~is_book[:, 0]
+    told = is_book & (bids[rows] > 0)
+    bid_prices, bid_sizes, ask_prices, ask_sizes = (np.where(told, ladder[rows], 0) for ladder in ladders)
+    return MarketEvents(
+        bars.series.venue, bars.series.pair, decimals, 8, ts, ts, kind, bid_prices, bid_sizes, ask_prices, ask_sizes,
+        np.where(is_book[:, 0], 0, price[rows]), np.where(is_book[:, 0], 0, quantity[rows, 0] + 1), side,
+        np.arange(2 * count, dtype=np.int64),
+    )  # fmt: skip
 
 
 def _limits(rng: np.random.Generator, *, several: bool) -> dict[str, Any]:

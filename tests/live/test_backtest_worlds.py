@@ -29,6 +29,14 @@ def test_the_fast_way_equals_the_engine_to_the_last_digit(chunk):
     assert found == []
 
 
+@pytest.mark.parametrize("seed", [3, 6, 26])
+def test_the_fast_way_equals_the_engine_where_orders_meet_recorded_books(seed):
+    drawn = world(seed, books=True)
+    ran = trade(drawn.config, drawn.pairs, drawn.cash, drawn.strategies)
+    assert any(note.recorded for note in ran.account.notes.fills.values())
+    assert differences(drawn) == []
+
+
 def test_the_worlds_reach_what_they_are_for():
     """Without a halt, a refusal or a resting limit among them, equality of both ways would prove little."""
     seen: Counter[str] = Counter()
@@ -40,6 +48,16 @@ def test_the_worlds_reach_what_they_are_for():
         seen.update({"halted"} if account.halted else ())
         seen.update({"unwritten"} if -1 in ran.tape.decimals else ())
         seen.update({"skipped bars"} if ran.visited < len(ran.tape) / 2 else ())
+        notes = account.notes.fills.values()
+        seen.update({f"tier {note.tier > 0}" for note in notes} | {f"cut {note.cut}" for note in notes})
+        seen.update(
+            {"recorded trade" for note in notes if note.recorded} | {"maker" for note in notes if note.maker}
+        )
+        seen.update(
+            {"borne in part"}
+            if any("bears no more" in str(one.error_message) for one in account.reports)
+            else ()
+        )
         seen.update(
             f"{report.order_type} {report.order_status} {report.error_message or ''}".partition(":")[
                 0
@@ -51,7 +69,8 @@ def test_the_worlds_reach_what_they_are_for():
         "HALTED", "BELOW_MINIMUM", "EXCEEDS_MAX_EXPOSURE", "MISSING_STOP",
         "LIMIT FILLED", "LIMIT NEW", "MARKET FILLED", "STOP_LOSS FILLED", "TAKE_PROFIT FILLED",
         "TAKE_PROFIT CANCELED one cancels the other", "STOP_LOSS CANCELED position closed",
-        "LIMIT CANCELED canceled on request",
+        "LIMIT CANCELED canceled on request", "tier True", "cut True", "recorded trade", "maker", "borne in part",
+        "STOP_LOSS PARTIALLY_FILLED", "MARKET PARTIALLY_FILLED", "TAKE_PROFIT PARTIALLY_FILLED",
     }  # fmt: skip
     assert expected - seen.keys() == set()
 
