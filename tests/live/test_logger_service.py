@@ -292,6 +292,7 @@ def test_what_the_logs_own_threads_log_never_feeds_itself(tmp_path):
 
 def test_time_series_reach_the_sink_with_exact_times(tmp_path, monkeypatch):
     monkeypatch.setattr(outbox, "PAUSES_S", (0.01,))
+    monkeypatch.setattr(logger_service, "CLOSE_WITHIN_S", 60.0)  # the client is loaded with the first points
     with InfluxServer() as server:
         logger = service(manager(timeseries={"url": server.url, "token": TOKEN}), tmp_path)
 
