@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -50,6 +51,9 @@ def _words(name: str) -> Mapping[str, str]:
         raise ConfigError(
             f"a package cannot be called {module!r}, as Python or this program has one: choose another name"
         )
+    there = find_spec(module)
+    if there is not None and there.origin is not None:
+        raise ConfigError(f"a package {module!r} is installed already: choose another name")
     words = module.split("_")
     return {
         "name": name,

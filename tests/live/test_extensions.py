@@ -185,10 +185,10 @@ def test_what_others_have_in_the_same_folder_stays(site):
 
 
 def test_a_file_of_another_package_is_not_overwritten_and_nothing_changes(site, tmp_path):
+    make("strategy", "clashing-breakout", tmp_path / "clashing")
     (site.folder / "clashing_breakout").mkdir()
     theirs = site.folder / "clashing_breakout" / "__init__.py"
     theirs.write_text("kept = 1\n")
-    make("strategy", "clashing-breakout", tmp_path / "clashing")
     with pytest.raises(ConfigError, match=r"__init__.py belongs to another package"):
         add(tmp_path / "clashing", site=site.folder)
     assert theirs.read_text() == "kept = 1\n"
@@ -231,7 +231,7 @@ def test_a_folder_that_is_no_package_is_refused(tmp_path, told, says):
 
 
 @pytest.mark.parametrize(
-    "name", ["Breakout", "threshold", "json", "gal-friday-x", "class", "a" * 41, "../up"]
+    "name", ["Breakout", "threshold", "json", "gal-friday-x", "class", "numpy", "a" * 41, "../up"]
 )
 def test_a_name_that_cannot_be_one_is_refused(tmp_path, name):
     with pytest.raises(ConfigError):
