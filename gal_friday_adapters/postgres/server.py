@@ -43,6 +43,10 @@ _SETTINGS = {
 }
 
 
+_LEFT: "list[subprocess.Popen[bytes]]" = []
+"""Servers of ours that others have: Python warns of a child that nobody holds any more."""
+
+
 class EmbeddedPostgres:
     """PostgreSQL 18 in `data_dir`, started when needed. Also a context manager.
 
@@ -95,7 +99,9 @@ class EmbeddedPostgres:
 
     def leave(self) -> None:
         """Give up what we own without a shutdown, where others still work with it: whoever starts next adopts it."""
-        self._child = None
+        if self._child is not None:
+            _LEFT.append(self._child)
+            self._child = None
         self._release_lock()
 
     def url(self, database: str = DATABASE) -> str:

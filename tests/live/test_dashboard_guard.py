@@ -41,6 +41,7 @@ async def test_a_link_logs_in_once_and_the_next_one_is_another(tmp_path):
         file = link_file(here.manager.config)
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         async with here.client() as client:
+            assert (await client.head(link)).status_code == 401, "who only looks does not spend it"
             answer = await client.get(link)
             cookie = answer.headers["set-cookie"].lower()
             assert (answer.status_code, answer.headers["location"]) == (303, "/")
