@@ -366,11 +366,11 @@ class Config(Section):
         "paper",
         description="live permits real orders, together with --i-understand-real-money and exchange keys",
     )
-    storage: StorageConfig = StorageConfig()
     extensions: Mapping[str, Mapping[str, JsonValue]] = Field(
         {},
         description="Parameters of what installed packages add, by its name: its package says which there are",
     )
+    storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     history: HistoryConfig = HistoryConfig()
