@@ -11,7 +11,8 @@ INTRODUCTION = """# Configuration
 
 Every setting, from the code that reads it. Copy
 [`gal_friday_live/default_config.yaml`](../gal_friday_live/default_config.yaml), which says the same beside each key,
-change what you need, delete the rest, and pass the file with `--config`.
+change what you need, delete the rest, and pass the file with `--config`, or name it in `GAL_FRIDAY_CONFIG`. `gal-friday init` writes
+one and asks for what it needs; `gal-friday doctor` says what is unwise in it.
 
 - The environment wins over the file: `GAL_FRIDAY__RISK__RISK_PER_TRADE=0.01`. `GAL_FRIDAY_DATA_DIR` and
   `GAL_FRIDAY_DATABASE_URL` are short for the two storage keys.

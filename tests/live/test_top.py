@@ -135,7 +135,7 @@ def terminal():
 
 async def shows(watching, console, what):
     async with asyncio.timeout(PATIENCE_S):
-        while what not in console.file.getvalue():  # noqa: ASYNC110 - drawn by somebody else
+        while what not in console.file.getvalue():
             assert not watching.done(), watching.result()
             await asyncio.sleep(0.02)
 
