@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from gal_friday_core.config import BarriersConfig, Config, CostAndVolatilityConfig, CostsConfig
 from gal_friday_core.errors import ConfigError
+from gal_friday_core.extensions.offers import BUILT_IN
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.strategies.cost_and_volatility import CostAndVolatilityStrategy
 from gal_friday_core.strategies.protection import protective_prices
 from gal_friday_core.strategies.protocol import Situation
-from gal_friday_core.extensions.offers import BUILT_IN
 from gal_friday_core.strategies.registry import STRATEGIES, factory
 
 BARRIERS = BarriersConfig(
