@@ -14,7 +14,7 @@ from gal_friday_core.trade_bars import bars_of_trades
 SERIES = Series("kraken", "BTC/USD", "1m")
 
 
-def market(spread, volatility=0.001, bars=4_000, trades=60, seed=1, trend=0.0):
+def market(spread, *, volatility=0.001, bars=4_000, trades=60, seed=1, trend=0.0):
     """Trades at the bid or the ask around a walk: `volatility` a bar, `spread` as fractions. With `trend` it rises and falls
     by so much a bar, ten bars each.
     """
