@@ -122,6 +122,7 @@ def main() -> None:
     except live.USAGE_ERROR as error:
         _refuse_usage(error)
     except typer.Abort:
+        sys.stderr.write("gal-friday: interrupted\n")
         sys.exit(live.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 

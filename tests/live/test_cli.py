@@ -155,6 +155,16 @@ def test_a_database_that_is_not_there_is_named_without_its_password(monkeypatch,
     assert "hunter2" not in err
 
 
+def test_ctrl_c_is_exit_code_130_and_no_traceback(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.control, "_ask", interrupted)
+    code, out, err = said(monkeypatch, capsys, "stop")
+    assert (code, out) == (130, "")
+    assert "Traceback" not in err
+
+
 def test_a_group_alone_shows_what_is_in_it(monkeypatch, capsys):
     code, out, err = said(monkeypatch, capsys, "models")
     assert (code, "rollback" in f"{out}{err}") == (2, True)
