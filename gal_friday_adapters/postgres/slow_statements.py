@@ -7,7 +7,7 @@ executed for them, and no parameter is needed.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import msgspec
 from psycopg import sql

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,11 @@ import pytest
 from gal_friday_core.candles import Series
 from gal_friday_core.market_simulator import simulate
 from gal_friday_core.times import SECOND_NS, from_iso
+from tests.live.metric_servers import free_port
 
 ROOT = Path(__file__).parents[2]
 BARS = 40_000
+TUTORIAL_S = 280  # before what a test may take is over
 PATIENCE_S = 600  # before something that never ends fails the test; on a busy machine a start takes minutes
 
 
@@ -170,3 +172,55 @@ def test_wrong_database_url_ends_with_one_line_and_exit_code_2_and_no_password(t
     assert "127.0.0.1" in err.strip().splitlines()[-1]
     assert "hunter2" not in err
     assert "Traceback" not in err
+
+
+def tutorial_script() -> str:
+    """Every block of the tutorial that a user types, after its first, which `bounded_run` was."""
+    blocks = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert blocks[0] == "gal-friday up --once --history XBTUSD_1.csv\n"
+    return "set -eux\n" + "\n".join(blocks[1:])
+
+
+def test_every_command_of_the_tutorial_does_what_the_tutorial_says(bounded_run, tmp_path):
+    home, port = bounded_run["home"], free_port()
+    program = tmp_path / "gal-friday"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m gal_friday_live.cli "$@"\n', encoding="utf-8")
+    program.chmod(0o700)
+    script = (
+        tutorial_script()
+        .replace("exchange serve", f"exchange serve --port {port}")
+        .replace("8600", str(port))
+    )
+    env = {
+        **os.environ, "HOME": str(home), "GAL_FRIDAY_DATA_DIR": str(home / "data"), "PYTHONPATH": str(ROOT),
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    }  # fmt: skip
+    env.pop("GAL_FRIDAY_DATABASE_URL", None)
+    with (tmp_path / "said").open("w+", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            ["bash", "-c", script],
+            cwd=home,
+            env=env,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            ended = process.wait(timeout=TUTORIAL_S)
+        except subprocess.TimeoutExpired:
+            ended = None
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the exchange, which the tutorial leaves running
+        said.seek(0)
+        text = said.read()
+    assert ended == 0, text
+    assert (home / "first" / "report.html").exists()
+    assert (
+        json.loads((home / "second" / "report.json").read_text())["trades"]
+        != json.loads((home / "first" / "report.json").read_text())["trades"]
+    )
+    assert (home / "swept" / "sweep.html").exists()
+    assert "HALTED: MANUAL by me: trying the button" in text
