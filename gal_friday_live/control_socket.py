@@ -64,6 +64,10 @@ def is_served(path: Path) -> bool:
         return True
 
 
+TAKEN_IN = 4
+"""Turns of the event loop between a caller that knocks and the one that talks to it: so long somebody may still come in."""
+
+
 class ControlSocket:
     """Answers one caller's lines in order, several callers at a time. `async with` opens and closes it.
 
@@ -91,10 +95,16 @@ class ControlSocket:
             return
         self._server.close()
         self.path.unlink(missing_ok=True)
+        await self._end_callers()
+        for _ in range(TAKEN_IN):
+            await asyncio.sleep(0)
+        await self._end_callers()
+        self._server = None
+
+    async def _end_callers(self) -> None:
         for caller in tuple(self._callers):
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
-        self._server = None
 
     @property
     def callers(self) -> int:

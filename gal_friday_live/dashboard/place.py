@@ -24,7 +24,7 @@ def check_safe(settings: DashboardConfig) -> None:
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches it.
 
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("192.0.2.7")
     (True, True, True, False)
     """
     try:
@@ -35,8 +35,15 @@ def is_loopback(host: str) -> bool:
 
 def host_names(settings: DashboardConfig) -> tuple[str, ...]:
     """Host names besides loopback's; of an address that means all of them, none follows."""
-    every = settings.host in ("0.0.0.0", "::")  # noqa: S104 - a name that is compared, not bound
-    return settings.names if every else (*settings.names, shown_host(settings))
+    return settings.names if _is_every(settings.host) else (*settings.names, shown_host(settings))
+
+
+def _is_every(host: str) -> bool:
+    """Whether it stands for all addresses of the machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def shown_host(settings: DashboardConfig) -> str:

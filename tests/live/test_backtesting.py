@@ -160,7 +160,7 @@ def test_the_command_trades_files_without_storing_them(command, tmp_path):
 
 WRONG = [
     (["--series", "kraken:BTC-USD:7m"], DataError, "unknown interval '7m'"),
-    (["--series", "kraken:ETH-USD:1m"], RegistryError, "no production model"),
+    (["--series", "kraken:ETH-USD:1m"], DataError, "no candles of kraken:ETH-USD:1m are stored"),
     (["--model", "absent@v1"], RegistryError, "absent@v1"),
     (["--from", "yesterday"], DataError, "not an ISO 8601 time: 'yesterday'"),
     (["--from", "2024-03-03", "--to", "2024-03-02"], DataError, "is not before"),

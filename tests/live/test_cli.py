@@ -132,7 +132,9 @@ def test_wrong_input_is_one_line_and_exit_code_2(monkeypatch, capsys, tmp_path, 
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["models", "list"], ["orders"], ["doctor", "--offline"]])
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["models", "list"], ["orders"], ["doctor", "--offline", "--json"]]
+)
 def test_settings_that_are_wrong_name_file_line_and_key(monkeypatch, capsys, tmp_path, arguments):
     file = tmp_path / "my.yaml"
     file.write_text("risk:\n  risk_per_trad: 0.01\n")

@@ -195,8 +195,13 @@ def test_at_a_terminal_it_asks_and_takes_the_answers(file, tmp_path):
     assert b"KeyTyped" not in heard  # typed where nobody sees it
 
 
+HIDDEN = b"PostgreSQL of your own", b"Whom to wake", b"KRAKEN_API"
+
+
 def answer(terminal, typed, heard):
-    """One line at each question: what is typed before a hidden one is asked would be thrown away with the echo."""
+    """One line at each question. Before a hidden one the terminal throws away what was typed already, then writes the
+    space behind the question; behind others that space goes elsewhere, or comes later.
+    """
     lines = iter(typed.splitlines(keepends=True))
     asked = 0
     while True:
@@ -204,6 +209,9 @@ def answer(terminal, typed, heard):
             heard.extend(os.read(terminal, 4096))
         except OSError:
             return
-        if len(heard) > asked and heard.rstrip(b" ").endswith(b":"):
-            asked = len(heard) + 1  # the space behind a question may come later
+        hidden = any(words in heard.rpartition(b"\n")[2] for words in HIDDEN)
+        if len(heard) > asked and (heard if hidden else heard.rstrip(b" ")).endswith(
+            b": " if hidden else b":"
+        ):
+            asked = len(heard) + (not hidden)
             os.write(terminal, next(lines, b""))
