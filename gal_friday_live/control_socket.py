@@ -65,7 +65,7 @@ def is_served(path: Path) -> bool:
 
 
 TAKEN_IN = 4
-"""Turns of the event loop between a caller that knocks and the one that talks to it: so long somebody may still come in."""
+"""Turns of the event loop between a caller that is accepted and the task that talks to it."""
 
 
 class ControlSocket:
@@ -93,18 +93,17 @@ class ControlSocket:
     async def close(self) -> None:
         if self._server is None:
             return
-        self._server.close()
-        self.path.unlink(missing_ok=True)
-        await self._end_callers()
+        loop = asyncio.get_running_loop()
+        for listening in self._server.sockets:
+            loop.remove_reader(listening.fileno())
         for _ in range(TAKEN_IN):
             await asyncio.sleep(0)
-        await self._end_callers()
-        self._server = None
-
-    async def _end_callers(self) -> None:
+        self._server.close()  # it forgets whom it has accepted and not attached yet, with an open socket
+        self.path.unlink(missing_ok=True)
         for caller in tuple(self._callers):
             caller.cancel()
         await asyncio.gather(*self._callers, return_exceptions=True)
+        self._server = None
 
     @property
     def callers(self) -> int:
