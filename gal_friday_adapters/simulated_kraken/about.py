@@ -1,12 +1,12 @@
 """Whether what answers at an address is a simulated Kraken of this machine, and what time it is there."""
 
 import asyncio
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from gal_friday_adapters.loopback import is_loopback
 from gal_friday_adapters.simulated_kraken.scaled_time import Anchors, ScaledTime
 from gal_friday_core.errors import ConfigError, ExchangeError
 
@@ -32,7 +32,7 @@ def scaled_time(about: About) -> ScaledTime | None:
 def require_loopback(url: str) -> str:
     """The address without its last slash. Raises ConfigError for anything but plain HTTP on this machine."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or parts.path.strip("/") or not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "http" or parts.path.strip("/") or not is_loopback(parts.hostname or ""):
         raise ConfigError(
             f"--venue {url}: a simulated venue is at http://127.0.0.1:PORT, as gal-friday exchange serve prints it"
         )
@@ -69,10 +69,3 @@ async def _asked(url: str) -> bytes:
                 if loop.time() >= until:
                     raise
             await asyncio.sleep(AGAIN_S)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,6 +2,7 @@
 
 from ipaddress import ip_address
 
+from gal_friday_adapters.loopback import is_loopback
 from gal_friday_adapters.private_files import require_private
 from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.errors import ConfigError
@@ -19,18 +20,6 @@ def check_safe(settings: DashboardConfig) -> None:
         )
     if key is not None:
         require_private(key, "dashboard.tls_key")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("192.0.2.7")
-    (True, True, True, False)
-    """
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def host_names(settings: DashboardConfig) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import uvicorn
 
 from gal_friday_adapters import paths
+from gal_friday_adapters.loopback import is_loopback
 from gal_friday_core.config import Config
 from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.errors import ConfigError
@@ -27,7 +28,7 @@ from gal_friday_live.dashboard.broadcast import Broadcast
 from gal_friday_live.dashboard.guard import Place
 from gal_friday_live.dashboard.link import Address, forget_link, write_link
 from gal_friday_live.dashboard.messages import message
-from gal_friday_live.dashboard.place import check_safe, host_names, is_loopback, shown_host
+from gal_friday_live.dashboard.place import check_safe, host_names, shown_host
 from gal_friday_live.dashboard.poller import Poller
 from gal_friday_live.dashboard.service import DashboardService
 from gal_friday_live.dashboard.sessions import Sessions
