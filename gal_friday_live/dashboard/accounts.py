@@ -10,6 +10,8 @@ from typing import Any
 
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.session_records import Row, SessionRecords
+from gal_friday_adapters.postgres.trading_history import TradingHistory
+from gal_friday_core.candles import Series
 from gal_friday_live.dashboard.figures import at
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.recorded_account import RecordedAccount
@@ -52,6 +54,11 @@ def chosen(view: View, found: Sequence[Account]) -> Account | None:
     named = next((one for one in found if wanted and one.session.startswith(wanted)), None)
     running = next((one for one in found if one.running), None)
     return named or running or (found[0] if found else None)
+
+
+async def series_of(history: TradingHistory, account: Account) -> list[Series]:
+    """What the account trades, as its run told, else as its bars do: not every way to start an engine tells."""
+    return [Series.parse(key) for key in account.series] or await history.series(account.session)
 
 
 def running_session(view: View) -> str | None:

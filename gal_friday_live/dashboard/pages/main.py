@@ -7,7 +7,7 @@ from typing import Any
 
 from gal_friday_adapters.postgres.trading_history import TradingHistory
 from gal_friday_core.times import DAY_NS, from_iso, to_iso
-from gal_friday_live.dashboard.accounts import RECORDED, accounts, chosen
+from gal_friday_live.dashboard.accounts import RECORDED, accounts, chosen, series_of
 from gal_friday_live.dashboard.figures import at, instant, text
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
@@ -79,12 +79,11 @@ async def equity(view: View) -> Any:
         return figure([])
     points: dict[int, Decimal] = {}
     history = TradingHistory(view.database)
-    for key in account.series:
-        pair = key.split(":")[1].replace("-", "/")
-        span = await history.equity_span(account.session, pair)
+    for series in await series_of(history, account):
+        span = await history.equity_span(account.session, series.pair)
         if span is not None:
             first, last = max(span[0], span[1] - HISTORY_NS), span[1]
-            found = await history.equity(account.session, pair, first, last + 1, POINTS)
+            found = await history.equity(account.session, series.pair, first, last + 1, POINTS)
             points |= {ts: worth for ts, worth, _ in found}
     if account.running:
         now = from_iso(str(at(view.reading.metrics, "engine.time")))

@@ -11,7 +11,7 @@ from gal_friday_core.drawdown import Peaks
 from gal_friday_core.risk.codes import meaning
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
-from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
+from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen, series_of
 from gal_friday_live.dashboard.figures import instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
@@ -186,8 +186,7 @@ async def _risk(
 
 
 async def _pairs(history: TradingHistory, account: Account) -> list[str]:
-    keys = [key.split(":")[1].replace("-", "/") for key in account.series]
-    return keys or [series.pair for series in await history.series(account.session)]
+    return [series.pair for series in await series_of(history, account)]
 
 
 def _lost(ts_ns: int, equity: Decimal, peaks: Mapping[str, Any]) -> dict[str, float]:

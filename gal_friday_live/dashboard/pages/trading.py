@@ -14,7 +14,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.errors import RegistryError
 from gal_friday_core.money import ZERO
 from gal_friday_core.times import SECOND_NS, to_iso
-from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen
+from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen, series_of
 from gal_friday_live.dashboard.candles import Drawn, Stretch, bars, figure
 from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
@@ -129,7 +129,7 @@ async def _looked(view: View, database: Database) -> Looked | None:
     if account is None:
         return None
     history = TradingHistory(database)
-    series = [Series.parse(key) for key in account.series] or await history.series(account.session)
+    series = await series_of(history, account)
     fills = await history.fills(account.session, MOST_FILLS)
     trades = booked_trades(fills, whole=len(fills) < MOST_FILLS)
     return Looked(account, [one for one in known if one is not account], series, fills, trades)
