@@ -48,7 +48,8 @@ class PortfolioManager:
 
     `pairs` are those that the engine trades: what the account holds of their bases is taken over when it is
     opened. With a `journal` the books of earlier runs are restored from it, and changes of equity noted.
-    `on_bar` is called with each bar's close time and the equity at it.
+    `on_bar` is called with each bar's close time and the equity at it. Without an `exchange` it is a mirror: somebody
+    else opens the account and compares it, and tells of both.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PortfolioManager:
         *,
         quote: str,
         clock: Clock,
-        exchange: Exchange,
+        exchange: Exchange | None,
         writer: JournalWriter,
         reservations: Reservations | None = None,
         pairs: Iterable[str] = (),
@@ -112,7 +113,8 @@ class PortfolioManager:
         await self.restore()
         if self.funds.opened and isinstance(self._exchange, PaperExchange):
             self._exchange.resume(self.funds.balances())  # paper money is where our books say it is
-        self.funds.open(await self._exchange.balances(), self._clock.now_ns())
+        if self._exchange is not None:
+            self.funds.open(await self._exchange.balances(), self._clock.now_ns())
         self._subscriptions = [
             self._bus.subscribe("MARKET_DATA_OHLCV", self._on_candle),
             self._bus.subscribe("EXECUTION_REPORT", self._on_report),
@@ -178,16 +180,17 @@ class PortfolioManager:
         """
         if self._reconcile is not None:
             await self._reconcile()
-        theirs, ours = await self._exchange.balances(), self.funds.balances()
+        exchange = self._exchange
+        if exchange is None:
+            return
+        theirs, ours = await exchange.balances(), self.funds.balances()
         differing = [
             f"{asset}: booked {amount}, exchange {theirs.get(asset, ZERO)}"
             for asset, amount in sorted(ours.items())
             if amount != theirs.get(asset, ZERO)
         ]
         if differing:
-            raise ContractError(
-                f"portfolio and exchange {self._exchange.name} differ: {'; '.join(differing)}"
-            )
+            raise ContractError(f"portfolio and exchange {exchange.name} differ: {'; '.join(differing)}")
 
     def _on_report(self, event: Event) -> None:
         report = event.payload
