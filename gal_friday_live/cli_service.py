@@ -22,8 +22,8 @@ ACCEPTED = {
     "explain": ("order",),
     "metrics": (),
     "performance": ("brief",),
-    "tune": ("kinds", "block_s", "pairs"),
-    "untune": ("tuning",),
+    "tune": ("kinds", "block_s", "pairs", "who"),
+    "untune": ("tuning", "who"),
     "halt": ("reason", "who", "action"),
     "resume": ("reason", "who"),
     "reload": ("who",),
@@ -157,13 +157,16 @@ class CLIService:
 
     async def _tune(self, details: Mapping[str, Any]) -> Any:
         changes = dict(details)
+        changes["who"] = _text(changes, "who", "operator")
         kinds = changes.pop("kinds", None) or KINDS
         if not set(kinds) <= set(KINDS):
             raise ConfigError(f"unknown kinds of tunings {kinds!r}: use {', '.join(KINDS)}")
         return self._controller.optimizer.start(kinds, **changes)
 
     async def _untune(self, details: Mapping[str, Any]) -> Any:
-        return await self._controller.optimizer.undo(_text(details, "tuning"))
+        return await self._controller.optimizer.undo(
+            _text(details, "tuning"), who=_text(details, "who", "operator")
+        )
 
     async def _halt(self, details: Mapping[str, Any]) -> Any:
         action = details.get("action", "CANCEL_ENTRIES")

@@ -31,7 +31,8 @@ Delivery = tuple[Callable[[Any], Awaitable[None]], Any]
 
 
 class DataIngestor:
-    """The engine's `MarketSink`. `published` counts bars, `refused` what came that was not a new closed bar.
+    """The engine's `MarketSink`. `published` counts bars, `refused` what came that was not a new closed bar;
+    `ended` is true once the feed is over.
 
     `books` holds the order book of each pair whose book is verified, and of no other. `sinks` hear every
     call first, at once and from the event loop. `after` says for a series when its last known bar opened:
@@ -76,6 +77,7 @@ class DataIngestor:
         self.listings: dict[str, str] = {}
         self.connected = False
         self.system = "unknown"
+        self.ended = False
         self.published = 0
         self.coalesced = 0
         self.invalidated: Counter[str] = Counter()
@@ -133,6 +135,7 @@ class DataIngestor:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         await self.drained()
+        self.ended = True
 
     async def drained(self) -> None:
         """Deliver what waits; where somebody is at it, wait for that."""

@@ -31,6 +31,7 @@ def state_now(engine: Engine) -> dict[str, Any]:
         "halt_reason": engine.halt.reason,
         "blocks": engine.gate.blocks(),
         "connected": engine.ingestor.connected,
+        "market_ended": engine.ingestor.ended,
         "pairs": dict(engine.ingestor.listings),
         "line_losses": engine.account_line.losses,
         "open_orders": len(engine.execution.blotter.open()),
@@ -106,6 +107,7 @@ def _engine(engine: Engine) -> dict[str, Any]:
         "models": list(engine.prediction.trading),
         "override": engine.prediction.override_reason,
         "connected": engine.ingestor.connected,
+        "market_ended": engine.ingestor.ended,
         "line_losses": engine.account_line.losses,
     }
 

@@ -29,6 +29,8 @@ from gal_friday_live.tunings import KINDS, Kind, Tuning, tunings
 MOST_STATEMENTS: Final = 10
 RUNS_KEPT: Final = 50
 SOURCE: Final = "PerformanceOptimizer"
+ENGINE: Final = "the engine"
+"""Who asked, where nobody outside did."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class _Run(NamedTuple):
     chosen: tuple[Tuning, ...]
     open: tuple[Tuning, ...]
     settings: PerformanceConfig
+    who: str
 
 
 class PerformanceOptimizer:
@@ -129,29 +132,32 @@ class PerformanceOptimizer:
         """`running`: the tuning that is tried and the pairs that are done, or None; `outcome` of the last run."""
         return {"running": self._progress, "outcome": self._outcome}
 
-    def start(self, kinds: Sequence[Kind] = KINDS, **changes: Any) -> dict[str, Any]:
+    def start(self, kinds: Sequence[Kind] = KINDS, *, who: str = ENGINE, **changes: Any) -> dict[str, Any]:
         """Begin `tune` and return at once: `progress` tells how far it is. Raises ConfigError as `tune` does."""
-        run = self._planned(kinds, changes)
+        run = self._planned(kinds, who, changes)
         self._running = asyncio.ensure_future(self._run(run))
         self._running.add_done_callback(_failed)
         return {"started": True, "tunings": [tuning.name for tuning in run.open]}
 
-    async def tune(self, kinds: Sequence[Kind] = KINDS, **changes: Any) -> dict[str, Any]:
-        """Try every tuning of these kinds that may help. `changes` are keys of the section `performance`.
+    async def tune(
+        self, kinds: Sequence[Kind] = KINDS, *, who: str = ENGINE, **changes: Any
+    ) -> dict[str, Any]:
+        """Try every tuning of these kinds that may help. `changes` are keys of the section `performance`; events and
+        history tell `who` asked.
 
         `results` by tuning, `kept` those that are in force now, `said` in one line. Raises ConfigError while another
         run goes on, and where so few pairs could show nothing.
         """
-        return await self._run(self._planned(kinds, changes))
+        return await self._run(self._planned(kinds, who, changes))
 
-    def _planned(self, kinds: Sequence[Kind], changes: dict[str, Any]) -> "_Run":
+    def _planned(self, kinds: Sequence[Kind], who: str, changes: dict[str, Any]) -> "_Run":
         if self._progress is not None:
             raise ConfigError("tunings are being tried already: gal-friday performance tells how far that is")
         chosen = tuple(tuning for tuning in self._tunings.values() if tuning.kind in kinds)
         open_ = tuple(tuning for tuning in chosen if not self._why_not(tuning))
         settings = self._settings(changes, len(open_))
         self._progress = {"tuning": None, "pair": 0, "pairs": settings.pairs}
-        return _Run("ALL" if len(kinds) != 1 else kinds[0], chosen, open_, settings)
+        return _Run("ALL" if len(kinds) != 1 else kinds[0], chosen, open_, settings, who)
 
     async def _run(self, run: "_Run") -> dict[str, Any]:
         watched: AbstractContextManager[object] = nullcontext() if self._watched else self._collector
@@ -163,17 +169,21 @@ class PerformanceOptimizer:
             self._progress = None
         kept = [result["tuning"] for result in results if result["kept"]]
         self._outcome = {"results": results, "kept": kept, "said": _said(results)}
-        await self._tell(run.kind, "METRICS_COLLECTED", {"tried": len(run.open)}, self._outcome)
+        await self._tell(
+            run.kind, "METRICS_COLLECTED", {"tried": len(run.open)}, {**self._outcome, "who": run.who}
+        )
         return self._outcome
 
-    async def undo(self, name: str) -> dict[str, Any]:
+    async def undo(self, name: str, *, who: str = ENGINE) -> dict[str, Any]:
         """Undo a tuning that is in force. Raises ConfigError where it is not."""
         if name not in self._in_force:
             raise ConfigError(f"{name} is not in force: {', '.join(self._in_force) or 'no tuning'} is")
         tuning = self._tunings[name]
         await tuning.undo()
         self._in_force.remove(name)
-        await self._tell(tuning.kind, "OPTIMIZATION_UNDONE", {}, {"tuning": name, "why": "asked for"})
+        log.info("tuning %s: undone, asked for by %s", name, who)
+        details = {"tuning": name, "why": "asked for", "who": who}
+        await self._tell(tuning.kind, "OPTIMIZATION_UNDONE", {}, details)
         return {"undone": name, "in_force": list(self._in_force)}
 
     async def _try(self, tuning: Tuning, run: "_Run") -> dict[str, Any]:
@@ -183,11 +193,13 @@ class PerformanceOptimizer:
             "kind": tuning.kind,
             "what": tuning.what,
             "unit": tuning.unit,
+            "who": run.who,
         }
         if tuning not in run.open:  # the level was shared among those that were open when the run began
             why = self._why_not(tuning) or "there was no point in trying it when the run began"
             return {**result, "tried": False, "kept": False, "why": why}
-        await self._tell(tuning.kind, "ANALYSIS_STARTED", {}, {"tuning": tuning.name, "what": tuning.what})
+        details = {"tuning": tuning.name, "what": tuning.what, "who": run.who}
+        await self._tell(tuning.kind, "ANALYSIS_STARTED", {}, details)
         try:
             blocks = await self._measured(tuning, run.settings)
         except (GivenUpError, StorageError) as end:
@@ -227,11 +239,15 @@ class PerformanceOptimizer:
         after = {"value": result["after"], "unit": tuning.unit} if "after" in result else None
         gain = result.get("gain")
         log.info(
-            "tuning %s: %s, since %s", tuning.name, "kept" if result["kept"] else "undone", result["why"]
+            "tuning %s for %s: %s, since %s",
+            tuning.name,
+            result["who"],
+            "kept" if result["kept"] else "undone",
+            result["why"],
         )
         event = PerformanceOptimization(
             optimization_type=tuning.kind, action=action, metrics_before=before, metrics_after=after,
-            optimization_details={"tuning": tuning.name, "what": tuning.what, "why": result["why"]},
+            optimization_details={"tuning": tuning.name, "what": tuning.what, "why": result["why"], "who": result["who"]},
             improvement_percentage=None if gain is None else 100 * gain,
         )  # fmt: skip
         await self._publish(event)

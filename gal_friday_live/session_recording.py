@@ -12,6 +12,7 @@ from gal_friday_adapters.sessions.part import Rotation
 from gal_friday_adapters.sessions.recording import RecordingTransport
 from gal_friday_adapters.sessions.writer import Recorded, SessionWriter
 from gal_friday_core.candles import Series
+from gal_friday_core.errors import ExchangeError
 from gal_friday_core.payloads import MarketDataOHLCV, MarketDataTrade
 from gal_friday_core.ports import Book, Clock, Transport
 from gal_friday_live.clock import SystemClock
@@ -56,8 +57,8 @@ async def record(
 ) -> Progress:
     """Until `stop` is set or the time is up; what was recorded.
 
-    Raises StorageError where nothing can be written, ExchangeError where the exchange cannot be reached or
-    refuses what is wanted. Everything heard until then is on disk all the same.
+    Raises StorageError where nothing can be written, ExchangeError where the exchange cannot be reached,
+    says nothing at all, or refuses what is wanted. Everything heard until then is on disk all the same.
     """
     clock = clock or SystemClock()
     writer = SessionWriter(folder, rotation=wanted.rotation)
@@ -78,6 +79,10 @@ async def record(
         await running
     finally:
         await asyncio.to_thread(writer.close)
+    if not client.counts.messages:
+        raise ExchangeError(
+            f"nothing was received from {wanted.url}: check address, network and pairs, or give it longer"
+        )
     return _progress(client, writer)
 
 

@@ -66,11 +66,7 @@ class Screen:
             return Text(told + self._age(), "bold red")
         if reading.state == "hung":
             return Text(f"NO ANSWER {since}: {plain(reading.problem)}.{self._age()}", "bold red")
-        if engine.get("halted"):
-            return Text(f"✗ HALTED: {plain(engine.get('halt_reason', ''))}", "bold red")
-        if why := engine.get("blocked_by"):
-            return Text(f"! enters nothing: {plain(why)}", "yellow")
-        return Text(f"✓ {plain(engine.get('state', ''))}", "green")
+        return _trading(engine)
 
     def _age(self) -> str:
         age_s = self._reading.age_s(self._now_ns)
@@ -78,6 +74,16 @@ class Screen:
 
     def _foot(self) -> Text:
         return Text(self._note or KEYS, "bold yellow" if self._note else "dim", no_wrap=True)
+
+
+def _trading(engine: Values) -> Text:
+    if engine.get("halted"):
+        return Text(f"✗ HALTED: {plain(engine.get('halt_reason', ''))}", "bold red")
+    if why := engine.get("blocked_by"):
+        return Text(f"! enters nothing: {plain(why)}", "yellow")
+    if engine.get("market_ended"):
+        return Text("! the recorded market has ended: nothing more is traded", "yellow")
+    return Text(f"✓ {plain(engine.get('state', ''))}", "green")
 
 
 def _fill(body: Layout, metrics: Values, *, wide: bool, style: str) -> None:

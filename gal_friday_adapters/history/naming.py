@@ -105,22 +105,31 @@ def series_of(name: str, overrides: Overrides | None = None) -> Series:
     Raises DataError saying which part is unknown and which option supplies it.
     """
     said = overrides or Overrides()
-    venue, pair, interval = _read_name(PurePath(name).name.rsplit(".", 1)[0], said)
-    missing = [
-        option
-        for option, value in (("--venue", venue), ("--pair", pair), ("--interval", interval))
-        if not value
-    ]
-    if missing or venue is None or pair is None or interval is None:
+    venue, pair, interval = _read_name(_stem(name), said)
+    if not venue or not pair or not interval:
         raise DataError(
             f"{name}: the name does not say which candles these are (expected XBTUSD_1.csv or "
-            f"bitfinex_BTCUSD_1m_2017.parquet); give {' '.join(missing)}"
+            f"bitfinex_BTCUSD_1m_2017.parquet); give {' '.join(unsaid(name, said))}"
         )
     try:
         interval_ns(interval)
         return Series(_venue(venue), split_pair(pair), interval)
     except DataError as error:
         raise DataError(f"{name}: {error}") from None
+
+
+def unsaid(name: str, overrides: Overrides) -> list[str]:
+    """The options that would say what the name of a file leaves open.
+
+    >>> unsaid("candles.csv", Overrides(pair="BTC/USD"))
+    ['--venue', '--interval']
+    """
+    said = zip(("--venue", "--pair", "--interval"), _read_name(_stem(name), overrides), strict=True)
+    return [option for option, value in said if not value]
+
+
+def _stem(name: str) -> str:
+    return PurePath(name).name.rsplit(".", 1)[0]
 
 
 def _read_name(stem: str, said: Overrides) -> tuple[str | None, str | None, str | None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from gal_friday_adapters.history.naming import Overrides
+from gal_friday_adapters.history.naming import Overrides, unsaid
 from gal_friday_adapters.history.raw import checked
 from gal_friday_adapters.history.sources import LeftOut, sources
 from gal_friday_core.candles import Candles
@@ -15,6 +15,9 @@ from gal_friday_core.features.drivers import REACH
 from gal_friday_core.venue.candle_path import CandlePath
 from gal_friday_core.venue.listings import DEMO_LISTINGS, Listing
 from gal_friday_core.venue.markets import GeneratedMarket, OutsideMarket
+
+NAMED = (".csv", ".parquet")
+"""Files of candles that are no archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,16 @@ def candle_market(
 
 def read_candles(path: Path, pair: str | None = None) -> Candles:
     """The candles of one file, checked. Raises DataError where it holds none, several series, or damage."""
-    found = list(sources([path], Overrides(pair=pair) if pair else Overrides()))
+    said = Overrides(pair=pair) if pair else Overrides()
+    if path.suffix.lower() in NAMED and path.is_file() and unsaid(path.name, said):
+        raise DataError(
+            f"{path}: the name does not say which candles these are: rename it as XBTUSD_1.csv or "
+            "bitfinex_BTCUSD_1m_2017.parquet are named"
+        )
+    found = list(sources([path], said))
     for item in found:
         if isinstance(item, LeftOut) and item.refused:
-            raise DataError(f"{item.name}: {item.reason}")
+            raise DataError(item.reason if item.name in item.reason else f"{item.name}: {item.reason}")
     readable = [item for item in found if not isinstance(item, LeftOut)]
     if len(readable) != 1:
         names = ", ".join(item.name for item in readable) or "none"

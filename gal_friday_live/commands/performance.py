@@ -1,6 +1,7 @@
 """`gal-friday performance`: what takes the running engine's time and memory, and tunings that are tried and judged."""
 
 import asyncio
+import getpass
 from typing import Annotated, Any, Final
 
 import typer
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
+from gal_friday_live.commands.control import WhoOption
 from gal_friday_live.commands.shown import show, table
 
 LOOK_EVERY_S: Final = 0.5
@@ -45,6 +47,7 @@ def tune(
     pairs: Annotated[
         int | None, typer.Option(help="Pairs of blocks; performance.pairs by default.", show_default=False)
     ] = None,
+    who: WhoOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,7 +55,7 @@ def tune(
 
     What is kept holds until the engine ends. Example: gal-friday performance tune --kind MEMORY --block 10
     """
-    changes = {"block_s": block, "pairs": pairs}
+    changes = {"block_s": block, "pairs": pairs, "who": who or getpass.getuser()}
     asked = {name: value for name, value in changes.items() if value is not None}
     results = asyncio.run(_tuned(config, kind or [], asked))
     if as_json:
@@ -66,11 +69,12 @@ def tune(
 @app.command()
 def undo(
     name: Annotated[str, typer.Argument(help="A tuning that is in force.", show_default=False)],
+    who: WhoOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Undo a tuning that was kept. Example: gal-friday performance undo gc_seldom"""
-    show(asyncio.run(_ask(config, "untune", tuning=name)), as_json=as_json)
+    show(asyncio.run(_ask(config, "untune", tuning=name, who=who or getpass.getuser())), as_json=as_json)
 
 
 async def _tuned(config: Any, kinds: list[str], asked: dict[str, Any]) -> dict[str, Any]:

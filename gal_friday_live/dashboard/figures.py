@@ -50,8 +50,8 @@ def count(value: Any) -> str:
 def seconds(value: Any) -> str:
     """Two units at most.
 
-    >>> seconds(0.0000123), seconds(0.25), seconds(7.25), seconds(200), seconds(93_784)
-    ('12.3 µs', '250 ms', '7.2 s', '3 min 20 s', '1 d 2 h')
+    >>> seconds(0.0000123), seconds(0.25), seconds(7.25), seconds(200), seconds(93_784), seconds(21_600)
+    ('12.3 µs', '250 ms', '7.2 s', '3 min 20 s', '1 d 2 h', '6 h')
     """
     if value is None:
         return UNKNOWN
@@ -64,8 +64,12 @@ def seconds(value: Any) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
-        return f"{days:,} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+        return _both(f"{days:,} d", hours, "h")
+    return _both(f"{hours} h", minutes, "min") if hours else _both(f"{minutes} min", rest, "s")
+
+
+def _both(first: str, number: int, unit: str) -> str:
+    return f"{first} {number} {unit}" if number else first
 
 
 def nanoseconds(value: Any) -> str:

@@ -35,6 +35,11 @@ def _trading(reading: Reading) -> Headline:
         return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
     if state == "REDUCING":
         return Headline("NO ENTRIES", str(at(reading.metrics, "engine.blocked_by") or ""), "warn")
+    if at(reading.metrics, "engine.market_ended"):
+        last = instant(at(reading.metrics, "engine.time"))
+        return Headline(
+            "HISTORY ENDED", f"{mode}: no bar comes after {last}, so nothing more is traded", "warn"
+        )
     up_s = at(reading.metrics, "measured.engine.uptime_seconds")
     return Headline("TRADING", f"{mode}, up {seconds(up_s)}" if up_s is not None else mode, "good")
 

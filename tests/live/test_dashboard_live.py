@@ -46,6 +46,11 @@ async def test_a_page_is_told_texts_bars_and_state_and_what_changes(tmp_path):
         here.engine.overview_told = {**OVERVIEW, "positions": {}}
         flat = await heard(live, lambda later: later["shape"] != told["shape"])
         assert "positions.BTC/USD.unrealized_pnl" not in flat["texts"]
+        ended = {**OVERVIEW["engine"], "market_ended": True}
+        here.engine.overview_told = {**OVERVIEW, "engine": ended}
+        over = await heard(live, lambda told: told["tones"]["headline.word"] == "warn")
+        assert over["texts"]["headline.word"] == "HISTORY ENDED"
+        assert "no bar comes after 2026-03-01 12:00:00" in over["texts"]["headline.detail"]
         await here.engine.trigger_halt("MANUAL by ada: enough", "CANCEL_ENTRIES")
         halted = await heard(live, lambda told: told["halted"])
         assert halted["texts"]["headline.word"] == "HALTED"

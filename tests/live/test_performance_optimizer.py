@@ -83,6 +83,7 @@ async def test_what_helps_is_kept_told_with_its_numbers_and_can_be_undone():
     assert applied.improvement_percentage == pytest.approx(50, abs=5)
     assert applied.metrics_before["value"] == pytest.approx(10, rel=0.1)
     assert applied.metrics_after["value"] == pytest.approx(5, rel=0.1)
+    assert applied.optimization_details["who"] == "the engine"
     assert (await tried.tune(("MEMORY",)))["said"] == "nothing to try: knob0: it is in force"
     assert await tried.undo("knob0") == {"undone": "knob0", "in_force": []}
     assert not machine.applied
@@ -245,21 +246,25 @@ class Application:
 async def test_the_command_line_reports_tunes_and_undoes(tmp_path, monkeypatch):
     monkeypatch.setenv("GAL_FRIDAY_DATA_DIR", str(tmp_path))
     machine = Machine(effect=0.5)
-    tried, _ = optimizer(machine)
+    tried, events = optimizer(machine)
     service = CLIService(manager(), Application(tried), Application(tried), arguments=())
 
     def run(*arguments):
         return CliRunner().invoke(app, ["performance", *arguments])
 
     async with ControlSocket(control_path(tmp_path), service.answer):
-        tuned = await asyncio.to_thread(run, "tune", "--kind", "MEMORY", "--pairs", "6", "--json")
+        tuned = await asyncio.to_thread(
+            run, "tune", "--kind", "MEMORY", "--pairs", "6", "--who", "ada", "--json"
+        )
         shown = await asyncio.to_thread(run)
         told = await asyncio.to_thread(run, "--json")
         refused = await asyncio.to_thread(run, "tune", "--kind", "LUCK")
-        undone = await asyncio.to_thread(run, "undo", "knob0", "--json")
+        undone = await asyncio.to_thread(run, "undo", "knob0", "--who", "bob", "--json")
     assert tuned.exit_code == 0, tuned.output
     assert json.loads(tuned.stdout)["kept"] == ["knob0"]
     assert len(json.loads(tuned.stdout)["results"][0]["pairs"]) == 6
+    assert [event.optimization_details["who"] for event in events] == ["ada", "ada", "ada", "bob"]
+    assert [run["who"] for run in json.loads(told.stdout)["history"]] == ["ada"]
     assert "it is in force" in shown.stdout
     assert json.loads(told.stdout)["tunings"][0]["in_force"]
     assert "unknown kinds of tunings" in str(refused.exception)

@@ -17,6 +17,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.session_recording import Progress, Wanted, record
 from tests.adapters.kraken.local_kraken import local_kraken
 from tests.adapters.sessions.captures import save, trade_session
+from tests.live.metric_servers import free_port
 
 
 @pytest.fixture
@@ -100,6 +101,17 @@ def test_an_exchange_that_is_not_there_ends_the_recording_with_what_to_check(
     with pytest.raises(ExchangeError, match="check the network"):
         asyncio.run(never_reached(manager, tmp_path))
     assert {item.kind for item in Session(tmp_path)} == {CONNECT, CLOSE}
+
+
+def test_a_recording_that_is_over_before_anything_came_is_an_error(tmp_path: Path) -> None:
+    port = free_port()
+    ran = CliRunner().invoke(
+        app, ["feed", "record", "--url", f"ws://127.0.0.1:{port}/v2", "--pair", "BTC/USD", "--seconds", "0.2",
+              "--out", str(tmp_path / "session")],
+    )  # fmt: skip
+    assert ran.exit_code != 0
+    assert isinstance(ran.exception, ExchangeError)
+    assert f"nothing was received from ws://127.0.0.1:{port}/v2" in str(ran.exception)
 
 
 def test_a_folder_that_cannot_be_written_ends_it_at_once(

@@ -83,6 +83,7 @@ def test_a_screen_of_any_size_is_filled_and_not_exceeded(width, height):
     [
         ({"halted": True, "halt_reason": "DRAWDOWN: 6 %"}, "✗ HALTED: DRAWDOWN: 6 %"),
         ({"blocked_by": "the line is down"}, "! enters nothing: the line is down"),
+        ({"market_ended": True}, "! the recorded market has ended: nothing more is traded"),
     ],
 )
 def test_what_keeps_it_from_trading_stands_at_the_top(engine, said):
