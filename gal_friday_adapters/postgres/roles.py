@@ -12,15 +12,20 @@ from psycopg import sql
 from gal_friday_adapters.postgres.connect import connect, describe, one_line
 from gal_friday_core.errors import ConfigError, StorageError
 
-Role = Literal["reader", "engine", "pipeline"]
+Role = Literal["reader", "engine", "pipeline", "alpha", "dm", "trader"]
+"""The last three are engines that play one part each of a split deployment."""
 
+_ENGINE: Final = {"statement_timeout": "60s", "idle_in_transaction_session_timeout": "60s"}
 SETTINGS: Final[dict[Role, dict[str, str]]] = {
     "reader": {
         "default_transaction_read_only": "on",
         "statement_timeout": "30s",
         "idle_in_transaction_session_timeout": "60s",
     },
-    "engine": {"statement_timeout": "60s", "idle_in_transaction_session_timeout": "60s"},
+    "engine": _ENGINE,
+    "alpha": _ENGINE,
+    "dm": _ENGINE,
+    "trader": _ENGINE,
     "pipeline": {"statement_timeout": "15min", "idle_in_transaction_session_timeout": "15min"},
 }
 """Settings belong to who logs in: PostgreSQL does not inherit them from a role."""

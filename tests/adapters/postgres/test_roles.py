@@ -42,6 +42,8 @@ TABLES = (
     "sessions", "journal", "engine_lease", "log_entries", "alembic_version", "trial", "model_certificate",
     "model_restriction", "retraining_run", "retraining_event", "experiment", "experiment_variant",
     "experiment_event", "experiment_current", "experiment_assignment", "experiment_outcome",
+    "strand_protocol", "strand_modules", "ad_strands", "dm_strands", "tr_strands", "alpha_inbox", "dm_inbox",
+    "trader_inbox",
 )  # fmt: skip
 DENIED = re.compile("permission denied|must be owner")
 _numbers = count(1)
@@ -204,6 +206,10 @@ NOT_THE_ENGINE_S = (
     """,
     "update experiment_current set state = 'STOPPED'",
     "update engine_lease set token = 1",
+    "insert into ad_strands (kind) values ('signal')",
+    "insert into dm_inbox (account, recipient, source, strand_id, tag, high) values ('a', 'dm', 'ad_strands', 'x', 'dm:evaluate_plan', false)",
+    "update trader_inbox set state = 'waiting'",
+    "select clean_strands(1)",
     "delete from journal",
     "update journal set record = '{}'",
     "alter table journal disable trigger append_only",
@@ -360,7 +366,8 @@ def test_every_function_of_ours_has_a_fixed_search_path_and_is_nobody_s_to_call(
         ).fetchall()
     assert {name for name, *_ in functions} >= {"take_engine_lease", "check_stage_event", "grant_roles"}
     assert {name for name, definer, *_ in functions if definer} == {
-        "take_engine_lease", "apply_stage_event", "apply_experiment_event",
+        "take_engine_lease", "apply_stage_event", "apply_experiment_event", "mark_strand", "clean_strands",
+        *(f"deliver_{tagged}{table}_strands" for tagged in ("", "tagged_") for table in ("ad", "dm", "tr")),
     }  # fmt: skip
     for name, _, path, rights in functions:
         assert re.fullmatch(r"search_path=pg_catalog, (public, )?pg_temp", path or ""), name
@@ -413,7 +420,10 @@ def test_who_may_not_create_roles_still_migrates_and_grants_what_is_there(postgr
             assert upgrade(url)[-1] >= "0007"
             with connect(url) as connection:
                 assert connection.execute("select grant_roles()").fetchone() == (
-                    ["gal_friday_reader", "gal_friday_engine", "gal_friday_pipeline"],
+                    [
+                        f"gal_friday_{role}"
+                        for role in ("reader", "engine", "pipeline", "alpha", "dm", "trader")
+                    ],
                 )
         finally:
             admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
