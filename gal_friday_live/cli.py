@@ -34,6 +34,7 @@ from gal_friday_live.commands import (
     retraining,
     simulate,
     statement,
+    strands,
     sweep,
     top,
     up,
@@ -94,6 +95,7 @@ app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 app.add_typer(performance.app, name="performance")
 app.add_typer(retraining.app, name="retraining")
+app.add_typer(strands.app, name="strands")
 guide.attach(app)
 
 

@@ -23,7 +23,7 @@ PANELS: Final = {
     WATCH: ("status", "top", "positions", "orders", "halt", "resume", "reload", "stop", "explain"),
     RESEARCH: ("ingest", "backtest", "sweep", "costs", "feed"),
     MODELS: ("models", "retraining", "experiments"),
-    KEEP: ("alerts", "audit", "statement", "replay", "backup", "restore", "performance"),
+    KEEP: ("alerts", "audit", "statement", "replay", "backup", "restore", "performance", "strands"),
     BUILD: ("simulate", "exchange", "events", "extensions", "new"),
 }
 """Commands and groups by what a user wants; one that stands nowhere goes with the last."""
@@ -109,6 +109,9 @@ EXAMPLES: Final = {
     "new exchange": ("new exchange my-exchange",),
     "performance tune": ("performance tune",),
     "performance undo": ("performance undo gc_seldom",),
+    "strands status": ("strands status", "strands status --json"),
+    "strands show": ("strands show 019a7b1e-64c0-7c52-8d0e-3f2a9b1c4d5e",),
+    "strands retry": ("strands retry 019a7b1e-64c0-7c52-8d0e-3f2a9b1c4d5e",),
 }
 """By command: what follows `gal-friday` on the command line."""
 

@@ -1,0 +1,289 @@
+"""The drill: start the roles, strike them in turn while they trade, let them come to rest, compare all sides.
+
+`run` is all of it. What it tells of an outage is measured by this process: from the blow to the role's own word that it is
+ready, or, where its process went on, to the next strand that it handled.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
+from gal_friday_core.money import ZERO
+from gal_friday_live.config_writing import write_config
+from gal_friday_live.processes import Children
+from gal_friday_live.strand_drill.crew import LOOK_EVERY_S, Crew
+from gal_friday_live.strand_drill.ground import Ground, settings, standing
+from gal_friday_live.strand_drill.strikes import DISCONNECT, KILL, RESTART, Strike, schedule
+from gal_friday_live.strand_drill.truth import DIFFERS, DOUBLED, LOST, Evidence, Finding, count, findings
+from gal_friday_live.strand_drill.witness import Witness
+
+ALPHA, DECISION, TRADER = ROLES = ("alpha", "decision", "trader")
+STANDBY: Final = "trader-standby"
+PLANS_BETWEEN: Final = 2
+"""Plans decided between two blows, so that each meets a desk at work."""
+MOVES_WITHIN_S: Final = 120.0
+RESTS_WITHIN_S: Final = 90.0
+"""After the last blow everything must have arrived by then, and all sides agree."""
+REST_LOOK_S: Final = 0.5
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """`kills` and `disconnects` of each role and `restarts` of the database; `speed` is the market's."""
+
+    folder: Path
+    kills: int = 3
+    disconnects: int = 1
+    restarts: int = 1
+    standby: bool = False
+    speed: float = 20.0
+    seed: int = 1
+
+
+class Outage(msgspec.Struct, frozen=True, kw_only=True):
+    """What one blow cost: `role` is who was away, for `seconds`. `by_standby` where another process took over."""
+
+    blow: str
+    target: str
+    role: str
+    seconds: float
+    by_standby: bool = False
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it: `lost` and `doubled` are counts of `findings`."""
+
+    plans: int
+    approved: int
+    orders: int
+    fills: int
+    kills: int
+    disconnects: int
+    restarts: int
+    lost: int
+    doubled: int
+    differs: int
+    outages: Sequence[Outage]
+    latency_ms: Mapping[str, Mapping[str, float]]
+    seconds: float
+    findings: Sequence[Finding]
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+
+Say = Callable[[str], object]
+
+
+async def run(terms: Terms, say: Say = lambda _: None) -> Result:
+    """The whole drill. Raises GalFridayError where it could not be carried out."""
+    began = time.monotonic()
+    say("starting the database, the exchange and the roles")
+    async with standing(terms.folder, speed=terms.speed, seed=terms.seed) as ground:
+        with Children(terms.folder / "logs") as children:
+            crew = Crew(
+                terms.folder, children,
+                env={"GAL_FRIDAY_DATABASE_URL": ground.database_url}, commands=_commands(terms, ground),
+            )  # fmt: skip
+            async with Witness.of(ground.database_url) as witness:
+                return await Drill(terms, ground, crew, witness, say).run(began)
+
+
+class Drill:
+    """One drill on its ground. `run` gives its result."""
+
+    def __init__(self, terms: Terms, ground: Ground, crew: Crew, witness: Witness, say: Say) -> None:
+        self._terms = terms
+        self._ground = ground
+        self._crew = crew
+        self._witness = witness
+        self._say = say
+        self._outages: list[Outage] = []
+        self._blows: list[str] = []
+        self._decided = 0
+
+    async def run(self, began: float) -> Result:
+        """Raises GalFridayError where a role does not come up, ends by itself, or nothing moves any more."""
+        names = (*ROLES, STANDBY) if self._terms.standby else ROLES
+        for name in names:
+            await self._crew.start(name)
+        for name in ROLES:
+            await self._crew.members[name].until_ready()
+        for strike in schedule(
+            ROLES, kills=self._terms.kills, disconnects=self._terms.disconnects,
+            restarts=self._terms.restarts, seed=self._terms.seed,
+        ):  # fmt: skip
+            await self._at_work()
+            await asyncio.sleep(strike.pause_s)
+            await self._struck(strike)
+        await self._at_work()
+        seen, found = await self._at_rest()
+        return self._result(seen, found, await self._witness.latency_ms(), time.monotonic() - began)
+
+    async def _at_work(self) -> None:
+        """Wait until plans were decided since the last blow. Raises GalFridayError where none are."""
+        deadline = time.monotonic() + MOVES_WITHIN_S
+        while (decided := await self._witness.decided()) < self._decided + PLANS_BETWEEN:
+            self._crew.require_running()
+            if time.monotonic() > deadline:
+                raise GalFridayError(
+                    f"no {PLANS_BETWEEN} plans were decided in {MOVES_WITHIN_S:g} s after "
+                    f"{self._blows[-1] if self._blows else 'the start'}: the roles' logs are in {self._crew.folder / 'logs'}"
+                )
+            await asyncio.sleep(LOOK_EVERY_S)
+        self._decided = decided
+
+    async def _struck(self, strike: Strike) -> None:
+        said = f"{strike.blow} {strike.target}"
+        self._blows.append(said)
+        struck = time.monotonic()
+        if strike.blow == KILL:
+            await self._killed(strike.target, struck)
+        else:
+            await self._shaken(strike, struck)
+        for outage in self._outages[-1:]:
+            self._say(
+                f"{said}: {outage.role} away for {outage.seconds:.1f} s ({self._decided} plans decided)"
+            )
+        self._decided = await self._witness.decided()
+
+    async def _killed(self, role: str, struck: float) -> None:
+        """A SIGKILL, and another process in its place. Where one stands by, that is who is waited for."""
+        await self._crew.kill(role)
+        standby = self._crew.members.pop(STANDBY, None) if role == TRADER else None
+        if standby is None:
+            await (await self._crew.start(role)).until_ready()
+        else:
+            self._crew.members[TRADER] = standby
+            await standby.until_ready()
+        self._away(KILL, role, role, struck, by_standby=standby is not None)
+        if standby is not None:
+            await self._crew.start(STANDBY)
+
+    async def _shaken(self, strike: Strike, struck: float) -> None:
+        """Connections end, nobody dies: each role that was hit handles its next strand."""
+        hit = ROLES if strike.blow == RESTART else (strike.target,)
+        before = {role: await self._witness.handled(role) for role in hit}
+        if strike.blow == DISCONNECT:
+            await self._witness.disconnect(strike.target)
+        else:
+            await self._ground.restart_database()
+        for role in hit:
+            await self._moves(role, before[role], strike)
+            self._away(strike.blow, strike.target, role, struck)
+
+    async def _moves(self, role: str, before: int, strike: Strike) -> None:
+        deadline = time.monotonic() + MOVES_WITHIN_S
+        while await self._witness.handled(role) <= before:
+            self._crew.require_running()
+            if time.monotonic() > deadline:
+                raise GalFridayError(f"{role} handled nothing in {MOVES_WITHIN_S:g} s after {strike.blow}")
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def _away(self, blow: str, target: str, role: str, struck: float, *, by_standby: bool = False) -> None:
+        seconds = round(time.monotonic() - struck, 3)
+        self._outages.append(
+            Outage(blow=blow, target=target, role=role, seconds=seconds, by_standby=by_standby)
+        )
+
+    async def _at_rest(self) -> tuple[Evidence, list[Finding]]:
+        """No more plans; then all sides, once they agree, or what still does not hold when the time is up.
+
+        Stops and targets fill meanwhile, so that one look alone may see a fill on its way.
+        """
+        self._say("no more plans: waiting for everything to arrive")
+        await self._halted()
+        deadline = time.monotonic() + RESTS_WITHIN_S
+        while True:
+            seen = await self._seen()
+            found = findings(seen) if seen is not None else []
+            if seen is not None and (not found or time.monotonic() > deadline):
+                return seen, found
+            if time.monotonic() > deadline + RESTS_WITHIN_S:
+                raise GalFridayError(
+                    "a role did not answer any more, so that its books could not be compared"
+                )
+            self._crew.require_running()
+            await asyncio.sleep(REST_LOOK_S)
+
+    async def _halted(self) -> None:
+        """Entries end by an operator's halt; what is held keeps its stops."""
+        words = {"reason": "the drill comes to rest", "who": "the drill", "action": "CANCEL_ENTRIES"}
+        deadline = time.monotonic() + MOVES_WITHIN_S
+        while True:
+            try:
+                await self._crew.members[ALPHA].ask("halt", **words)
+            except (StorageError, ConfigError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(REST_LOOK_S)
+            else:
+                return
+
+    async def _seen(self) -> Evidence | None:
+        """All sides; None where one could not be asked, or the exchange moved while they were."""
+        filled = [fill.exec_id for fill in self._ground.account.executions]
+        held = {"exchange": self._ground.held()}
+        try:
+            for role in ROLES:
+                held[role] = _holdings(await self._crew.members[role].ask("positions"))
+            written = await self._witness.evidence(await self._trader_session())
+        except StorageError:
+            return None
+        if filled != [fill.exec_id for fill in self._ground.account.executions]:
+            return None
+        ordered = [order.asked.cl_ord_id or "" for order in self._ground.account.orders.values()]
+        return msgspec.structs.replace(written, ordered=ordered, filled=filled, held=held)
+
+    async def _trader_session(self) -> str:
+        """Whose journal is the account's own."""
+        ready = await self._crew.members[TRADER].until_ready()
+        return str(ready["session"])
+
+    def _result(
+        self,
+        seen: Evidence,
+        found: Sequence[Finding],
+        latency_ms: Mapping[str, Mapping[str, float]],
+        seconds: float,
+    ) -> Result:
+        blows = [blow.partition(" ")[0] for blow in self._blows]
+        return Result(
+            plans=len(seen.plans),
+            approved=sum(decision.approved for decision in seen.decisions),
+            orders=len(seen.ordered),
+            fills=len(seen.filled),
+            kills=blows.count(KILL),
+            disconnects=blows.count(DISCONNECT),
+            restarts=blows.count(RESTART),
+            lost=count(found, LOST),
+            doubled=count(found, DOUBLED),
+            differs=count(found, DIFFERS),
+            outages=self._outages,
+            latency_ms=latency_ms,
+            seconds=round(seconds, 1),
+            findings=found,
+        )
+
+
+def _holdings(books: Mapping[str, Any]) -> dict[str, Decimal]:
+    """What a role says is held, by asset: each position's base, and cash."""
+    held = {pair.partition("/")[0]: Decimal(str(one["quantity"])) for pair, one in books["positions"].items()}
+    held["USD"] = Decimal(str(books["cash"]))
+    return {asset: amount for asset, amount in held.items() if amount != ZERO}
+
+
+def _commands(terms: Terms, ground: Ground) -> dict[str, list[str]]:
+    """How each role is started, all with one configuration."""
+    path = terms.folder / "drill.yaml"
+    write_config(path, settings())
+    common = ["--venue", ground.venue_url, "--config", str(path), "--json"]
+    found = {role: ["live", "--role", role, *common] for role in ROLES}
+    found[STANDBY] = found[TRADER]
+    return found
