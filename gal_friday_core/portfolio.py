@@ -125,8 +125,7 @@ class Duplicate:
     key: str
 
 
-@dataclass(slots=True)
-class Mark:
+class Mark(msgspec.Struct, gc=False):
     """The price that a pair is valued at, and when it was that."""
 
     price: Decimal
@@ -146,7 +145,7 @@ class _Fill(msgspec.Struct, frozen=True, gc=False):
 class Portfolio:
     """All pairs of one quote currency. Times given to it never run back; an older one counts as now.
 
-    Positions are valued at the last mark, before the first one at their fill price. `revision` counts the
+    Positions are valued at the last mark, before the first one at their fill price, by which a fill that opens one marks it. `revision` counts the
     fills and flows booked. `executions` are the fills booked, each with the time of these books then; those of before
     `settled_ns` are forgotten, and nothing as old is booked any more.
     """
@@ -189,11 +188,17 @@ class Portfolio:
         self.revision += 1
         self.positions[pair] = after
         self.cash += cash_change
-        if pair not in self.marks:
-            self.marks[pair] = Mark(fill.price, ts_ns)
+        if not before.quantity:
+            self._mark_anew(pair, fill.price, ts_ns)
         self._observe(ts_ns)
         self.executions[key] = self.now_ns
         return Applied(key, pair, after, cash_change, after.realized - before.realized, fill.fee)
+
+    def _mark_anew(self, pair: str, price: Decimal, ts_ns: int) -> None:
+        """The last mark of what was not held may be as old as the last trade: the fill itself is the newest price."""
+        known = self.marks.get(pair)
+        if known is None or ts_ns >= known.ts_ns:
+            self.marks[pair] = Mark(price, ts_ns)
 
     def is_booked(self, execution_id: str, ts_ns: int) -> bool:
         """Whether a fill of that time is in these books."""

@@ -12,7 +12,6 @@ no level left goes on with the next event; an entry gives up the rest.
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from math import inf
 
 from msgspec.structs import replace
 
@@ -33,6 +32,8 @@ from gal_friday_core.venue.recorded_market import RecordedMarket
 from gal_friday_core.venue.requests import Added, AddOrder, CancelOrder, OrderType
 from gal_friday_core.venue.updates import ExecutionUpdate, Update
 from gal_friday_core.working_order import (
+    ANY_BAR,
+    IDLE,
     Fill,
     Watch,
     Working,
@@ -148,7 +149,7 @@ class RecordedExchange:
     def watch(self, pair: str) -> Watch:
         """While an order stands any bar may fill it."""
         standing = any(working.order.trading_pair == pair for working in self._working.values())
-        return Watch(-inf, inf, next_bar=standing or bool(self._told[pair]))
+        return ANY_BAR if standing or self._told[pair] else IDLE
 
     def resume(self, balances: Mapping[str, Decimal]) -> None:
         raise ContractError(

@@ -12,7 +12,7 @@ whose trades were recorded, orders meet those one by one, each a bar of one pric
 Entry points: `SimulatedExchange.submit`, `cancel`, `on_candle`. Balances never go below zero.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from gal_friday_core.config import CostsConfig
@@ -23,7 +23,7 @@ from gal_friday_core.frictions import FillNote, Frictions, Notes, reached
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, fee_of, product, value_of
 from gal_friday_core.orders import Order
-from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderStatus
+from gal_friday_core.payloads import ExecutionReport, MarketDataOHLCV, OrderType
 from gal_friday_core.prints import Prints
 from gal_friday_core.protection import attached, malformed, stop_id, target_id
 from gal_friday_core.times import interval_ns
@@ -44,7 +44,8 @@ from gal_friday_core.working_order import (
 )
 
 _TAKES = ("MARKET", "LIMIT")
-_Standing = Sequence[Working]
+_TURN: dict[OrderType, int] = {"STOP_LOSS": 1, "TAKE_PROFIT": 2, "LIMIT": 3}
+"""In which turn of a bar an order that rests is met; those that arrive have the first."""
 
 
 class SimulatedExchange:
@@ -85,7 +86,7 @@ class SimulatedExchange:
         if order.client_order_id in self._known:
             raise ExchangeError(f"{self.name}: client order id {order.client_order_id} was used before")
         self._known.add(order.client_order_id, self._working)
-        working = Working(order)
+        working = Working(order, rested=order.order_type not in _TAKES)
         refusal = self._refusal(working)
         if refusal is not None:
             return [report_of(working, self.name, "REJECTED", order.created_at, refusal)]
@@ -104,19 +105,16 @@ class SimulatedExchange:
 
         Raises ContractError where the bar is still running, or not later than the one before.
         """
-        pair = candle.trading_pair
-        self._admit(candle)
+        pair, start = candle.trading_pair, candle.timestamp_bar_start
+        last = self._last.get(pair)
+        if not candle.closed or (last is not None and start <= last[0]):
+            raise _disorder(candle)
         reports: list[ExecutionReport] = []
         if self._working:
-            self._whole, self._known_at, met = candle, _close_time(candle), False
-            if pair in self._prints:
-                for trade in self._prints[pair].inside(candle):
-                    self._known_at, self._recorded, met = trade.timestamp_bar_start, True, True
-                    self._match(trade, reports)
-                self._recorded = False
-            if not met:
+            self._whole, self._known_at = candle, start + interval_ns(candle.interval)
+            if not (self._prints and self._traded(candle, reports)):
                 self._match(candle, reports)
-        self._last[pair] = candle.timestamp_bar_start, candle.close
+        self._last[pair] = start, candle.close
         return reports
 
     def pass_by(self, pair: str, bar_start_ns: int, close: Decimal) -> None:
@@ -160,16 +158,6 @@ class SimulatedExchange:
 
     # Admission
 
-    def _admit(self, candle: MarketDataOHLCV) -> None:
-        last = self._last.get(candle.trading_pair)
-        if not candle.closed:
-            raise ContractError(f"{candle.trading_pair}: a running bar is never matched; send it once closed")
-        if last is not None and candle.timestamp_bar_start <= last[0]:
-            raise ContractError(
-                f"{candle.trading_pair}: bar {candle.timestamp_bar_start} does not follow "
-                f"{last[0]}; send bars once, in time order"
-            )
-
     def _refusal(self, working: Working) -> str | None:
         """Why the order is not taken, or None; a buy's claim on the account is set on the way."""
         order = working.order
@@ -210,81 +198,88 @@ class SimulatedExchange:
         return None if need <= free else f"insufficient funds: {need} {asset} needed, {free} free"
 
     def _free(self, asset: str) -> Decimal:
-        return max(self._balances.get(asset, ZERO) - self._claimed(asset), ZERO)
-
-    def _claimed(self, asset: str) -> Decimal:
-        return claimed(self._working, asset)
+        return max(self._balances.get(asset, ZERO) - claimed(self._working, asset), ZERO)
 
     # Matching
 
+    def _traded(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> bool:
+        """Match against the bar's recorded trades, one by one; whether there are any."""
+        prints, closes_ns = self._prints.get(candle.trading_pair), self._known_at
+        met = False
+        for trade in prints.inside(candle) if prints is not None else ():
+            self._known_at, self._recorded, met = trade.timestamp_bar_start, True, True
+            self._match(trade, reports)
+        self._known_at, self._recorded = closes_ns, False
+        return met
+
     def _match(self, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
-        """All orders of the pair against a bar, or against a trade as a bar of one price."""
-        self._taken.pop(candle.trading_pair, None)
-        standing = self._of(candle.trading_pair)
-        self._at_open(standing, candle, reports)
-        if reports:
-            standing = self._of(candle.trading_pair)  # with what entries brought
-        self._protection(standing, candle, reports)
-        self._inside(standing, candle, reports)
+        """All orders of the pair against a bar, or against a trade as a bar of one price: those that arrive, then every stop
+        before any target, since inside one bar the worse comes first, then limits that rest.
+        """
+        pair = candle.trading_pair
+        self._taken.pop(pair, None)
+        arriving, stops, targets, limits = self._standing(pair)
+        if arriving:
+            for working in arriving:
+                self._at_open(working, candle, reports)
+            _, stops, targets, limits = self._standing(pair)  # with what entries brought
+        for working in stops:
+            self._stop(working, candle, reports, from_open=working.inside != candle.timestamp_bar_start)
+        for working in targets:
+            self._target(working, candle, reports)
+        for working in limits:
+            self._inside(working, candle, reports)
 
-    def _at_open(self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
-        """Market orders, and limit orders that are marketable when they arrive."""
-        for working in standing:
-            order, frictions = working.order, self._frictions
-            waits = not working.rested and order.order_type in _TAKES
-            share = None if not waits else frictions.arrived(order, candle, self._known_at)
-            if share is None:
-                continue
-            quantity, met = self._offered(working, candle), reached(order.side, candle, share)
-            slippage, limit = frictions.slippage(quantity, self._whole), order.limit_price
-            if limit is None:
-                price: Decimal | None = slipped(order.side, met, slippage)
-            else:
-                price = limit_fill_on_arrival(order.side, limit, met, slippage)
-            if price is None:
-                self._rest(working, candle, share)
-                continue
-            moment = max(candle.timestamp_bar_start, order.created_at + frictions.latency_ns)
-            self._execute(working, Deal(price, met, moment, quantity), reports)
-            if share and order.side == "BUY":
-                self._came_inside(order.client_order_id, candle)
+    def _standing(self, pair: str) -> tuple[list[Working], ...]:
+        """What arrives, stops, targets and limits that rest, each in order of arrival."""
+        found: tuple[list[Working], ...] = ([], [], [], [])
+        for working in self._working.values():
+            if working.order.trading_pair == pair:
+                found[_TURN[working.order.order_type] if working.rested else 0].append(working)
+        return found
 
-    def _protection(
-        self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]
-    ) -> None:
-        """Every stop before any target: inside one bar the worse comes first."""
-        book = self._working
-        for working in standing:
-            if working.order.order_type == "STOP_LOSS" and working.order.client_order_id in book:
-                self._stop(working, candle, reports, from_open=working.inside != candle.timestamp_bar_start)
-        for working in standing:
-            order, limit = working.order, working.order.limit_price
-            if order.order_type != "TAKE_PROFIT" or limit is None or order.client_order_id not in book:
-                continue
-            price = target_fill(limit, candle)
-            if price is not None and working.inside != candle.timestamp_bar_start:
-                deal = Deal(price, price, self._known_at, self._offered(working, candle))
-                self._execute(working, deal, reports)
+    def _at_open(self, working: Working, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+        """A market order, or a limit order that is marketable when it arrives."""
+        order, frictions = working.order, self._frictions
+        share = frictions.arrived(order, candle, self._known_at)
+        if share is None:
+            return
+        quantity, met = self._offered(working, candle), reached(order.side, candle, share)
+        slippage, limit = frictions.slippage(quantity, self._whole), order.limit_price
+        if limit is None:
+            price: Decimal | None = slipped(order.side, met, slippage)
+        else:
+            price = limit_fill_on_arrival(order.side, limit, met, slippage)
+        if price is None:
+            self._rest(working, candle, share)
+            return
+        moment = max(candle.timestamp_bar_start, order.created_at + frictions.latency_ns)
+        self._execute(working, Deal(price, met, moment, quantity), reports)
+        if share and order.side == "BUY":
+            self._came_inside(order.client_order_id, candle)
 
-    def _inside(self, standing: _Standing, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
-        """Resting limit orders; what they buy may be stopped out in the same bar, but wins nothing in it."""
-        for working in standing:
-            order = working.order
-            if order.order_type != "LIMIT" or order.client_order_id not in self._working:
-                continue
-            price = self._limit_met(working, candle)
-            if price is None:
-                continue
-            deal = Deal(price, price, self._known_at, self._offered(working, candle), maker=True)
+    def _target(self, working: Working, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+        limit = working.order.limit_price
+        price = None if limit is None or working.over else target_fill(limit, candle)
+        if price is not None and working.inside != candle.timestamp_bar_start:
+            deal = Deal(price, price, self._known_at, self._offered(working, candle))
             self._execute(working, deal, reports)
-            child = self._working.get(stop_id(order.client_order_id))
-            if child is not None:
-                self._stop(child, candle, reports, from_open=False)
+
+    def _inside(self, working: Working, candle: MarketDataOHLCV, reports: list[ExecutionReport]) -> None:
+        """A resting limit order; what it buys may be stopped out in the same bar, but wins nothing in it."""
+        price = self._limit_met(working, candle)
+        if price is None:
+            return
+        deal = Deal(price, price, self._known_at, self._offered(working, candle), maker=True)
+        self._execute(working, deal, reports)
+        child = self._working.get(stop_id(working.order.client_order_id))
+        if child is not None:
+            self._stop(child, candle, reports, from_open=False)
 
     def _limit_met(self, working: Working, candle: MarketDataOHLCV) -> Decimal | None:
         """The price of a resting limit where the bar fills it: by going through, or by using up what stood before it."""
         order, limit = working.order, working.order.limit_price
-        if limit is None or not working.rested or working.inside == candle.timestamp_bar_start:
+        if limit is None or working.over or working.inside == candle.timestamp_bar_start:
             return None
         if working.ahead is None:
             return limit_fill(order.side, limit, candle)
@@ -305,10 +300,6 @@ class SimulatedExchange:
             if leg is not None:
                 leg.inside = candle.timestamp_bar_start
 
-    def _of(self, pair: str) -> list[Working]:
-        """In order of arrival; whether one is still on the book is asked when its turn comes."""
-        return [working for working in self._working.values() if working.order.trading_pair == pair]
-
     def _stop(
         self,
         working: Working,
@@ -318,7 +309,7 @@ class SimulatedExchange:
         from_open: bool,
     ) -> None:
         trigger = working.order.trigger_price
-        if trigger is None:
+        if trigger is None or working.over:
             return
         met = candle.open if working.triggered else stop_meets(trigger, candle, from_open=from_open)
         if met is None:
@@ -341,23 +332,25 @@ class SimulatedExchange:
 
     def _execute(self, working: Working, deal: Deal, reports: list[ExecutionReport]) -> None:
         """Fill what account and bar can honour, cancel the rest of what opens, and do all that follows from it."""
-        order, cut = working.order, deal.quantity < working.left
+        order, buys = working.order, working.order.side == "BUY"
+        cut = self._frictions.participation is not None and deal.quantity < working.left
         rate, tier = self._frictions.fee(maker=deal.maker, now_ns=deal.ts_ns)
         fill, shortage = self._fillable(working, deal, rate)
         quantity = fill.quantity
-        goes_on = cut and order.side == "SELL" and quantity == deal.quantity
-        if quantity > 0:
+        goes_on = cut and not buys and quantity == deal.quantity
+        if quantity:
             reports.append(self._book(working, fill, deal.ts_ns))
             if not self._plain:
                 note = FillNote(deal.asked, deal.maker, rate, tier, cut, self._recorded)
                 self._remember(working, deal, note, quantity)
-        if order.client_order_id in self._working and not goes_on:
+        if not (working.over or goes_on):
             reports.append(self._end(working, deal.ts_ns, shortage or scarce(order, quantity)))
-        if order.side == "BUY":
-            self._attach(working, deal.ts_ns, reports)
+        if buys:
+            if working.filled:
+                self._attach(working, deal.ts_ns, reports)
             return
-        sibling = self._working.get(working.sibling or "")
-        if sibling is not None and (quantity > 0 or not goes_on):
+        sibling = self._working.get(working.sibling) if working.sibling is not None else None
+        if sibling is not None and (quantity or not goes_on):
             self._give_way(working, sibling, quantity, deal.ts_ns, reports)
         if takes_from_protection(order):
             self._waive(order.trading_pair, quantity, deal.ts_ns, reports)
@@ -381,45 +374,46 @@ class SimulatedExchange:
 
     def _fillable(self, working: Working, deal: Deal, fee_rate: Decimal) -> tuple[Fill, str]:
         """What the account can honour now, and why nothing where it is not funded."""
-        order, quantity, price = working.order, deal.quantity, deal.price
-        base, quote = self._assets[order.trading_pair]
-        buys = order.side == "BUY"
-        if not buys:
+        quantity, price = deal.quantity, deal.price
+        base, quote = self._assets[working.order.trading_pair]
+        if working.order.side == "SELL":
             quantity = min(quantity, self._balances.get(base, ZERO))
-        elif not quantity and self.notes is not None:
+            value = value_of(quantity, price)
+            return Fill(quantity, price, value, fee_of(value, fee_rate)), ""
+        if not quantity and self.notes is not None:
             self.notes.unborne += 1
         value = value_of(quantity, price)
         fee = fee_of(value, fee_rate)
-        if buys:
-            need = value + fee
-            free = self._balances.get(quote, ZERO) - self._claimed(quote) + working.hold
-            if need > free:
-                nothing = Fill(ZERO, price, ZERO, ZERO)
-                return nothing, f"insufficient funds at the fill: {need} {quote} needed, {free} free"
+        free = self._balances.get(quote, ZERO) - claimed(self._working, quote) + working.hold
+        if value + fee > free:
+            nothing = Fill(ZERO, price, ZERO, ZERO)
+            return nothing, f"insufficient funds at the fill: {value + fee} {quote} needed, {free} free"
         return Fill(quantity, price, value, fee), ""
 
     def _book(self, working: Working, fill: Fill, ts_ns: int) -> ExecutionReport:
         order, quantity, balances = working.order, fill.quantity, self._balances
         base, quote = self._assets[order.trading_pair]
-        bought, paid = (quantity, fill.value) if order.side == "BUY" else (-quantity, -fill.value)
-        balances[base] = balances.get(base, ZERO) + bought
-        balances[quote] = balances.get(quote, ZERO) - paid - fill.fee
+        if order.side == "BUY":
+            balances[base] = balances.get(base, ZERO) + quantity
+            balances[quote] = balances.get(quote, ZERO) - fill.value - fill.fee
+        else:
+            balances[base] = balances.get(base, ZERO) - quantity
+            balances[quote] = balances.get(quote, ZERO) + fill.value - fill.fee
         working.filled += quantity
         working.spent += product(quantity, fill.price)
         working.fills += 1
-        status: OrderStatus = "PARTIALLY_FILLED"
-        if working.filled == order.quantity:
-            del self._working[order.client_order_id]
-            status = "FILLED"
-        return report_of_fill(working, self.name, status, ts_ns, fill)
+        if working.filled != order.quantity:
+            return report_of_fill(working, self.name, "PARTIALLY_FILLED", ts_ns, fill)
+        self._close(working)
+        return report_of_fill(working, self.name, "FILLED", ts_ns, fill)
 
     def _attach(self, entry: Working, ts_ns: int, reports: list[ExecutionReport]) -> None:
         """Place stop and target for what the entry bought, each the other's sibling."""
-        legs = attached(entry.order, entry.filled, ts_ns) if entry.filled else ()
+        legs = attached(entry.order, entry.filled, ts_ns)
         for place, leg in enumerate(legs):
             key, other = leg.client_order_id, legs[1 - place].client_order_id if len(legs) > 1 else None
             self._known.add(key, self._working)
-            working = self._working[key] = Working(leg, sibling=other)
+            working = self._working[key] = Working(leg, sibling=other, rested=True)
             reports.append(report_of(working, self.name, "NEW", ts_ns))
 
     def _waive(self, pair: str, sold: Decimal, ts_ns: int, reports: list[ExecutionReport]) -> None:
@@ -437,14 +431,20 @@ class SimulatedExchange:
                     if leg.left == 0:
                         reports.append(self._end(leg, ts_ns, "position closed"))
 
-    def _end(self, working: Working, ts_ns: int, message: str) -> ExecutionReport:
+    def _close(self, working: Working) -> None:
+        working.over = True
         del self._working[working.order.client_order_id]
+
+    def _end(self, working: Working, ts_ns: int, message: str) -> ExecutionReport:
+        self._close(working)
         return report_of(working, self.name, "CANCELED", ts_ns, message)
 
     def _taker_fee(self, now_ns: int) -> Decimal:
         return self._frictions.fee(maker=False, now_ns=now_ns)[0]
 
 
-def _close_time(candle: MarketDataOHLCV) -> int:
-    """When the bar is over: what happened inside it is known then, and no sooner."""
-    return candle.timestamp_bar_start + interval_ns(candle.interval)
+def _disorder(candle: MarketDataOHLCV) -> ContractError:
+    pair, start = candle.trading_pair, candle.timestamp_bar_start
+    if not candle.closed:
+        return ContractError(f"{pair}: a running bar is never matched; send it once closed")
+    return ContractError(f"{pair}: bar {start} does not follow the last; send bars once, in time order")

@@ -1,7 +1,6 @@
 """An order on the book of the simulated exchange, and what is reported of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from math import inf
 
@@ -12,13 +11,13 @@ from gal_friday_core.orders import Order
 from gal_friday_core.payloads import ExecutionReport, OrderStatus
 
 
-@dataclass(slots=True)
-class Working:
-    """An order on the book. `hold` is the quote it reserves, `sibling` the order that its fill cancels.
+class Working(msgspec.Struct, gc=False):
+    """An order on the book. `hold` is the quote it reserves, `sibling` the order that its fill cancels, `rested` tells that
+    it takes no price on arrival any more.
 
     `waived` is what protection no longer has to sell, because the position was reduced otherwise. `inside` is the bar
     inside which it came to be, `ahead` what is still before a resting limit at its price, `triggered` a stop that sells
-    at market.
+    at market, `over` an order that has left the book.
     """
 
     order: Order
@@ -32,6 +31,7 @@ class Working:
     inside: int | None = None
     ahead: float | None = None
     triggered: bool = False
+    over: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -62,6 +62,11 @@ class KnownIds:
         """Of too many the oldest whose order is over is forgotten."""
         ids = self._ids
         ids[client_order_id] = None
+        if len(ids) > REMEMBERED:
+            self._forget(book)
+
+    def _forget(self, book: Mapping[str, Working]) -> None:
+        ids = self._ids
         while len(ids) > REMEMBERED + len(book):
             oldest = next(iter(ids))
             del ids[oldest]
@@ -88,7 +93,7 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     fee: Decimal
 
 
-# What every report has goes by its place: CPython takes a call with more than fifteen names five times as long.
+# Reports are made by place alone: CPython takes a call with more than fifteen names five times as long.
 
 
 def report_of(
@@ -99,12 +104,9 @@ def report_of(
     key = order.client_order_id
     return ExecutionReport(
         order.signal_id, key, order.trading_pair, exchange, status, order.order_type, order.side, order.quantity,
-        filled, ts_ns,
-        exchange_order_id=None if status == "REJECTED" else f"SIM-{key}",
-        average_fill_price=ratio(working.spent, filled) if filled else None,
-        limit_price=order.limit_price,
-        stop_price=order.trigger_price,
-        error_message=message,
+        filled, ts_ns, None if status == "REJECTED" else f"SIM-{key}",
+        ratio(working.spent, filled) if filled else None, order.limit_price, order.trigger_price,
+        None, None, message,
     )  # fmt: skip
 
 
@@ -112,20 +114,12 @@ def report_of_fill(
     working: Working, exchange: str, status: OrderStatus, ts_ns: int, fill: Fill
 ) -> ExecutionReport:
     """The order with the fill that brought it there, which `working` counts already."""
-    order, pair = working.order, working.order.trading_pair
+    order, pair, filled = working.order, working.order.trading_pair, working.filled
     key = order.client_order_id
     return ExecutionReport(
-        order.signal_id, key, pair, exchange, status, order.order_type, order.side, order.quantity,
-        working.filled, ts_ns,
-        exchange_order_id=f"SIM-{key}",
-        average_fill_price=ratio(working.spent, working.filled),
-        limit_price=order.limit_price,
-        stop_price=order.trigger_price,
-        commission=fill.fee,
-        commission_asset=pair.partition("/")[2],
-        execution_id=f"{key}#{working.fills}",
-        last_quantity=fill.quantity,
-        last_price=fill.price,
+        order.signal_id, key, pair, exchange, status, order.order_type, order.side, order.quantity, filled, ts_ns,
+        f"SIM-{key}", ratio(working.spent, filled), order.limit_price, order.trigger_price,
+        fill.fee, pair.partition("/")[2], None, f"{key}#{working.fills}", fill.quantity, fill.price,
     )  # fmt: skip
 
 
@@ -148,29 +142,34 @@ def scarce(order: Order, quantity: Decimal) -> str:
 
 
 class Watch(msgspec.Struct, frozen=True, gc=False):
-    """A bar that stays above `low` and below `high` fills nothing; with `next_bar` whatever comes next may."""
+    """A bar that stays above `low` and below `high` fills nothing; with `next_bar` whatever comes next may. Where no order
+    `stands` of the pair, none does.
+    """
 
-    low: float
-    high: float
+    low: float = -inf
+    high: float = inf
+    stands: bool = True
     next_bar: bool = False
+
+
+IDLE, ANY_BAR = Watch(stands=False), Watch(next_bar=True)
 
 
 def watch_of(book: Iterable[Working], pair: str) -> Watch:
     """Which bars can change an order of the pair."""
-    low, high = -inf, inf
+    low, high, stands = -inf, inf, False
     for working in book:
         order = working.order
         if order.trading_pair != pair:
             continue
-        price = order.limit_price or order.trigger_price
-        waits = order.order_type == "LIMIT" and not working.rested
-        if price is None or waits or working.triggered:
-            return Watch(low, high, next_bar=True)
+        price, stands = order.limit_price or order.trigger_price, True
+        if price is None or working.triggered or (order.order_type == "LIMIT" and not working.rested):
+            return ANY_BAR
         if order.side == "BUY" or order.order_type == "STOP_LOSS":
             low = max(low, float(price))
         else:
             high = min(high, float(price))
-    return Watch(low, high)
+    return Watch(low, high) if stands else IDLE
 
 
 def claimed(book: Mapping[str, Working], asset: str) -> Decimal:

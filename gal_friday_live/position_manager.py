@@ -51,9 +51,6 @@ class PositionManager:
             self._book_foreign(report)
             return None
         self._funds.price(report.trading_pair, report.last_price, report.timestamp_exchange)
-        if not self.position(report.trading_pair).quantity and report.last_price is not None:
-            # The last mark may be as old as the last trade: the fill itself is the newest price.
-            self._portfolio.mark(report.trading_pair, report.last_price, report.timestamp_exchange)
         booked = self._portfolio.apply(report)
         if booked is None or isinstance(booked, Duplicate):
             self.duplicates += 1

@@ -18,9 +18,9 @@ from gal_friday_core.frictions import Notes
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.money import ZERO, product
 from gal_friday_core.order_reports import own_report
-from gal_friday_core.orders import Order
+from gal_friday_core.orders import TERMINAL, Order
 from gal_friday_core.payloads import ExecutionReport, OrderType, TradeSignalProposed
-from gal_friday_core.portfolio import Applied, Duplicate, Portfolio, Position
+from gal_friday_core.portfolio import Applied, Portfolio, Position
 from gal_friday_core.reservations import Reservations
 from gal_friday_core.risk.check import check, drawdown_breach, model_of
 from gal_friday_core.risk.codes import Approved, Rejected, told
@@ -97,7 +97,7 @@ class Account:
         self._checks = OrderChecks(
             instruments=instruments, reservations=self._reservations, clock=self.now, costs=config.costs,
             limits=lambda: config.risk, position=self.position, cash=lambda: self.portfolio.cash,
-            order_types=lambda: ORDER_TYPES, trading=lambda: "HALTED" if self.halted else "ACTIVE",
+            order_types=lambda: ORDER_TYPES, trading=lambda: "HALTED" if self.reasons else "ACTIVE",
         )  # fmt: skip
         limits = config.risk
         self._tightest = min(limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown)
@@ -128,9 +128,20 @@ class Account:
         return self._positions.get(pair, FLAT)
 
     def hear(self, reports: Sequence[ExecutionReport]) -> None:
-        """Book, release and count what the exchange says."""
+        """Book, release and count what the exchange says. `forget` is told of every end."""
+        self.reports += reports
         for report in reports:
-            self._hear(report)
+            ended = report.order_status in TERMINAL
+            if report.execution_id is not None:
+                self._book(report)
+                self._reservations.on_report(report)
+                self.check_limits()
+            elif not ended:
+                continue  # it takes nothing from what is reserved
+            else:
+                self._reservations.on_report(report)
+            if ended:
+                self._forget(report)
 
     def propose(self, signal: TradeSignalProposed, volatility: float) -> Rejected | None:
         """Judge a signal, and send its order where it passes; else why not."""
@@ -187,31 +198,13 @@ class Account:
             self.cancels_due = True
         self.reasons[reason] = None
 
-    def _hear(self, report: ExecutionReport) -> None:
-        self.reports.append(report)
-        if report.execution_id is None:
-            self._reservations.on_report(report)
-        else:
-            done = self._book(report)
-            self._reservations.on_report(report)
-            if isinstance(done, Applied):
-                self._filled(report, done)
-            self.check_limits()
-        self._forget(report)
-
-    def _book(self, report: ExecutionReport) -> Applied | Duplicate | None:
-        pair, price = report.trading_pair, report.last_price
-        if not self.position(pair).quantity and price is not None:
-            # The last mark may be as old as the last trade: the fill itself is the newest price.
-            self.portfolio.mark(pair, price, report.timestamp_exchange)
+    def _book(self, report: ExecutionReport) -> None:
+        """A fill, and what it changed for the limits on how it went so far."""
         self.fills += 1
-        return self.portfolio.apply(report)
-
-    def _filled(self, report: ExecutionReport, done: Applied) -> None:
-        """What the fill changed, for the limits on how it went so far."""
-        closed = not done.position.quantity
-        net = done.realized - done.fee
-        self._conduct.filled(done.pair, net, done.fee, report.timestamp_exchange, closed=closed)
+        done = self.portfolio.apply(report)
+        if isinstance(done, Applied):
+            net, closed = done.realized - done.fee, not done.position.quantity
+            self._conduct.filled(done.pair, net, done.fee, report.timestamp_exchange, closed=closed)
 
     def _desk(self, signal: TradeSignalProposed, volatility: float) -> Desk:
         return Desk(
@@ -256,7 +249,7 @@ class Account:
         if refusal is not None:
             numbers = told(refusal)
             why = f"{refusal.code}: {numbers}" if numbers else refusal.code
-            self._hear(own_report(order, self.exchange.name, "REJECTED", self.now.ns, why))
+            self.hear([own_report(order, self.exchange.name, "REJECTED", self.now.ns, why)])
             return
         self.sent += 1
         self.hear(self.exchange.submit(order))

@@ -21,6 +21,7 @@ from gal_friday_core.backtest.scan import (
     ENTER,
     EQUITY,
     HELD,
+    MOVED,
     PAIR,
     PEAKS,
     PERIODS,
@@ -94,7 +95,7 @@ class _Run:
     """The arrays that the scan reads, kept in step with the books between two visits."""
 
     def __init__(self, tape: Tape, trader: Trader) -> None:
-        self._tape = tape
+        self._tape, self._end = tape, len(tape)
         self._trader = trader
         self._account = trader.account
         count, bars = len(tape.markets), len(tape)
@@ -109,29 +110,23 @@ class _Run:
         books, limits = np.zeros(BOOKS, np.int64), self._account.limits
         bounds = limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown
         self._arrays = (pairs, triggers, books, np.array([float(bound) for bound in bounds]))
-        self._pairs: Any
-        self._triggers: Any
-        self._books: Any
         # Single numbers are written through views: a tenth of the time that numpy takes for one.
-        self._pairs, self._triggers, self._books = (
-            pairs.reshape(-1).data,
-            triggers.reshape(-1).data,
-            books.data,
-        )
+        self._books: Any = books.data
+        self._pairs: list[Any] = [row.data for row in pairs]
+        self._triggers: list[Any] = [row.data for row in triggers]
         self._curve = np.empty(bars + 1, np.int64)
         self._dearest = [float(market.bars.high.max()) for market in tape.markets]
         self._held: dict[int, str] = {}
-        self._standing = [False] * count
-        self._peaks: list[Peak | None] = [None, None, None]
+        self._peaks: tuple[Peak | None, ...] = (None, None, None)
         self._known = [0, 0, 0]
-        self._told: list[int] = []
         self._visited = 0
 
     def through(self, cash: Decimal) -> Ran:
         """To the last bar; entries that wait then are cancelled, as at the end of every run."""
-        tape, trader, books, end = self._tape, self._trader, self._books, len(self._tape)
+        tape, trader, books, end = self._tape, self._trader, self._books, self._end
         curve = self._curve[1:]
-        which, times, marked = tape.which.data, tape.times.data, curve.data
+        which, times, marked, seats = tape.which.data, tape.times.data, curve.data, trader.seats
+        rows = range(end) if tape.row_of is None else tape.row_of.data
         first = 0
         self._read_books()
         for place in stops(self._bars, *self._arrays, curve):
@@ -139,17 +134,12 @@ class _Run:
                 self._write_books(first, place)
             if place == end:
                 break
-            number = which[place]
-            seat = trader.seats[number]
-            if self._standing[number]:
-                trader.visit(seat, tape.row(place), tape.bar(place), times[place + 1])
-            else:
-                trader.pass_by(seat, tape.row(place), tape.start(place), tape.price(place), times[place + 1])
+            number, first = which[place], place + 1
+            trader.visit(seats[number], rows[place], times[first])
             self._visited += 1
             self._read_books()
             marked[place] = books[EQUITY]
-            self._arm(number, seat)
-            first = place + 1
+            self._arm(number, seats[number])
         self._account.now.ns = times[end]
         self._account.cancel_entries()
         self._curve[0] = int(cash.scaleb(_CENTS).to_integral_value())
@@ -159,15 +149,15 @@ class _Run:
         """Tell the portfolio what the scan marked in bars [first, end)."""
         tape, marks, latest = self._tape, dict[str, Mark](), 0
         for number, pair in self._held.items():
-            place = tape.before(number, end)
+            row, place = tape.before(number, end)
             if place >= first:
                 close_ns = tape.times.item(place + 1)
-                marks[pair] = Mark(tape.price(place), close_ns)
+                marks[pair] = Mark(tape.markets[number].closed(row)[1], close_ns)
                 latest = max(latest, close_ns)
         if not marks:
             return
         peaks = self._account.portfolio.peaks
-        if self._books[PEAKS:BOOKS].tolist() != self._told:
+        if self._books[MOVED]:
             peaks = Peaks.of(*(self._peak(which, peak) for which, peak in enumerate(peaks.each)))
         self._account.portfolio.carry(marks, peaks, latest)
 
@@ -180,33 +170,40 @@ class _Run:
 
     def _read_books(self) -> None:
         """Take over equity and peaks as the portfolio has them after a visit."""
-        portfolio, books, known = self._account.portfolio, self._books, self._peaks
-        books[EQUITY] = _cents(portfolio.equity)
-        for which, peak in enumerate(portfolio.peaks.each):
+        portfolio, books = self._account.portfolio, self._books
+        books[EQUITY] = int(product(portfolio.equity, CENTS_IN_ONE))
+        books[MOVED] = 0
+        each, known = portfolio.peaks.each, self._peaks
+        if each[0] is known[0] and each[1] is known[1] and each[2] is known[2]:
+            return
+        self._peaks = each
+        for which, peak in enumerate(each):
             if peak is not known[which]:
-                known[which] = peak
                 books[PEAKS + which] = self._known[which] = _cents(peak.equity)
                 books[PERIODS + which] = peak.period
-                self._told = books[PEAKS:BOOKS].tolist()
 
     def _arm(self, number: int, seat: Seat) -> None:
         """What the scan must stop for in this pair from now on, and what it is to mark."""
-        pair, account = seat.pair, self._account
-        watch, held = account.exchange.watch(pair), account.position(pair).quantity
-        due, cents, worth = 0 if watch.next_bar else len(self._tape), 0, 0
-        self._standing[number] = watch.next_bar or watch.low > -inf or watch.high < inf
-        self._held.pop(number, None)
-        if held and not watch.next_bar:
-            cents = self._countable(number, held)
-            due = 0
-            if cents:
-                self._held[number] = pair
-                worth = _cents(account.portfolio.worth(pair))
-                due = self._exit_due(number, seat)
-        pairs, at = self._pairs, number * PAIR
-        pairs[at + WANTED] = 0 if held else ENTER
-        pairs[at + DUE], pairs[at + HELD], pairs[at + WORTH] = due, cents, worth
-        self._triggers[2 * number], self._triggers[2 * number + 1] = watch.low, watch.high
+        account, pair = self._account, self._pairs[number]
+        watch = account.exchange.watch(seat.pair)
+        seat.stands = watch.stands
+        if number in self._held:
+            del self._held[number]
+        if watch.next_bar:
+            pair[DUE] = pair[HELD] = 0
+            return
+        triggers = self._triggers[number]
+        triggers[0], triggers[1] = watch.low, watch.high
+        held = account.position(seat.pair).quantity
+        if not held:
+            pair[WANTED], pair[DUE], pair[HELD] = ENTER, self._end, 0
+            return
+        cents = self._countable(number, held)
+        pair[WANTED], pair[DUE], pair[HELD] = 0, 0, cents
+        if cents:
+            self._held[number] = seat.pair
+            pair[WORTH] = _cents(account.portfolio.worth(seat.pair))
+            pair[DUE] = self._exit_due(number, seat)
 
     def _countable(self, number: int, held: Decimal) -> int:
         """What is held in 1e-8, or 0 where the scan cannot count it exactly."""

@@ -23,21 +23,33 @@ WANTED, DUE, HELD, WORTH, UNIT = range(5)
 its worth in 1e-8, and one in whole prices.
 """
 PAIR = 5
-EQUITY, PEAKS, PERIODS = 0, 1, 4
-"""Where in the books equity stands, the three peaks, and their periods."""
-BOOKS = 7
+EQUITY, PEAKS, PERIODS, MOVED = 0, 1, 4, 7
+"""Where in the books equity stands, the three peaks, and their periods; then whether the scan moved a peak."""
+BOOKS = 8
 _DAY_NS = DAY_NS
 _TO_MONDAY_NS = 3 * DAY_NS
 _NEAR = 1e-9
 """Limits are judged in floats here, so much too early."""
+_EXACT = 2.0**53
+"""Whole numbers below it are floats too, which divide in a tenth of the time."""
 
 
 @inlined
 def worth(quantity: int, price: int, one: int) -> int:
     """`quantity` (in 1e-8) times `price` (in 1/`one`), rounded half to even to 1e-8; `one` is at most 10**9.
 
-    No intermediate product is larger than the worth itself, or 1e18.
+    A product that is no float is made in parts, none of them larger than the worth itself, or 1e18.
     """
+    exact = float(quantity) * float(price)
+    if 0.0 <= exact < _EXACT:
+        product = quantity * price
+        rounded = int(exact / one)
+        left = product - rounded * one
+        if left < 0:  # the quotient was rounded up to a whole number
+            rounded, left = rounded - 1, left + one
+        if 2 * left > one or (2 * left == one and rounded & 1):
+            rounded += 1
+        return rounded
     whole, part = price // one, price % one
     many, few = quantity // one, quantity % one
     rest = few * part
@@ -83,6 +95,18 @@ def _observe(before: int, equity: int, ts: int, peaks: Any, periods: Any) -> Non
             peaks[which] = equity
 
 
+@inlined
+def _calm(peaks: Any, periods: Any, limits: Any) -> tuple[int, int, int]:
+    """Until when, down to and up to which equity no period turns, no drawdown can be beyond its limit and no peak is new."""
+    until = min((periods[DAY] + 1) * _DAY_NS, (periods[WEEK] + 1) * 7 * _DAY_NS - _TO_MONDAY_NS)
+    least, most = 0.0, peaks[DAY]
+    for which in range(3):
+        peak = float(peaks[which])
+        least = max(least, peak * (1.0 - limits[which] + _NEAR))
+        most = min(most, peaks[which])
+    return until, int(least) + 1, most
+
+
 @compiled
 def run_on(  # noqa: PLR0917 - compiled kernels take positions
     bars: Any, pairs: Any, triggers: Any, books: Any, limits: Any, curve: Any, first: int
@@ -94,9 +118,10 @@ def run_on(  # noqa: PLR0917 - compiled kernels take positions
     fill, `limits` (3,) the drawdowns allowed.
     """
     close_ns, which, low, high, close, flags = bars
-    peaks, periods = books[PEAKS:PERIODS], books[PERIODS:BOOKS]
+    peaks, periods = books[PEAKS:PERIODS], books[PERIODS:MOVED]
     total = books[EQUITY]
     end = len(close_ns)
+    until, least, most = _calm(peaks, periods, limits)
     for bar in range(first, end):
         pair = which[bar]
         if (
@@ -111,13 +136,18 @@ def run_on(  # noqa: PLR0917 - compiled kernels take positions
         if quantity != 0:
             value = worth(quantity, close[bar], pairs[pair, UNIT])
             now = total - pairs[pair, WORTH] + value
-            if now != total:
+            if least <= now <= most and close_ns[bar] < until:
+                pairs[pair, WORTH] = value
+                total = now
+            elif now != total:
                 if _is_near(total, now, close_ns[bar], peaks, periods, limits):
                     books[EQUITY] = total
                     return bar
                 _observe(total, now, close_ns[bar], peaks, periods)
                 pairs[pair, WORTH] = value
                 total = now
+                until, least, most = _calm(peaks, periods, limits)
+                books[MOVED] = 1
         curve[bar] = total
     books[EQUITY] = total
     return end

@@ -33,10 +33,30 @@ class Market:
     history: Candles
     instrument: Instrument
     recorded: Recorded | None = None
+    _columns: tuple[Any, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Views: single numbers come out of them in a third of the time that numpy takes.
+        object.__setattr__(self, "_columns", tuple(column.data for column in self.bars.columns()))
 
     @property
     def series(self) -> Series:
         return self.bars.series
+
+    def bar(self, row: int) -> MarketDataOHLCV:
+        """A bar as a feed tells it, prices as the shortest decimals that read back as the stored numbers."""
+        series = self.bars.series
+        ts, opened, high, low, close, volume, trades = self._columns
+        return MarketDataOHLCV(
+            series.pair, series.venue, series.interval, ts[row],
+            Decimal(repr(opened[row])), Decimal(repr(high[row])), Decimal(repr(low[row])),
+            Decimal(repr(close[row])), Decimal(repr(volume[row])), trades=trades[row],
+        )  # fmt: skip
+
+    def closed(self, row: int) -> tuple[int, Decimal]:
+        """When a bar opened, and its close."""
+        columns = self._columns
+        return columns[0][row], Decimal(repr(columns[4][row]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,12 +76,6 @@ class Tape:
     decimals: tuple[int, ...]
     places: tuple[Wholes, ...] = ()
     row_of: Wholes | None = None
-    _columns: tuple[tuple[Any, ...], ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # Views: single numbers come out of them in a third of the time that numpy takes.
-        columns = tuple(tuple(column.data for column in market.bars.columns()) for market in self.markets)
-        object.__setattr__(self, "_columns", columns)
 
     def __len__(self) -> int:
         return len(self.which)
@@ -82,49 +96,18 @@ class Tape:
         else:
             out[:] = column
 
-    def row(self, place: int) -> int:
-        """The bar of its market."""
-        return place if self.row_of is None else self.row_of.item(place)
-
     def place(self, number: int, row: int) -> int:
         """Where a market's bar is; the end of the tape for one beyond its last."""
         if row >= len(self.markets[number].bars):
             return len(self)
         return self.places[number].item(row) if self.places else row
 
-    def before(self, number: int, end: int) -> int:
-        """Where the market's last bar before `end` is; -1 where there is none."""
+    def before(self, number: int, end: int) -> tuple[int, int]:
+        """Which bar of its market is the last one before `end`, and where that is; -1 where there is none."""
         if not self.places:
-            return end - 1
+            return end - 1, end - 1
         row = int(np.searchsorted(self.places[number], end)) - 1
-        return self.places[number].item(row) if row >= 0 else -1
-
-    def bar(self, place: int) -> MarketDataOHLCV:
-        """The bar as a feed tells it, prices as the shortest decimals that read back as the stored numbers."""
-        number = self.which.item(place)
-        series, row = self.markets[number].bars.series, self.row(place)
-        ts, opened, high, low, close, volume, trades = self._columns[number]
-        return MarketDataOHLCV(
-            series.pair,
-            series.venue,
-            series.interval,
-            ts[row],
-            Decimal(repr(opened[row])),
-            Decimal(repr(high[row])),
-            Decimal(repr(low[row])),
-            Decimal(repr(close[row])),
-            Decimal(repr(volume[row])),
-            trades=trades[row],
-        )
-
-    def price(self, place: int) -> Decimal:
-        """The close of a bar."""
-        return Decimal(repr(self._columns[self.which.item(place)][4][self.row(place)]))
-
-    def start(self, place: int) -> int:
-        """When a bar opens."""
-        opens: int = self._columns[self.which.item(place)][0][self.row(place)]
-        return opens
+        return row, self.places[number].item(row) if row >= 0 else -1
 
 
 def tape_of(markets: Sequence[Market]) -> Tape:

@@ -10,13 +10,7 @@ from gal_friday_core.backtest.forecast import Forecast, Served
 from gal_friday_core.backtest.tape import Market
 from gal_friday_core.config import Config
 from gal_friday_core.instruments import Instrument
-from gal_friday_core.orders import TERMINAL
-from gal_friday_core.payloads import (
-    ExecutionReport,
-    MarketDataOHLCV,
-    PredictionGenerated,
-    TradeSignalProposed,
-)
+from gal_friday_core.payloads import ExecutionReport, PredictionGenerated, TradeSignalProposed
 from gal_friday_core.portfolio import Position
 from gal_friday_core.strategies.protocol import Proposal, Situation, Strategy
 from gal_friday_core.times import SECOND_NS
@@ -27,7 +21,9 @@ _SIGNALLED = ("MARKET", "LIMIT")
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One pair: its strategy, what is pending, and how long the position is held. `row` is that of its last visit."""
+    """One pair: its strategy, what is pending, and how long the position is held. `row` is that of its last visit;
+    where nothing `stands` on the book, only the close of its next bar is asked for.
+    """
 
     market: Market
     strategy: Strategy
@@ -38,6 +34,7 @@ class Seat:
     opened_at: int | None = None
     bars_held: int = 0
     row: int = -1
+    stands: bool = False
     instrument: Instrument = field(init=False)
     pair: str = field(init=False)
 
@@ -71,34 +68,28 @@ class Trader:
         )  # fmt: skip
         self.proposed = 0
 
-    def visit(self, seat: Seat, row: int, bar: MarketDataOHLCV, close_ns: int) -> None:
+    def visit(self, seat: Seat, row: int, close_ns: int) -> None:
         """The bar `row` of the seat's market: first the exchange, then the close, then the strategy."""
-        account = self.account
+        account, pair = self.account, seat.pair
         account.now.ns = close_ns
-        reports = account.exchange.on_candle(bar)
-        if reports:
-            account.hear(reports)
+        if seat.stands:
+            bar = seat.market.bar(row)
+            price = bar.close
+            account.hear(account.exchange.on_candle(bar))
             if account.cancels_due:
                 account.tell_halt()
-        self._close(seat, row, bar.close, close_ns)
-
-    def pass_by(self, seat: Seat, row: int, bar_start_ns: int, price: Decimal, close_ns: int) -> None:
-        """A bar in which no order of the pair stands: only its close is asked for."""
-        self.account.now.ns = close_ns
-        self.account.exchange.pass_by(seat.pair, bar_start_ns, price)
-        self._close(seat, row, price, close_ns)
-
-    def _close(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
-        account = self.account
-        position = account.position(seat.pair)
+        else:
+            opened, price = seat.market.closed(row)
+            account.exchange.pass_by(pair, opened, price)
+        position = account.position(pair)
         if position.quantity:
-            account.portfolio.mark(seat.pair, price, close_ns)
+            account.portfolio.mark(pair, price, close_ns)
             account.check_limits()  # equity changes by marks and fills only, and a fill was looked at when it was heard
             self._leave(seat, row, position, price, close_ns)
         else:
             seat.opened_at, seat.bars_held = None, 0
         seat.row = row
-        if seat.forecast.entries.item(row) and seat.opened_at is None:
+        if seat.opened_at is None and seat.forecast.entries.item(row):
             self._enter(seat, row, price, close_ns)
         if account.cancels_due:
             account.tell_halt()
@@ -204,7 +195,7 @@ class Trader:
 
     def _forget_ended(self, report: ExecutionReport) -> None:
         """A signal is pending until its own order has ended; the protection it leaves behind does not count."""
-        if report.order_status in TERMINAL and report.order_type in _SIGNALLED:
+        if report.order_type in _SIGNALLED:
             _forget(self._by_pair[report.trading_pair], report.signal_id)
 
 

@@ -269,9 +269,8 @@ class Bookkeeping(RuleBasedStateMachine):
             wide.prec = 60
             signed = quantity if side == "BUY" else -quantity
             self.cash -= (signed * price).quantize(CENT) + fee
-            self.held[pair] = self.held.get(pair, Decimal(0)) + signed
+            self.take_in(pair, signed, price)
         self.fees += fee
-        self.marks.setdefault(pair, price)
 
     @rule(side=st.sampled_from(["BUY", "SELL"]), quantity=quantities, price=prices, pair=pairs, share=shares)
     def trade_with_fee_in_base(self, side, quantity, price, pair, share):
@@ -289,9 +288,15 @@ class Bookkeeping(RuleBasedStateMachine):
         with localcontext() as wide:
             wide.prec = 60
             self.cash -= gross
-            self.held[pair] = self.held.get(pair, Decimal(0)) + signed - fee
+            self.take_in(pair, signed - fee, price)
         self.fees += charged
-        self.marks.setdefault(pair, price)
+
+    def take_in(self, pair, quantity, price):
+        """What opens a position is the newest price of the pair; what adds to one leaves its mark alone."""
+        before = self.held.get(pair, Decimal(0))
+        self.held[pair] = before + quantity
+        if not before:
+            self.marks[pair] = price
 
     @rule(pair=pairs, quantity=quantities, price=prices, out=st.booleans())
     def move_coins(self, pair, quantity, price, out):

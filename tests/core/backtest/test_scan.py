@@ -58,7 +58,7 @@ def scan(closes, *, quantity=100_000_000, limits=NO_LIMITS, step_ns=MINUTE_NS, *
     pairs = np.zeros((1, PAIR), np.int64)
     pairs[0] = changes.get("wanted", 0), changes.get("due", bars), quantity, value, 100
     triggers = np.array([[changes.get("low", -inf), changes.get("high", inf)]])
-    books = np.array([equity, equity, equity, equity, 0, 0, 0], np.int64)
+    books = np.array([equity, equity, equity, equity, 0, 0, 0, 0], np.int64)
     curve = np.zeros(bars, np.int64)
     tape = (times, np.zeros(bars, np.uint8), floats, floats, closes, flags)
     return int(run_on(tape, pairs, triggers, books, np.array(limits), curve, 0)), curve, books
@@ -70,7 +70,7 @@ def scan(closes, *, quantity=100_000_000, limits=NO_LIMITS, step_ns=MINUTE_NS, *
     st.sampled_from([MINUTE_NS, DAY_NS // 5, DAY_NS, 9 * DAY_NS]),
 )
 def test_marks_and_peaks_are_those_of_the_portfolio(closes, step_ns):
-    reached, curve, (equity, *peaks) = scan(closes, step_ns=step_ns, limits=(9.0, 9.0, 9.0))
+    reached, curve, (equity, *peaks, _moved) = scan(closes, step_ns=step_ns, limits=(9.0, 9.0, 9.0))
     told = Decimal(105).quantize(Decimal("1e-8"))
     expected = Peaks(0, told)
     for bar, close in enumerate(closes):
