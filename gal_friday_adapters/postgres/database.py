@@ -8,7 +8,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -66,7 +66,7 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=timeout_s,
-            check=AsyncConnectionPool.check_connection,
+            check=_answering,
             open=False,
         )
 
@@ -144,8 +144,15 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
-    async def listen(self, channel: str) -> AsyncGenerator[str, None]:
-        """Payloads of NOTIFY on `channel`, over a connection of its own, until the caller stops.
+    async def dedicated(self) -> Connection:
+        """A connection outside the pool, on which each statement commits; whoever asks for it closes it.
+
+        Raises StorageError where nobody answers.
+        """
+        return await self._connect()
+
+    async def listen(self, *channels: str) -> AsyncGenerator[str, None]:
+        """Payloads of NOTIFY on all `channels`, over a connection of its own, until the caller stops.
 
         Yields "" whenever listening begins, also after a lost connection: notifications sent before that are
         gone, so read the table then. A server that says nothing is asked every `PROBE_S`; one that does not answer is
@@ -155,7 +162,9 @@ class Database:
         while True:
             try:
                 async with connection:
-                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+                    with cut_after(connection, CONNECT_TIMEOUT_S):
+                        for channel in channels:
+                            await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
                     yield ""
                     while True:
                         async with aclosing(connection.notifies(timeout=PROBE_S)) as notifications:
@@ -197,6 +206,31 @@ class Database:
             raise StorageError(f"{describe(self._url)} failed: {one_line(error)}") from error
 
 
+@contextmanager
+def cut_after(connection: Connection, limit_s: float) -> Iterator[None]:
+    """Break the connection where the block takes longer: what waits for its server then raises OperationalError.
+
+    Cancelling would wait for the server once more, and a hung one never answers that either.
+    """
+    cut = asyncio.get_running_loop().call_later(limit_s, _cut, connection)
+    try:
+        yield
+    finally:
+        cut.cancel()
+
+
+def _cut(connection: Connection) -> None:
+    gone = (OSError, psycopg.OperationalError)
+    with suppress(*gone), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+async def _answering(connection: Connection) -> None:
+    """Whether the pool may give the connection away. Raises OperationalError where nobody answers."""
+    with cut_after(connection, PROBE_S):
+        await AsyncConnectionPool.check_connection(connection)
+
+
 async def _probe(connection: Connection) -> None:
     """Ask for an answer. Raises OperationalError where none comes: cancelling would wait for the server once more."""
     asking = asyncio.ensure_future(connection.execute("select 1"))
@@ -205,8 +239,7 @@ async def _probe(connection: Connection) -> None:
         await asyncio.wait({asking}, timeout=PROBE_S)
     finally:
         if not asking.done():
-            with socket.socket(fileno=os.dup(connection.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
+            _cut(connection)
             await asyncio.wait({asking})
     await asking
 

@@ -1,0 +1,47 @@
+"""Each strand is handled once, whatever happens to who listens."""
+
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.strands.communicator import DirectTableCommunicator
+from gal_friday_adapters.strands.listener import ModuleListener
+from gal_friday_core.strands.strands import DmStrand
+from tests.adapters.strands.strand_parts import QUICK, Heard, plan, running, with_database
+
+
+def test_a_strand_is_handled_at_once_and_its_answer_reaches_the_alpha_that_asked(database_url):
+    async def body(database: Database) -> None:
+        alpha, dm = DirectTableCommunicator(database, "alpha"), Heard()
+
+        async def decide(strand, transaction):
+            dm.strands.append(strand)
+            tags = ("alpha:decision_feedback", f"original_strand:{strand.id}")
+            await transaction.write_with_tags(
+                DmStrand(kind="decision", tags=tags, dm_decision={"verdict": "x"})
+            )
+
+        heard, other = Heard(), Heard()
+        decider = ModuleListener(database, "dm", dm.handlers(dm_evaluate_plan=decide), settings=QUICK)
+        night = ModuleListener(database, "alpha", heard.handlers("alpha"), name="night", settings=QUICK)
+        day = ModuleListener(database, "alpha", other.handlers("alpha"), name="day", settings=QUICK)
+        async with running(decider), running(night), running(day):
+            written = await alpha.write_with_tags(plan(1, "from:night"))
+            await heard.reached(1)
+        [feedback] = heard.strands
+        assert feedback.tags == ("alpha:decision_feedback", f"original_strand:{written}")
+        assert feedback.created_at >= dm.strands[0].created_at > 1_700_000_000 * 10**9
+        assert other.strands == []
+
+    with_database(database_url, body)
+
+
+def test_what_was_written_while_nobody_listened_is_handled_in_order_the_urgent_first(database_url):
+    async def body(database: Database) -> None:
+        alpha, heard = DirectTableCommunicator(database, "alpha"), Heard()
+        await alpha.write_many([plan(number) for number in range(50)])
+        await alpha.write_with_tags(plan(50, "priority:high"))
+        listener = ModuleListener(database, "dm", heard.handlers(), settings=QUICK)
+        assert await listener.pump() == 51
+        assert heard.numbers == [50, *range(50)]
+        assert await listener.pump() == 0
+        await listener.close()
+
+    with_database(database_url, body)
