@@ -18,7 +18,11 @@ from typing import Any, NoReturn
 
 from gal_friday_adapters.paths import dagster_home
 from gal_friday_adapters.postgres.connect import ensure_database, sqlalchemy_url, url_parts, with_setting
+from gal_friday_assets.launchers import launching, launching_environment, monitoring
+from gal_friday_core.config import Config
+from gal_friday_core.dagster_settings import DagsterConfig
 from gal_friday_core.errors import ConfigError, GalFridayError
+from gal_friday_live.configuration import ConfigurationManager
 
 DATABASE = "dagster"
 """Runs, events and schedules live in a database of their own, beside the registry's on the same server."""
@@ -34,23 +38,29 @@ WORKED_ON = ("dagster/partition", "dagster/asset_partition_range_start")
 """Tags that say what a run works on: two runs over the same do not write past each other."""
 
 
-def prepare_home(home: Path, database_url: str) -> dict[str, str]:
+def prepare_home(home: Path, database_url: str, settings: DagsterConfig | None = None) -> dict[str, str]:
     """Write dagster.yaml and workspace.yaml, make sure the database exists; what child processes need as environment.
 
-    `database_url` is the product's own. A password in it goes to the environment, never into a file.
-    Raises StorageError when the server cannot be reached.
+    `database_url` is the product's own. A password in it goes to the environment, never into a file; so does the
+    address of a broker. Raises StorageError when the server cannot be reached, ConfigError for a launcher that is not
+    installed.
     """
+    settings = settings or DagsterConfig()
     # psycopg 3 refuses the NOTIFY that dagster-postgres sends, hence psycopg2.
     storage_url = sqlalchemy_url(_quick(ensure_database(database_url, DATABASE)), "psycopg2")
     secret = "password" in url_parts(database_url)
     home.mkdir(parents=True, exist_ok=True)
-    _write(home / "dagster.yaml", instance_settings(home, {"env": URL_VARIABLE} if secret else storage_url))
+    _write(
+        home / "dagster.yaml",
+        instance_settings(home, {"env": URL_VARIABLE} if secret else storage_url, settings),
+    )
     _write(home / "workspace.yaml", WORKSPACE)
     env = {
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "DO_NOT_TRACK": "1",
         "GAL_FRIDAY_DATABASE_URL": database_url,
+        **launching_environment(settings),
     }
     return {**env, URL_VARIABLE: storage_url} if secret else env
 
@@ -78,7 +88,9 @@ WORKSPACE = {
 }
 
 
-def instance_settings(home: Path, postgres_url: str | dict[str, str]) -> dict[str, Any]:
+def instance_settings(
+    home: Path, postgres_url: str | dict[str, str], settings: DagsterConfig
+) -> dict[str, Any]:
     """dagster.yaml as a value: JSON is YAML, so the standard library writes it."""
     return {
         "storage": {"postgres": {"postgres_url": postgres_url}},
@@ -94,17 +106,19 @@ def instance_settings(home: Path, postgres_url: str | dict[str, str]) -> dict[st
             "enabled": True,
             "max_runtime_seconds": MAX_RUN_S,
             "free_slots_after_run_end_seconds": 60,
+            **monitoring(settings),
         },
         "concurrency": {
             # One place in each pool: one question at a time to an exchange, one training at a time.
             "pools": {"granularity": "op", "default_limit": 1},
             "runs": {
-                "max_concurrent_runs": 2,
+                "max_concurrent_runs": settings.runs_at_once,
                 "tag_concurrency_limits": [_one_each(tag) for tag in WORKED_ON],
             },
         },
         "retention": {"schedule": _ticks(), "sensor": _ticks()},
         "python_logs": {"python_log_level": "INFO"},
+        **launching(settings),
     }
 
 
@@ -131,13 +145,22 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def configured() -> Config:
+    """The configuration that the environment leads to. Raises ConfigError."""
+    manager = ConfigurationManager(os.environ.get("GAL_FRIDAY_CONFIG") or None)
+    manager.load_config()
+    return manager.config
+
+
 def become(command: list[str]) -> NoReturn:
     """Prepare the home from the environment and replace this process by the command. Raises GalFridayError."""
-    if not (url := os.environ.get("GAL_FRIDAY_DATABASE_URL")):
+    config = configured()
+    if (url := config.storage.database_url) is None:
         raise ConfigError("GAL_FRIDAY_DATABASE_URL is not set: start through `gal-friday up`, or set it")
-    env = prepare_home(dagster_home(), url)
+    env = prepare_home(dagster_home(config), url.get_secret_value(), config.dagster)
+    # Our web server and our launcher are found in every folder.
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
     if command[0] == WEBSERVER:
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
         command = [sys.executable, "-m", "gal_friday_assets.web", *command[1:]]
     program = _found(command[0])
     os.chdir(env["DAGSTER_HOME"])  # web server and daemon find workspace.yaml there

@@ -45,7 +45,8 @@ def run(series: Series, reporter: Reporter) -> dict[str, Any]:
     manager.load_config()
     if (url := manager.config.storage.database_url) is None:
         raise ConfigError("storage.database_url is unset: start through `gal-friday up`, or set it")
-    os.environ.update(prepare_home(dagster_home(manager.config), url.get_secret_value()))
+    home = dagster_home(manager.config)
+    os.environ.update(prepare_home(home, url.get_secret_value(), manager.config.dagster))
     reporter.progress("starting", 0, 1)
     from gal_friday_assets.runs import Runs
 

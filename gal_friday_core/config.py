@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator
 
 from gal_friday_core.alert_settings import AlertsConfig
+from gal_friday_core.dagster_settings import DagsterConfig
 from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.data_settings import HistoryConfig, LabelsConfig
 from gal_friday_core.drift.settings import DriftConfig
@@ -30,7 +31,7 @@ from gal_friday_core.strategies.settings import (
 from gal_friday_core.training_settings import TrainingConfig
 
 __all__ = [
-    "AlertsConfig", "CostAndVolatilityConfig", "DriftConfig", "EmaCrossConfig", "FidelityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
+    "AlertsConfig", "CostAndVolatilityConfig", "DagsterConfig", "DriftConfig", "EmaCrossConfig", "FidelityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
     "StrategyConfig", "TrainingConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
@@ -215,23 +216,6 @@ class ValidationConfig(Section):
 
 class PaperConfig(Section):
     initial_cash: PositiveMoney = Field(Decimal(10000), description="Quote currency at the start")
-
-
-class DagsterConfig(Section):
-    port: int = Field(
-        3000, ge=0, le=65_535, description="Loopback port of the web server; 0 takes a free one"
-    )
-    keep_lines_days: int = Field(
-        14, ge=1, description="Days for which the lines of a finished run are kept: what each step did when"
-    )
-    keep_flights_days: int = Field(
-        90,
-        ge=1,
-        description="Days for which flight records are kept; later only those that the gate replay_parity compares",
-    )
-    keep_runs_days: int = Field(
-        90, ge=1, description="Days for which every run is kept; later only those that plots and assets need"
-    )
 
 
 class LoggingConfig(Section):
