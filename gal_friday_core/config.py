@@ -22,6 +22,7 @@ from gal_friday_core.performance_settings import PerformanceConfig
 from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
+from gal_friday_core.storage_settings import ObjectStoreConfig, StorageConfig
 from gal_friday_core.strategies.settings import (
     CostAndVolatilityConfig,
     EmaCrossConfig,
@@ -31,23 +32,10 @@ from gal_friday_core.strategies.settings import (
 from gal_friday_core.training_settings import TrainingConfig
 
 __all__ = [
-    "AlertsConfig", "CostAndVolatilityConfig", "DagsterConfig", "DriftConfig", "EmaCrossConfig", "FidelityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
-    "StrategyConfig", "TrainingConfig",
+    "AlertsConfig", "CostAndVolatilityConfig", "DagsterConfig", "DriftConfig", "EmaCrossConfig", "FidelityConfig", "Fraction", "HistoryConfig", "LabelsConfig", "ObjectStoreConfig", "PositiveMoney", "RetrainingConfig", "RiskConfig", "Section",
+    "StorageConfig", "StrategyConfig", "TrainingConfig",
 ]  # fmt: skip
 """What is defined elsewhere and found here too."""
-
-
-class StorageConfig(Section):
-    data_dir: Path | None = Field(
-        None, description="Everything the product writes; the platform's data folder if unset"
-    )
-    database_url: SecretStr | None = Field(
-        None, description="postgresql://…; the embedded PostgreSQL if unset"
-    )
-    trusted_keys: tuple[str, ...] = Field(
-        (),
-        description="Public keys whose signatures make a model acceptable; the data directory's own if empty",
-    )
 
 
 class MarketConfig(Section):
@@ -356,6 +344,7 @@ class Config(Section):
     )
     storage: StorageConfig = StorageConfig()
     market: MarketConfig = MarketConfig()
+    object_store: ObjectStoreConfig = ObjectStoreConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     history: HistoryConfig = HistoryConfig()
     features: FeaturesConfig = FeaturesConfig()

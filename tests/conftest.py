@@ -13,7 +13,20 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "migrated_template"
+LONGEST = (
+    "tests/live/test_kill_random.py",
+    "tests/live/test_up.py",
+    "tests/live/test_outages.py",
+    "tests/live/test_kill.py",
+)
+"""Files that take minutes, or mostly wait: begun first, so that no worker of `.ci/run` waits for another at the end."""
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of `LONGEST`, then as collected."""
+    places = {ROOT / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

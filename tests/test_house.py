@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = ("gal_friday_core", "gal_friday_testkit", "gal_friday_adapters", "gal_friday_live")
 PACKAGES = (*ENGINE, "gal_friday_assets", "jobs", "sensors")
@@ -280,3 +282,7 @@ def test_every_direct_dependency_is_argued_in_the_documents() -> None:
     } - {"gal-friday"}
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
     assert sorted(name for name in direct if f"`{name}`" not in text) == []
+
+
+def test_the_files_that_are_run_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / name).is_file()] == []

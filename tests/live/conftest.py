@@ -7,6 +7,7 @@ import pytest
 
 from tests.bounded import TEST_S, finished
 from tests.live.dashboard_world import traded
+from tests.live.processes_nursery import Nursery
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -16,6 +17,14 @@ def pytest_pyfunc_call(pyfuncitem):
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     asyncio.run(finished(pyfuncitem.obj(**wanted)))
     return True
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    """Where engines are forked from, by all tests of a worker: it has imported and compiled everything once."""
+    started = Nursery(tmp_path_factory.mktemp("nursery"))
+    yield started
+    started.end()
 
 
 @pytest.fixture(scope="session")

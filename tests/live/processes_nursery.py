@@ -17,6 +17,7 @@ import psutil
 from msgspec.structs import replace
 
 from tests.bounded import line_of
+from tests.live.processes_engine import ARM
 from tests.live.processes_proxy import enter
 from tests.live.processes_world import GIVE_UP_S, ROOT, environment, wait_for
 
@@ -24,6 +25,7 @@ HARMLESS = {"jemalloc_bg_thd", "polars-ooc-clea"}
 """Threads that Polars starts when it is imported; its allocator knows of forks."""
 
 
+STANDS_STILL = "tests.live.processes_engine"
 RESTING = "GAL_FRIDAY_TEST_ENTRIES_REST"
 """An environment variable: the engine's entries are to rest in the book."""
 NAMESPACE = "GAL_FRIDAY_TEST_NETWORK_NAMESPACE"
@@ -44,10 +46,16 @@ class Nursery:
         assert line_of(self._popen.stdout, LOADS_WITHIN_S) == "ready\n"
 
     def spawn(self, module, arguments, log, env):
-        assert module == ["gal_friday_live.cli"]
+        program, *moment = module
+        assert program == (STANDS_STILL if moment else "gal_friday_live.cli")
         log.touch()
         log.with_suffix(".out").touch()
-        wanted = {"arguments": [str(argument) for argument in arguments], "log": str(log), "env": env}
+        wanted = {
+            "arguments": [str(argument) for argument in arguments],
+            "log": str(log),
+            "env": env,
+            "moment": moment,
+        }
         self._popen.stdin.write(json.dumps(wanted) + "\n")
         self._popen.stdin.flush()
         return Forked(int(line_of(self._popen.stdout)), log)
@@ -91,6 +99,15 @@ class Forked:
         path = self.log.with_suffix(".lag")
         readings = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
         return [float(worst) for moment, worst in readings if float(moment) >= since]
+
+    def stands_still(self):
+        """Return once the process has stopped itself."""
+
+        def look():
+            assert self.lives, f"the process ended before its moment came:\n{self.last_words()}"
+            return self._process.status() == psutil.STATUS_STOPPED
+
+        wait_for("the moment", look)
 
     def kill(self):
         self._process.kill()
@@ -178,6 +195,8 @@ def live(wanted):
     os.environ.update(wanted["env"])
     sys.argv = ["gal-friday", *wanted["arguments"]]
     note_lags(log.with_suffix(".lag"))
+    for moment in wanted["moment"]:
+        ARM[moment]()
     if namespace := os.environ.get(NAMESPACE):
         enter(namespace)
     if os.environ.get(RESTING):

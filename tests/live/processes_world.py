@@ -51,9 +51,11 @@ def wait_for(what, look, every_s=LOOK_EVERY_S):
 
 
 def environment(folder):
-    """Ours, with a cache of bytecode that the processes of a test session share: half of a start is compiling."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": str(folder.parent / "bytecode")}
+    """Ours. Half of a start is compiling: where bytecode is kept nowhere, the processes of a test session share some."""
+    kept = dict(os.environ)
+    if kept.pop("PYTHONDONTWRITEBYTECODE", None):
+        kept["PYTHONPYCACHEPREFIX"] = str(folder.parent / "bytecode")
+    return kept
 
 
 class Process:

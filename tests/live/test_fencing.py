@@ -7,7 +7,7 @@ import pytest
 
 from gal_friday_adapters.paths import keys_dir
 from gal_friday_adapters.postgres.connect import connect
-from tests.live.processes_nursery import RESTING, Nursery
+from tests.live.processes_nursery import RESTING
 from tests.live.processes_world import Engines, serve, wait_for
 
 SETTINGS = {
@@ -15,13 +15,6 @@ SETTINGS = {
     "GAL_FRIDAY__MONITORING__LOOP_LAG_S": "30",
     "GAL_FRIDAY__RISK__MAX_PRICE_DEVIATION": "1",
 }
-
-
-@pytest.fixture
-def nursery(tmp_path):
-    started = Nursery(tmp_path)
-    yield started
-    started.end()
 
 
 @pytest.fixture

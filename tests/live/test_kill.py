@@ -13,13 +13,13 @@ import pytest
 
 from tests.live import processes_world
 from tests.live.processes_engine import MOMENTS
-from tests.live.processes_world import NEAR_TARGET, Engines, serve, wait_for
+from tests.live.processes_world import NEAR_TARGET, Engines, Process, serve, wait_for
 
 
 @pytest.fixture
-def market(tmp_path):
+def market(tmp_path, nursery):
     """A running exchange, and its account with cash alone."""
-    exchange, account, url = serve(tmp_path)
+    exchange, account, url = serve(tmp_path, spawn=nursery.spawn)
     account.sell_all("XXBT", "XBTUSD")
     yield exchange, account, url
     exchange.end()
@@ -31,8 +31,16 @@ def account(market):
 
 
 @pytest.fixture
-def engines(tmp_path, database_url, market):
-    started = Engines(tmp_path, database_url, market[2])
+def engines(tmp_path, database_url, market, nursery):
+    started = Engines(tmp_path, database_url, market[2], spawn=nursery.spawn)
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def engines_from_nothing(tmp_path, database_url, market):
+    """Each is the program as a user starts it."""
+    started = Engines(tmp_path, database_url, market[2], spawn=Process)
     yield started
     started.end()
 
@@ -120,7 +128,8 @@ def test_killed_on_its_way_the_order_is_there_once_booked_and_protected(moment, 
     assert (known["client_order_id"], known["status"]) == (entry["cl_ord_id"], "FILLED")
 
 
-def test_killed_again_and_again_while_it_recovers_it_ends_with_the_same_books(engines, account):
+def test_killed_again_and_again_while_it_recovers_it_ends_with_the_same_books(engines_from_nothing, account):
+    engines = engines_from_nothing
     killed_at("filled", engines)
     for moment in ("fill_reported", "booked"):
         killed_at(moment, engines)

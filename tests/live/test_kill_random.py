@@ -13,7 +13,6 @@ from decimal import Decimal
 import pytest
 
 from gal_friday_adapters.postgres.connect import connect
-from tests.live.processes_nursery import Nursery
 from tests.live.processes_world import NEAR_TARGET, Engines, serve, wait_for
 
 SEED = 20_261_121
@@ -38,21 +37,19 @@ SETTINGS = {
 
 
 @pytest.fixture
-def market(tmp_path):
+def market(tmp_path, nursery):
     """A running exchange, and its account with cash alone."""
-    exchange, account, url = serve(tmp_path, speed=SPEED)
+    exchange, account, url = serve(tmp_path, speed=SPEED, spawn=nursery.spawn)
     account.sell_all("XXBT", "XBTUSD")
     yield account, url
     exchange.end()
 
 
 @pytest.fixture
-def engines(tmp_path, database_url, market):
-    nursery = Nursery(tmp_path)
+def engines(tmp_path, database_url, market, nursery):
     started = Engines(tmp_path, database_url, market[1], spawn=nursery.spawn, settings=SETTINGS)
     yield started
     started.end()
-    nursery.end()
 
 
 def resumed(engines, ready):

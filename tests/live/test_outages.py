@@ -22,7 +22,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from tests.adapters.influx_server import TOKEN, InfluxServer
 from tests.adapters.postgres.standing_still import processes_of, standing_still
 from tests.bounded import line_of
-from tests.live.processes_nursery import NAMESPACE, RESTING, Nursery
+from tests.live.processes_nursery import NAMESPACE, RESTING
 from tests.live.processes_proxy import Namespace, Proxy
 from tests.live.processes_world import Engines, serve, wait_for
 
@@ -37,13 +37,6 @@ SETTINGS = {
 PROMISED_LAG_S = 0.05
 MOST_LAG_S = 1.0
 """On a machine that others load; an engine that waited for what is gone would show many times as much."""
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory):
-    started = Nursery(tmp_path_factory.mktemp("nursery"))
-    yield started
-    started.end()
 
 
 @pytest.fixture
