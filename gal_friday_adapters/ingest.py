@@ -17,6 +17,7 @@ from gal_friday_adapters.history.report import FileReport, IngestReport
 from gal_friday_adapters.history.sources import LeftOut, Source, sources
 from gal_friday_adapters.history.storing import Progress, silent, store
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.paths import data_dir
 from gal_friday_core.candle_quality import QualityReport, assess
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import DataError, StorageError
@@ -45,10 +46,10 @@ def ingest_paths(
 
     Each file is stored whole or not at all. A bad one raises DataError at once; with `keep_going` the
     others are ingested first, and `IngestReport.check()` raises. Notes on quarantined files go to
-    `quarantine_dir`, by default `quarantine` beside the lake.
+    `quarantine_dir`, by default `quarantine` beside the lake, or in the data directory of this machine.
     """
     report = IngestReport()
-    notes = quarantine_dir or lake.root.parent / "quarantine"
+    notes = quarantine_dir or _quarantine_dir(lake)
     for item in sources([Path(path) for path in paths], overrides or Overrides()):
         if isinstance(item, LeftOut):
             entry = FileReport(item.name, None, "refused" if item.refused else "left out", item.reason)
@@ -58,6 +59,11 @@ def ingest_paths(
         if not keep_going:
             report.check()
     return report
+
+
+def _quarantine_dir(lake: CandleLake) -> Path:
+    beside = lake.root.parent if isinstance(lake.root, Path) else data_dir()
+    return beside / "quarantine"
 
 
 def _ingest(

@@ -2,22 +2,30 @@
 
     <root>/candles/venue=kraken/pair=BTC-USD/interval=1m/month=2024-01/data.parquet
 
-A month is rewritten whole, through a temporary file, fsync and rename, under a lock of its series; a
-killed writer leaves the old month or the new one. The bytes are a function of the rows alone: no times,
-names or orders of writing enter them, and an unchanged month is not touched.
+`root` is a folder or a prefix of a bucket. A month is rewritten whole: on a disk through a temporary file, fsync and
+rename, under a lock of its series; in a bucket by compare-and-swap. A killed writer leaves the old month or the new one,
+and no writer loses what another added. The bytes are a function of the rows alone: no times, names or orders of writing
+enter them, and an unchanged month is not touched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from gal_friday_adapters.parquet_store import locked, read_table, write_table
+from gal_friday_adapters.files import files_at
+from gal_friday_adapters.locations import Location
+from gal_friday_adapters.parquet_store import (
+    decoded,
+    encoded,
+    read_metadata,
+    read_table,
+    read_tables,
+    write_table,
+)
 from gal_friday_core.candle_quality import row_faults, select
 from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
 from gal_friday_core.errors import DataError
@@ -43,11 +51,11 @@ class WriteResult:
 
 
 class CandleLake:
-    """Candles on disk under `root`; safe for several processes at once."""
+    """Candles under `root`; safe for several processes at once, in a bucket on several machines too."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location) -> None:
         self.root = root
-        self._candles = root / "candles"
+        self.files = files_at(root)
 
     def write(self, candles: Candles) -> WriteResult:
         """Merge bars into what is stored.
@@ -62,12 +70,10 @@ class CandleLake:
             raise DataError(f"{candles.series.key}: bar {to_iso(int(candles.ts[row]))} not stored: {reason}")
         added = unchanged = replaced = 0
         changed: list[str] = []
-        with locked(self._lock_path(candles.series)):
+        with self.files.held(_lock(candles.series)):
             for month, part in by_month(candles):
-                path = self._path(candles.series, month)
-                merged, counts = _merge(self._read_file(candles.series, path), part)
-                if merged is not None:
-                    write_table(path, dict(zip(COLUMNS, merged.columns(), strict=True)))
+                has_changed, counts = self._add(candles.series, month, part)
+                if has_changed:
                     changed.append(month)
                 added, unchanged, replaced = added + counts[0], unchanged + counts[1], replaced + counts[2]
         return WriteResult(added, unchanged, replaced, tuple(changed))
@@ -82,7 +88,7 @@ class CandleLake:
             if (start_ns is None or month >= month_of(start_ns))
             and (end_ns is None or month <= month_of(end_ns))
         ]
-        tables = [read_table(self._path(series, month), COLUMNS) for month in months]
+        tables = read_tables(self.files, [self.name(series, month) for month in months], COLUMNS)
         if not tables:
             return _empty(series)
         joined = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
@@ -90,16 +96,12 @@ class CandleLake:
 
     def months(self, series: Series) -> list[str]:
         """Stored months as 'YYYY-MM', ascending."""
-        folders = self._folder(series).glob("month=*/data.parquet")
-        return sorted(path.parent.name.removeprefix("month=") for path in folders)
+        return _months(self.files.glob(f"{_folder(series)}/month=*/data.parquet"))
 
     def series(self) -> list[Series]:
         """Every stored series, sorted."""
-        folders = {
-            path.parent.parent
-            for path in self._candles.glob("venue=*/pair=*/interval=*/month=*/data.parquet")
-        }
-        return sorted(_series_at(folder) for folder in folders)
+        names = self.files.glob("candles/venue=*/pair=*/interval=*/month=*/data.parquet")
+        return sorted({_series_of(name) for name in names})
 
     def version(self, series: Series, month: str | None = None) -> str:
         """sha256 of the stored bars of a series, or of one month of it; independent of the file format."""
@@ -109,7 +111,8 @@ class CandleLake:
 
     def read_month(self, series: Series, month: str) -> Candles:
         """One month's bars; empty where nothing is stored."""
-        return self._read_file(series, self._path(series, month))
+        table = read_table(self.files, self.name(series, month), COLUMNS)
+        return _empty(series) if table is None else _candles(series, table)
 
     def closed_ns(self, series: Series) -> int | None:
         """When the newest stored bar closed; None where nothing is stored."""
@@ -118,56 +121,68 @@ class CandleLake:
 
     def stamp(self, series: Series, month: str) -> str:
         """Changes whenever the month's file is replaced: cheaper to ask for than its content."""
-        found = self._path(series, month).stat()
-        return f"{found.st_mtime_ns}-{found.st_ino}-{found.st_size}"
+        return self.files.stamp(self.name(series, month))
 
     def coverage(self, series: Series) -> list[Span]:
         """Times for which all bars that exist are known to be stored: the memory of resumable downloads."""
-        path = self._folder(series) / "coverage.parquet"
-        if not path.exists():
-            return []
-        table = read_table(path, ("start", "end"))
-        return [(int(start), int(end)) for start, end in zip(table["start"], table["end"], strict=True)]
+        table = read_table(self.files, _coverage(series), ("start", "end"))
+        return [] if table is None else _spans(table)
 
     def cover(self, series: Series, spans: list[Span]) -> None:
         """Add to the coverage, after the bars themselves are written."""
-        with locked(self._lock_path(series)):
-            known = self.coverage(series)
-            if all(covered(known, span) for span in spans):
-                return
-            starts, ends = zip(*union(known, spans), strict=True)
-            table = {"start": np.array(starts, np.int64), "end": np.array(ends, np.int64)}
-            write_table(self._folder(series) / "coverage.parquet", table)
+
+        def added(known: list[Span]) -> list[Span]:
+            return known if all(covered(known, span) for span in spans) else union(known, spans)
+
+        self._recover(series, added)
 
     def forget(self, series: Series, start_ns: int) -> None:
         """Take back the coverage from a time on: its bars stay, and are asked for again."""
-        with locked(self._lock_path(series)):
-            known = self.coverage(series)
-            kept = [(start, min(end, start_ns)) for start, end in known if start < start_ns]
-            if kept != known:
-                starts, ends = (np.array([span[side] for span in kept], np.int64) for side in (0, 1))
-                write_table(self._folder(series) / "coverage.parquet", {"start": starts, "end": ends})
+        self._recover(
+            series, lambda known: [(start, min(end, start_ns)) for start, end in known if start < start_ns]
+        )
 
-    def _folder(self, series: Series) -> Path:
-        pair = series.pair.replace("/", "-")
-        return self._candles / f"venue={series.venue}" / f"pair={pair}" / f"interval={series.interval}"
+    def name(self, series: Series, month: str) -> str:
+        """Of a month's file, below `root`."""
+        return f"{_folder(series)}/month={month}/data.parquet"
 
-    def _path(self, series: Series, month: str) -> Path:
-        return self._folder(series) / f"month={month}" / "data.parquet"
+    def _add(self, series: Series, month: str, part: Candles) -> tuple[bool, tuple[int, int, int]]:
+        """Merge bars of one month into its file; whether that changed, and rows added, unchanged, replaced."""
+        name, counts = self.name(series, month), (0, 0, 0)
 
-    def _lock_path(self, series: Series) -> Path:
-        return self.root / "locks" / f"{series.key.replace(':', '_')}.lock"
+        def merged(stored: bytes | None) -> bytes | None:
+            nonlocal counts
+            known = _empty(series) if stored is None else self._candles(series, name, stored)
+            candles, counts = _merge(known, part)
+            return None if candles is None else encoded(dict(zip(COLUMNS, candles.columns(), strict=True)))
 
-    def _read_file(self, series: Series, path: Path) -> Candles:
-        return _candles(series, read_table(path, COLUMNS)) if path.exists() else _empty(series)
+        return self.files.change(name, merged), counts
+
+    def _candles(self, series: Series, name: str, stored: bytes) -> Candles:
+        return _candles(series, decoded(stored, self.files.show(name), COLUMNS))
+
+    def _recover(self, series: Series, change: Callable[[list[Span]], list[Span]]) -> None:
+        """Replace the coverage by a function of it."""
+        name = _coverage(series)
+
+        def changed(stored: bytes | None) -> bytes | None:
+            known = [] if stored is None else _spans(decoded(stored, self.files.show(name)))
+            wanted = change(known)
+            if wanted == known:
+                return None
+            starts, ends = (np.array([span[side] for span in wanted], np.int64) for side in (0, 1))
+            return encoded({"start": starts, "end": ends})
+
+        with self.files.held(_lock(series)):
+            self.files.change(name, changed)
 
 
 class TableLake:
-    """Feature tables on disk: `<root>/tables/name=…/series=…/month=…/data.parquet`."""
+    """Feature tables: `<root>/tables/name=…/series=…/month=…/data.parquet`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location) -> None:
         self.root = root
-        self._tables = root / "tables"
+        self.files = files_at(root)
 
     def write(
         self,
@@ -184,14 +199,13 @@ class TableLake:
         lengths = {len(column) for column in columns.values()}
         if len(lengths) != 1:
             raise DataError(f"table {name!r}: columns differ in length: {sorted(lengths)}")
-        with locked(self.root / "locks" / f"{name}_{series_key.replace(':', '_')}.lock"):
-            return write_table(self._path(name, series_key, month), columns, metadata)
+        with self.files.held(f"{name}_{series_key.replace(':', '_')}"):
+            return write_table(self.files, _table(name, series_key, month), columns, metadata)
 
     def read(self, name: str, series_key: str, months: list[str] | None = None) -> dict[str, NDArray[Any]]:
         """The columns of the given months (all, if None) joined in time order; empty dict where none is stored."""
         wanted = self.months(name, series_key) if months is None else sorted(months)
-        paths = [path for month in wanted if (path := self._path(name, series_key, month)).exists()]
-        tables = [read_table(path) for path in paths]
+        tables = read_tables(self.files, [_table(name, series_key, month) for month in wanted])
         if not tables:
             return {}
         if any(table.keys() != tables[0].keys() for table in tables):
@@ -202,18 +216,10 @@ class TableLake:
 
     def metadata(self, name: str, series_key: str, month: str) -> dict[str, str]:
         """What `write` was given for this month; empty where nothing is stored."""
-        path = self._path(name, series_key, month)
-        if not path.exists():
-            return {}
-        return {k: v for k, v in pl.read_parquet_metadata(path).items() if k != "ARROW:schema"}
+        return read_metadata(self.files, _table(name, series_key, month))
 
     def months(self, name: str, series_key: str) -> list[str]:
-        folder = self._path(name, series_key, "*").parent.parent
-        return sorted(path.parent.name.removeprefix("month=") for path in folder.glob("month=*/data.parquet"))
-
-    def _path(self, name: str, series_key: str, month: str) -> Path:
-        series = series_key.replace(":", "_")
-        return self._tables / f"name={name}" / f"series={series}" / f"month={month}" / "data.parquet"
+        return _months(self.files.glob(_table(name, series_key, "*")))
 
 
 def by_month(candles: Candles) -> list[tuple[str, Candles]]:
@@ -273,6 +279,31 @@ def _empty(series: Series) -> Candles:
     return Candles(series, whole, real, real, real, real, real, whole)
 
 
-def _series_at(folder: Path) -> Series:
-    parts = dict(part.split("=", 1) for part in folder.parts[-3:])
+def _series_of(name: str) -> Series:
+    parts = dict(part.split("=", 1) for part in name.split("/")[1:4])
     return Series(parts["venue"], parts["pair"].replace("-", "/"), parts["interval"])
+
+
+def _months(names: Sequence[str]) -> list[str]:
+    return sorted(name.split("/")[-2].removeprefix("month=") for name in names)
+
+
+def _spans(table: Mapping[str, NDArray[Any]]) -> list[Span]:
+    return [(int(start), int(end)) for start, end in zip(table["start"], table["end"], strict=True)]
+
+
+def _folder(series: Series) -> str:
+    pair = series.pair.replace("/", "-")
+    return f"candles/venue={series.venue}/pair={pair}/interval={series.interval}"
+
+
+def _coverage(series: Series) -> str:
+    return f"{_folder(series)}/coverage.parquet"
+
+
+def _lock(series: Series) -> str:
+    return series.key.replace(":", "_")
+
+
+def _table(name: str, series_key: str, month: str) -> str:
+    return f"tables/name={name}/series={series_key.replace(':', '_')}/month={month}/data.parquet"

@@ -6,7 +6,6 @@ Amounts of money are text, in the digits that were written. Entry point: `LiveTa
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from gal_friday_adapters.parquet_store import locked, write_frame
+from gal_friday_adapters.files import files_at
+from gal_friday_adapters.locations import Location
+from gal_friday_adapters.parquet_store import read_frame, write_frame
 from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
-from gal_friday_core.errors import StorageError
 from gal_friday_core.features.registry import known_sets, set_of
 from gal_friday_core.live_records import Predictions, Recorded
 
@@ -28,29 +28,18 @@ _FEATURES = "features-"
 class LiveTables:
     """Every method raises StorageError where a file cannot be written or read."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "live"
-
-    def path(self, table: str, series: Series, month: str) -> Path:
-        name = series.key.replace(":", "_")
-        return self._root / f"table={table}" / f"series={name}" / f"month={month}" / "data.parquet"
+    def __init__(self, root: Location) -> None:
+        self._files = files_at(root / "live")
 
     def write(self, table: str, series: Series, month: str, frame: pl.DataFrame) -> bool:
         """Replace a month; False, touching nothing, where it is the same already."""
-        with locked(self._root / "locks" / f"{table}_{series.key.replace(':', '_')}.lock"):
-            return write_frame(self.path(table, series, month), frame)
+        with self._files.held(f"{table}_{series.key.replace(':', '_')}"):
+            return write_frame(self._files, _name(table, series, month), frame)
 
     def read(self, table: str, series: Series, month: str) -> pl.DataFrame | None:
         """None where nothing is stored."""
-        path = self.path(table, series, month)
-        if not path.exists():
-            return None
-        try:
-            return pl.read_parquet(path, hive_partitioning=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise StorageError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, and materialise that month again"
-            ) from error
+        advice = "remove it, and materialise that month again"
+        return read_frame(self._files, _name(table, series, month), advice)
 
     def write_features(self, series: Series, month: str, parts: Sequence[Recorded]) -> list[str]:
         """One table a schema; their names."""
@@ -70,6 +59,10 @@ class LiveTables:
                 parts = frame.partition_by("session", maintain_order=True)
                 found += [_recorded(part, series, schema.hash) for part in parts]
         return found
+
+
+def _name(table: str, series: Series, month: str) -> str:
+    return f"table={table}/series={series.key.replace(':', '_')}/month={month}/data.parquet"
 
 
 def features_table(schema_hash: str) -> str:

@@ -1,10 +1,7 @@
-"""Columns on disk: written atomically and deterministically, read back as NumPy arrays, locked across processes."""
+"""Columns in files: the same rows are the same bytes, written whole, read back as NumPy arrays."""
 
-import fcntl
 import io
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,40 +9,24 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gal_friday_adapters.files import Files
 from gal_friday_core.errors import StorageError
 
 ROW_GROUP = 131_072
 LEVEL = 1
 """zstd: level 1 writes a year of minutes in a third of the time of level 3, for 4 % more bytes."""
+AGAIN = "remove it and ingest that month again"
+
+Table = dict[str, NDArray[Any]]
+Source = Path | io.BytesIO
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock between processes; the kernel drops it when its holder dies."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("ab")
-    except OSError as error:
-        raise StorageError(f"cannot lock {path}: {error.strerror}; check the data directory") from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def encoded(columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None) -> bytes:
+    """Columns as Parquet. Minus zero is stored as zero, so that equal rows are equal bytes."""
+    return encoded_frame(pl.DataFrame({name: _normal(column) for name, column in columns.items()}), metadata)
 
 
-def write_table(
-    path: Path, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
-) -> bool:
-    """Replace a file by these columns: temporary file, fsync, rename. False, touching nothing, if equal already.
-
-    The caller holds the lock of the folder's series. Minus zero is stored as zero, so that equal rows
-    are equal bytes. Raises StorageError.
-    """
-    return write_frame(
-        path, pl.DataFrame({name: _normal(column) for name, column in columns.items()}), metadata
-    )
-
-
-def write_frame(path: Path, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bool:
+def encoded_frame(frame: pl.DataFrame, metadata: Mapping[str, str] | None = None) -> bytes:
     """The same of a frame as it is."""
     buffer = io.BytesIO()
     frame.write_parquet(
@@ -55,44 +36,84 @@ def write_frame(path: Path, frame: pl.DataFrame, metadata: Mapping[str, str] | N
         row_group_size=ROW_GROUP,
         metadata=dict(metadata) if metadata else None,
     )
+    return buffer.getvalue()
+
+
+def write_frame(
+    files: Files, name: str, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
+) -> bool:
+    """Replace a file by a frame; False, touching nothing, if equal already. The caller holds its lock."""
+    content = encoded_frame(frame, metadata)
+    return files.change(name, lambda _: content)
+
+
+def write_table(
+    files: Files, name: str, columns: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
+) -> bool:
+    """The same of columns."""
+    content = encoded(columns, metadata)
+    return files.change(name, lambda _: content)
+
+
+def decoded(stored: bytes, shown: str, columns: Sequence[str] | None = None) -> Table:
+    """Columns of a file's bytes. Raises StorageError where they are damaged."""
+    return _read(io.BytesIO(stored), shown, columns)
+
+
+def read_tables(files: Files, names: Sequence[str], columns: Sequence[str] | None = None) -> list[Table]:
+    """Columns of those files that are there, in the order of their names. Raises StorageError for a damaged one."""
+    found = zip(names, files.sources(names), strict=True)
+    return [_read(source, files.show(name), columns) for name, source in found if source is not None]
+
+
+def read_table(files: Files, name: str, columns: Sequence[str] | None = None) -> Table | None:
+    """Columns of one file; None where it is not there."""
+    return next(iter(read_tables(files, [name], columns)), None)
+
+
+def read_frame(files: Files, name: str, advice: str) -> pl.DataFrame | None:
+    """One file as it is; None where it is not there. Raises StorageError, with the `advice`, where it is damaged."""
+    (source,) = files.sources([name])
+    return None if source is None else _frame(source, files.show(name), None, advice)
+
+
+def read_metadata(files: Files, name: str) -> dict[str, str]:
+    """What was given with the columns; empty where the file is not there."""
+    (source,) = files.sources([name])
+    return {} if source is None else _metadata(source, files.show(name))
+
+
+def read_described(files: Files, names: Sequence[str]) -> list[tuple[Table, dict[str, str]]]:
+    """Columns of those files that are there, each with what was given beside them."""
+    found = zip(names, files.sources(names), strict=True)
+    return [described(source, files.show(name)) for name, source in found if source is not None]
+
+
+def described(source: Source | bytes, shown: str) -> tuple[Table, dict[str, str]]:
+    """Columns of one file, with what was given beside them."""
+    held = io.BytesIO(source) if isinstance(source, bytes) else source
+    return _read(held, shown, None), _metadata(held, shown)
+
+
+def _read(source: Source, shown: str, columns: Sequence[str] | None) -> Table:
+    frame = _frame(source, shown, columns, AGAIN)
+    return {name: frame[name].to_numpy() for name in frame.columns}
+
+
+def _frame(source: Source, shown: str, columns: Sequence[str] | None, advice: str) -> pl.DataFrame:
     try:
-        return _replace(path, buffer.getvalue())
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}; free space or check the data directory"
-        ) from error
+        return pl.read_parquet(source, columns=list(columns) if columns else None, hive_partitioning=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StorageError(f"{shown} cannot be read ({str(error).splitlines()[0]}); {advice}") from error
+
+
+def _metadata(source: Source, shown: str) -> dict[str, str]:
+    try:
+        found = pl.read_parquet_metadata(source)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise StorageError(f"{shown} cannot be read ({str(error).splitlines()[0]}); {AGAIN}") from error
+    return {key: value for key, value in found.items() if key != "ARROW:schema"}
 
 
 def _normal(column: NDArray[Any]) -> NDArray[Any]:
     return column + 0.0 if np.issubdtype(column.dtype, np.floating) else column
-
-
-def _replace(path: Path, content: bytes) -> bool:
-    if path.exists() and path.read_bytes() == content:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(
-        f"{path.name}.tmp"
-    )  # one name under the lock: a killed writer's is overwritten
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return True
-
-
-def read_table(path: Path, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-    """Columns of one stored file. Raises StorageError where it is damaged."""
-    try:
-        frame = pl.read_parquet(path, columns=list(columns) if columns else None, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise StorageError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}); remove it and ingest that month again"
-        ) from error
-    return {name: frame[name].to_numpy() for name in frame.columns}

@@ -1,13 +1,15 @@
 """Where the product keeps what it writes: one data directory, never the clone.
 
 `GAL_FRIDAY_DATA_DIR` decides; else `storage.data_dir` of the configuration; else the platform's folder for
-application data. Nothing here touches the disk: whoever writes makes its own folder.
+application data. Lake, artifacts, reports and statements may be elsewhere, in a folder or a bucket that `storage` names.
+Nothing here touches the disk: whoever writes makes its own folder.
 """
 
 import os
 import sys
 from pathlib import Path
 
+from gal_friday_adapters.locations import Location, location
 from gal_friday_core.config import Config
 
 DATA_DIR_VARIABLE = "GAL_FRIDAY_DATA_DIR"
@@ -23,9 +25,9 @@ def data_dir(config: Config | None = None) -> Path:
     return _platform_folder() / "gal-friday"
 
 
-def lake_dir(config: Config | None = None) -> Path:
+def lake_dir(config: Config | None = None) -> Location:
     """Candles and feature tables as Parquet."""
-    return data_dir(config) / "lake"
+    return _place(config, "lake")
 
 
 def sessions_dir(config: Config | None = None) -> Path:
@@ -33,14 +35,19 @@ def sessions_dir(config: Config | None = None) -> Path:
     return data_dir(config) / "sessions"
 
 
-def artifacts_dir(config: Config | None = None) -> Path:
+def artifacts_dir(config: Config | None = None) -> Location:
     """Model artifacts, addressed by content."""
-    return data_dir(config) / "artifacts"
+    return _place(config, "artifacts")
 
 
-def keys_dir(artifacts: Path) -> Path:
-    """The key that signs what is registered: beside the artifacts."""
-    return artifacts.with_name("keys")
+def keys_dir(artifacts: Location, config: Config | None = None) -> Path:
+    """The key that signs what is registered: beside the artifacts; this machine's own where those are shared."""
+    shared = config is not None and config.storage.artifacts is not None
+    return (
+        artifacts.with_name("keys")
+        if isinstance(artifacts, Path) and not shared
+        else data_dir(config) / "keys"
+    )
 
 
 def postgres_dir(config: Config | None = None) -> Path:
@@ -54,13 +61,18 @@ def dagster_home(config: Config | None = None) -> Path:
 
 
 def reports_dir(config: Config | None = None) -> Path:
-    """Pages and tables made for people to read."""
+    """Pages and tables made for people to read, as they are written on this machine."""
     return data_dir(config) / "reports"
 
 
-def statements_dir(config: Config | None = None) -> Path:
+def reports_place(config: Config | None = None) -> Location:
+    """Where the pipeline's pages are kept for all machines; `reports_dir` unless `storage.reports` names another."""
+    return _place(config, "reports")
+
+
+def statements_dir(config: Config | None = None) -> Location:
     """Each account's days as Parquet, a folder a table."""
-    return data_dir(config) / "statements"
+    return _place(config, "statements")
 
 
 def flights_dir(config: Config | None = None) -> Path:
@@ -76,6 +88,14 @@ def halt_page(session: str, config: Config | None = None) -> Path:
 def logs_dir(config: Config | None = None) -> Path:
     """Logs of the processes that `up` starts."""
     return data_dir(config) / "logs"
+
+
+def _place(config: Config | None, name: str) -> Location:
+    """What the setting of this name says, else the folder of this name in the data directory."""
+    named = None if config is None else getattr(config.storage, name)
+    if config is None or named is None:
+        return data_dir(config) / name
+    return location(named, config.object_store)
 
 
 def _platform_folder() -> Path:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from gal_friday_adapters.parquet_store import locked, write_frame
+from gal_friday_adapters.files import files_at
+from gal_friday_adapters.locations import Location
+from gal_friday_adapters.parquet_store import read_frame, write_frame
 from gal_friday_core.errors import StorageError
 from gal_friday_core.money import EXACT
 from gal_friday_core.statement import Statement
@@ -30,31 +31,30 @@ _TYPES: dict[str, Any] = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean,
 class StatementStore:
     """`root/TABLE/SESSION/DAY.parquet`; times are nanoseconds UTC, money and quantities decimals of 18 places."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def path(self, table: str, session: str, day: str) -> Path:
-        return self._root / table / session / f"{day}.parquet"
+    def __init__(self, root: Location) -> None:
+        self._files = files_at(root)
 
     def write(self, stated: Statement) -> bool:
         """Replace the day's files, the summary last; False where all were the same already. Raises StorageError."""
         frames = {table: _frame(stated, table) for table in TABLES}
-        with locked(self._root / f"{stated.session}.lock"):
+        with self._files.held(stated.session):
             changed = [
-                write_frame(self.path(table, stated.session, stated.day), frame)
+                write_frame(self._files, _name(table, stated.session, stated.day), frame)
                 for table, frame in frames.items()
             ]
         return any(changed)
 
     def read(self, table: str, session: str, day: str) -> pl.DataFrame:
         """One table of one day. Raises StorageError where it is not there, or damaged."""
-        path = self.path(table, session, day)
-        try:
-            return pl.read_parquet(path, hive_partitioning=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise StorageError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): make the statement again"
-            ) from error
+        name = _name(table, session, day)
+        frame = read_frame(self._files, name, "make the statement again")
+        if frame is None:
+            raise StorageError(f"{self._files.show(name)} is not there: make the statement again")
+        return frame
+
+
+def _name(table: str, session: str, day: str) -> str:
+    return f"{table}/{session}/{day}.parquet"
 
 
 def _frame(stated: Statement, table: str) -> pl.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from gal_friday_adapters.files import LocalFiles
 from gal_friday_adapters.parquet_store import write_frame
 from gal_friday_adapters.sweep_page import render
 from gal_friday_core.errors import StorageError
@@ -34,8 +35,8 @@ def write_sweep(folder: Path, found: Sweep) -> dict[str, Path]:
         (folder / DOCUMENT).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
     except OSError as error:
         raise StorageError(f"cannot write {folder}: {error.strerror}; free space there") from error
-    write_frame(folder / TRIALS, trials(found))
-    write_frame(folder / DAYS, daily(found))
+    write_frame(LocalFiles(folder), TRIALS, trials(found))
+    write_frame(LocalFiles(folder), DAYS, daily(found))
     return {name: folder / name for name in names}
 
 

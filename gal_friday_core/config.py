@@ -343,8 +343,8 @@ class Config(Section):
         description="Parameters of what installed packages add, by its name: its package says which there are",
     )
     storage: StorageConfig = StorageConfig()
-    market: MarketConfig = MarketConfig()
     object_store: ObjectStoreConfig = ObjectStoreConfig()
+    market: MarketConfig = MarketConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     history: HistoryConfig = HistoryConfig()
     features: FeaturesConfig = FeaturesConfig()

@@ -9,7 +9,7 @@ from gal_friday_adapters.kraken.connect import account_rest
 from gal_friday_adapters.kraken.key_check import require_query_key
 from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_adapters.kraken.rest_calls import Credentials
-from gal_friday_adapters.parquet_store import locked
+from gal_friday_adapters.files import locked
 from gal_friday_adapters.paths import data_dir
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.session_records import Row, SessionRecords

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from gal_friday_adapters.locations import Location
 from gal_friday_adapters.sessions.market_lake import MarketLake
 from gal_friday_core.candles import Candles
 from gal_friday_core.errors import DataError
@@ -61,7 +61,7 @@ class CostEstimate:
         }
 
 
-def cost_estimate(root: Path, candles: Candles, tick: Decimal | None = None) -> CostEstimate:
+def cost_estimate(root: Location, candles: Candles, tick: Decimal | None = None) -> CostEstimate:
     """Of these bars, and of the newest recorded books of their pair below the lake's `root`."""
     series = candles.series
     step = instrument_of(candles).price_tick if tick is None else tick

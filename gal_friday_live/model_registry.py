@@ -84,7 +84,8 @@ class ModelRegistry:
         self._artifacts = artifacts or ArtifactStore(artifacts_dir(config.config))
         self._bus = bus
         self._parsed: dict[tuple[str, str], Predictor] = {}
-        self._keys = keys or SigningKeys(keys_dir(self._artifacts.root), config.config.storage.trusted_keys)
+        own = keys_dir(self._artifacts.root, config.config)
+        self._keys = keys or SigningKeys(own, config.config.storage.trusted_keys)
 
     async def register_model(
         self, model_artifact: Mapping[str, bytes], metadata: Mapping[str, Any], *, actor: str = "pipeline"

@@ -1,15 +1,21 @@
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from psycopg import sql
 
+from gal_friday_adapters.locations import ObjectUrl
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.migrate import ensure_database, upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from tests.bucket_server import BucketServer
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = "migrated_template"
@@ -78,3 +84,41 @@ def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Ite
     """The address of a fresh, migrated database, dropped after the test."""
     with new_database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def running_bucket_server() -> Iterator["BucketServer"]:
+    from tests.bucket_server import BucketServer  # a second of imports, for those who need it
+
+    server = BucketServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bucket_server(
+    running_bucket_server: "BucketServer", monkeypatch: pytest.MonkeyPatch
+) -> Iterator["BucketServer"]:
+    """A server of objects with the keys to it in the environment, and no fault left over."""
+    from tests.bucket_server import KEYS
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    running_bucket_server.faults.clear()
+    yield running_bucket_server
+    running_bucket_server.faults.clear()
+
+
+@pytest.fixture
+def bucket(bucket_server: "BucketServer") -> ObjectUrl:
+    """A prefix of a new bucket."""
+    return bucket_server.bucket()
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Takes connections, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""Recorded markets on disk: events by hour, trades by day, as Parquet beside the candles.
+"""Recorded markets: events by hour, trades by day, as Parquet beside the candles.
 
     <root>/events/venue=kraken/pair=BTC-USD/hour=2024-01-31T12/data.parquet
     <root>/trades/venue=kraken/pair=BTC-USD/day=2024-01-31/data.parquet
@@ -6,29 +6,26 @@
 Writing the same session again changes nothing. Of two sessions of the same time the later written stands.
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
-from gal_friday_adapters.parquet_store import locked, read_table, write_table
+from gal_friday_adapters.files import files_at
+from gal_friday_adapters.locations import Location
+from gal_friday_adapters.parquet_store import Table, decoded, described, encoded, read_described, read_tables
 from gal_friday_core.errors import DataError
 from gal_friday_core.market_events import TRADE, MarketEvents, concatenate, from_table
 from gal_friday_core.times import HOUR_NS, to_iso
 
 TRADE_COLUMNS = ("trade_id", "ts", "price", "quantity", "side")
-Table = dict[str, NDArray[Any]]
 
 
 class MarketLake:
-    """Events and trades under `root`; safe for several processes at once."""
+    """Events and trades under `root`, a folder or a prefix of a bucket; safe for several processes at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Location) -> None:
         self.root = root
+        self._files = files_at(root)
 
     def write(self, events: MarketEvents) -> bool:
         """Store events of one session: they replace what was stored of their span. True when a byte changed.
@@ -38,11 +35,9 @@ class MarketLake:
         if len(events) and bool((np.diff(events.ts) < 0).any()):
             raise DataError(f"{events.pair}: the time of its events goes back; nothing was stored")
         changed = False
-        with locked(self._lock(events.venue, events.pair)):
+        with self._files.held(f"market_{events.venue}_{events.pair.replace('/', '-')}"):
             for part in _by_hour(events):
-                path = self._path("events", part.venue, part.pair, f"hour={to_iso(int(part.ts[0]))[:13]}")
-                merged = _spliced(_read_events(path), part) if path.exists() else part
-                changed |= write_table(path, merged.table(), merged.metadata())
+                changed |= self._write_hour(part)
             changed |= self._write_trades(events)
         return changed
 
@@ -51,10 +46,10 @@ class MarketLake:
     ) -> MarketEvents | None:
         """Events received in [start_ns, end_ns), in order; None where there are none."""
         hours = [hour for hour in self.hours(venue, pair) if _overlaps(hour, start_ns, end_ns)]
-        parts = [_read_events(self._path("events", venue, pair, f"hour={hour}")) for hour in hours]
-        if not parts:
+        found = read_described(self._files, [_name("events", venue, pair, f"hour={hour}") for hour in hours])
+        if not found:
             return None
-        whole = concatenate(parts)
+        whole = concatenate([from_table(*table) for table in found])
         first, last = np.searchsorted(whole.ts, (start_ns, end_ns), side="left")
         return whole[int(first) : int(last)] if last > first else None
 
@@ -69,35 +64,49 @@ class MarketLake:
         `quantity` float64.
         """
         wanted = self.days(venue, pair) if days is None else sorted(set(days) & set(self.days(venue, pair)))
-        tables = [read_table(self._path("trades", venue, pair, f"day={day}")) for day in wanted]
+        tables = read_tables(self._files, [_name("trades", venue, pair, f"day={day}") for day in wanted])
         return _union(tables) if tables else {}
 
     def days(self, venue: str, pair: str) -> list[str]:
         return self._keys("trades", venue, pair)
 
     def pairs(self, venue: str) -> list[str]:
-        folders = (self.root / "events" / f"venue={venue}").glob("pair=*")
-        return sorted(folder.name.removeprefix("pair=").replace("-", "/") for folder in folders)
+        folders = self._files.folders(f"events/venue={venue}")
+        return sorted(folder.removeprefix("pair=").replace("-", "/") for folder in folders)
+
+    def _write_hour(self, part: MarketEvents) -> bool:
+        name = _name("events", part.venue, part.pair, f"hour={to_iso(int(part.ts[0]))[:13]}")
+
+        def spliced(stored: bytes | None) -> bytes:
+            known = None if stored is None else from_table(*described(stored, self._files.show(name)))
+            merged = part if known is None else _spliced(known, part)
+            return encoded(merged.table(), merged.metadata())
+
+        return self._files.change(name, spliced)
 
     def _write_trades(self, events: MarketEvents) -> bool:
         table = _trades_of(events)
         days = np.array([to_iso(int(ts))[:10] for ts in table["ts"]])
         changed = False
         for day in np.unique(days):
-            path = self._path("trades", events.venue, events.pair, f"day={day}")
             new = {name: column[days == day] for name, column in table.items()}
-            changed |= write_table(path, _union([read_table(path), new] if path.exists() else [new]))
+            changed |= self._write_day(_name("trades", events.venue, events.pair, f"day={day}"), new)
         return changed
 
-    def _path(self, kind: str, venue: str, pair: str, key: str) -> Path:
-        return self.root / kind / f"venue={venue}" / f"pair={pair.replace('/', '-')}" / key / "data.parquet"
+    def _write_day(self, name: str, new: Table) -> bool:
+        def joined(stored: bytes | None) -> bytes:
+            known = [] if stored is None else [decoded(stored, self._files.show(name))]
+            return encoded(_union([*known, new]))
+
+        return self._files.change(name, joined)
 
     def _keys(self, kind: str, venue: str, pair: str) -> list[str]:
-        folder = self._path(kind, venue, pair, "*").parent.parent
-        return sorted(path.parent.name.partition("=")[2] for path in folder.glob("*=*/data.parquet"))
+        names = self._files.glob(_name(kind, venue, pair, "*=*"))
+        return sorted(name.split("/")[-2].partition("=")[2] for name in names)
 
-    def _lock(self, venue: str, pair: str) -> Path:
-        return self.root / "locks" / f"market_{venue}_{pair.replace('/', '-')}.lock"
+
+def _name(kind: str, venue: str, pair: str, key: str) -> str:
+    return f"{kind}/venue={venue}/pair={pair.replace('/', '-')}/{key}/data.parquet"
 
 
 def _by_hour(events: MarketEvents) -> list[MarketEvents]:
@@ -112,14 +121,6 @@ def _spliced(stored: MarketEvents, new: MarketEvents) -> MarketEvents:
     first = int(np.searchsorted(stored.ts, new.ts[0], side="left"))
     last = int(np.searchsorted(stored.ts, new.ts[-1], side="right"))
     return concatenate([part for part in (stored[:first], new, stored[last:]) if len(part)])
-
-
-def _read_events(path: Path) -> MarketEvents:
-    return from_table(read_table(path), _metadata(path))
-
-
-def _metadata(path: Path) -> Mapping[str, str]:
-    return dict(pl.read_parquet_metadata(path))
 
 
 def _overlaps(hour: str, start_ns: int, end_ns: int) -> bool:

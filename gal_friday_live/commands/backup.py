@@ -11,6 +11,7 @@ from gal_friday_live.commands.common import ConfigOption, JsonOption, console, l
 
 if TYPE_CHECKING:
     from gal_friday_adapters.backup import Contents
+    from gal_friday_adapters.locations import Location
     from gal_friday_core.config import Config
 
 
@@ -105,9 +106,9 @@ def _folders(settings: "Config", *, lake: bool, sessions: bool) -> Mapping[str, 
     from gal_friday_adapters import paths
 
     artifacts = paths.artifacts_dir(settings)
-    found = {
+    found: dict[str, Location] = {
         "artifacts": artifacts,
-        "keys": paths.keys_dir(artifacts),
+        "keys": paths.keys_dir(artifacts, settings),
         "halts": paths.halt_page("any", settings).parent,
         "statements": paths.statements_dir(settings),
         "reports": paths.reports_dir(settings),
@@ -116,7 +117,7 @@ def _folders(settings: "Config", *, lake: bool, sessions: bool) -> Mapping[str, 
         found["lake"] = paths.lake_dir(settings)
     if sessions:
         found |= {"sessions": paths.sessions_dir(settings), "flights": paths.flights_dir(settings)}
-    return found
+    return {name: place for name, place in found.items() if isinstance(place, Path)}
 
 
 def _tell(file: Path, found: "Contents", as_json: bool, what: str) -> None:

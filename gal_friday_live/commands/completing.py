@@ -106,7 +106,10 @@ def _stored(config: "Config") -> Iterator[tuple[str, str, str]]:
     """Venue, pair and interval by the names of the lake's folders."""
     from gal_friday_adapters.paths import lake_dir
 
-    for folder in (lake_dir(config) / "candles").glob("venue=*/pair=*/interval=*"):
+    root = lake_dir(config)
+    if not isinstance(root, Path):  # nobody waits for a far server while typing
+        return
+    for folder in (root / "candles").glob("venue=*/pair=*/interval=*"):
         venue, pair, interval = (part.partition("=")[2] for part in folder.parts[-3:])
         yield venue, pair, interval
 

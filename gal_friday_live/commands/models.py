@@ -246,7 +246,8 @@ def key(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from gal_friday_adapters.paths import artifacts_dir, keys_dir
     from gal_friday_adapters.signing import SigningKeys
 
-    public = SigningKeys(keys_dir(artifacts_dir(load_config(config).config))).public_key()
+    settings = load_config(config).config
+    public = SigningKeys(keys_dir(artifacts_dir(settings), settings)).public_key()
     if as_json:
         print_json({"public_key": public})
     else:

@@ -62,7 +62,7 @@ def _folders(folder: Path) -> Iterator[Check]:
 
 def signing_keys(config: Config) -> Sequence[Check]:
     """Whether the key that signs models fits its public half and is trusted. None is made here."""
-    folder = keys_dir(artifacts_dir(config))
+    folder = keys_dir(artifacts_dir(config), config)
     private, public = folder / PRIVATE, folder / PUBLIC
     pinned = config.storage.trusted_keys
     if not private.exists():

@@ -123,7 +123,11 @@ def lake(config: Config) -> Sequence[Check]:
     known = stored.series()
     if not known:
         return [fine("candles", "none yet: gal-friday ingest or up brings them in")]
-    found = [*_damaged(stored.root), *_unreadable(stored, known), *_stale(stored, known, config)]
+    found = [
+        *(_damaged(stored.root) if isinstance(stored.root, Path) else ()),
+        *_unreadable(stored, known),
+        *_stale(stored, known, config),
+    ]
     return [joined("candles", found, f"{len(known)} series, files whole, traded ones fresh")]
 
 

@@ -1,0 +1,110 @@
+"""Files as objects of a bucket: read whole, replaced by compare-and-swap on their tag, never locked.
+
+A put that got no answer may have happened. So what is stored is looked at again before the next attempt, and a put
+of what is there already counts as done.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from fnmatch import fnmatchcase
+from io import BytesIO
+from itertools import takewhile
+from pathlib import Path
+from typing import Final
+
+import stamina
+
+from gal_friday_adapters.files import Change
+from gal_friday_adapters.object_store import Conflict, Held, ObjectStore, UnansweredError
+from gal_friday_core.errors import StorageError
+
+AT_ONCE: Final = 8
+"""Objects that are read at the same time: what a far server takes is waiting."""
+ATTEMPTS: Final = 40
+"""Of one swap: in each round of rivals one succeeds."""
+PATIENCE_S: Final = 120.0
+
+
+class ObjectFiles:
+    """The port `Files` over a bucket."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def show(self, name: str) -> str:
+        return self._store.show(name)
+
+    def read(self, name: str) -> bytes | None:
+        held = self._store.get(name)
+        return None if held is None else held.content
+
+    def sources(self, names: Sequence[str]) -> list[Path | BytesIO | None]:
+        if len(names) < 2:
+            return [self._source(name) for name in names]
+        with ThreadPoolExecutor(min(AT_ONCE, len(names))) as pool:
+            return list(pool.map(self._source, names))
+
+    def change(self, name: str, change: Change) -> bool:
+        tried: bytes | None = None
+        rounds = stamina.retry_context(
+            on=Conflict,
+            attempts=ATTEMPTS,
+            timeout=PATIENCE_S,
+            wait_initial=0.01,
+            wait_max=0.5,
+            wait_jitter=0.05,
+        )
+        try:
+            for attempt in rounds:
+                with attempt:
+                    held = self._store.get(name)
+                    if tried is not None and held is not None and held.content == tried:
+                        return True  # refused, since it had been done: the first answer was lost on the way
+                    tried = change(None if held is None else held.content)
+                    return self._swapped(name, held, tried)
+        except Conflict:
+            raise StorageError(
+                f"{self.show(name)}: others change it all the time; nothing was stored"
+            ) from None
+        raise AssertionError  # pragma: no cover # the last attempt returns or raises
+
+    def held(self, lock: str) -> AbstractContextManager[None]:
+        del lock
+        return nullcontext()
+
+    def glob(self, pattern: str) -> list[str]:
+        parts = pattern.split("/")
+        folder = "/".join(takewhile(lambda part: "*" not in part, parts[:-1]))
+        return [name for name in self._store.names(folder) if _fits(name.split("/"), parts)]
+
+    def folders(self, folder: str) -> list[str]:
+        return self._store.folders(folder)
+
+    def stamp(self, name: str) -> str:
+        found = self._store.head(name)
+        if found is None:
+            raise StorageError(f"{self.show(name)}: not there")
+        return str(found["e_tag"])
+
+    def _source(self, name: str) -> BytesIO | None:
+        held = self._store.get(name)
+        return None if held is None else BytesIO(held.content)
+
+    def _swapped(self, name: str, held: Held | None, wanted: bytes | None) -> bool:
+        if wanted is None or (held is not None and held.content == wanted):
+            return False
+        try:
+            if held is None:
+                self._store.create(name, wanted)
+            else:
+                self._store.swap(name, wanted, held.tag)
+        except UnansweredError:
+            now = self._store.get(name)
+            if now is None or now.content != wanted:
+                raise
+        return True
+
+
+def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return len(names) == len(patterns) and all(map(fnmatchcase, names, patterns))
