@@ -23,6 +23,7 @@ from gal_friday_core.retraining.settings import RetrainingConfig
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.section import LOOSER_DOWN, LOOSER_UP, Fraction, PositiveMoney, Section
 from gal_friday_core.storage_settings import ObjectStoreConfig, StorageConfig
+from gal_friday_core.strands.settings import ModuleCommunicationConfig
 from gal_friday_core.strategies.settings import (
     CostAndVolatilityConfig,
     EmaCrossConfig,
@@ -370,6 +371,7 @@ class Config(Section):
     reconciliation: ReconciliationConfig = ReconciliationConfig()
     drift: DriftConfig = DriftConfig()
     retraining: RetrainingConfig = RetrainingConfig()
+    module_communication: ModuleCommunicationConfig = ModuleCommunicationConfig()
 
     @model_validator(mode="after")
     def _trades_what_it_can(self) -> Self:

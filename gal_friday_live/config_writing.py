@@ -26,7 +26,7 @@ def commented(values: Mapping[str, Any]) -> str:
     """The commented defaults with these values by dotted key. Raises ConfigError for a key that there is not."""
     left = dict(values)
     lines = []
-    section = ""
+    above: list[str] = []
     # What the template says of itself is for who copies it by hand.
     body = DEFAULT_FILE.read_text(encoding="utf-8").partition("\n\n")[2]
     for line in body.splitlines():
@@ -34,9 +34,8 @@ def commented(values: Mapping[str, Any]) -> str:
         if found is None:
             lines.append(line)
             continue
-        if not found["indent"]:
-            section = "" if found["value"].strip() else f"{found['name']}."
-        key = f"{section if found['indent'] else ''}{found['name']}"
+        above[len(found["indent"]) // 2 :] = [found["name"]]
+        key = ".".join(above)
         lines.append(f"{found['indent']}{found['name']}: {scalar(left.pop(key))}" if key in left else line)
     for key in left:
         raise ConfigError(f"unknown configuration key {key}{nearest(key)}")
@@ -62,11 +61,11 @@ def _json(value: Any) -> str:
 
 def checked(key: str, value: Any) -> Any:
     """The value, where the configuration takes it. Raises ConfigError naming the key, never showing the value."""
-    section, _, name = key.rpartition(".")
     if key not in set(keys()):
         raise ConfigError(f"unknown configuration key {key}{nearest(key)}")
-    text = f"{section}:\n  {name}: {scalar(value)}\n" if section else f"{name}: {scalar(value)}\n"
-    read_back(text)
+    *sections, name = key.split(".")
+    above = "".join(f"{'  ' * depth}{section}:\n" for depth, section in enumerate(sections))
+    read_back(f"{above}{'  ' * len(sections)}{name}: {scalar(value)}\n")
     return value
 
 

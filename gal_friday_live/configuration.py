@@ -62,7 +62,8 @@ def nearest(key: str) -> str:
 
 def fingerprint(config: Config) -> str:
     """sha256 of every setting but where things are stored."""
-    return hashlib.sha256(config.model_dump_json(exclude={"storage"}).encode()).hexdigest()
+    said = config.model_dump_json(exclude={"storage": True, "module_communication": {"database": True}})
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 class ConfigurationManager:
@@ -210,22 +211,39 @@ class ConfigurationManager:
 
 
 def _refuse_unknown(file: FileValues) -> None:
-    known = set(keys())
-    sections = set(Config.model_fields) - known
+    known, sections = set(keys()), set(_sections())
     known |= sections
     for key, where in file.where.items():
         if key.startswith("extensions."):
             continue  # whoever offers it knows its parameters: `in_use`
         if key not in known:
             raise ConfigError(f"{where}: unknown configuration key {key}{nearest(key)}")
-        if key in sections and not isinstance(file.values[key], dict):
+        if key in sections and not isinstance(file.at(key), dict):
             raise ConfigError(f"{where}: {key} is a section: write its keys below it, indented")
-        if "." in key and isinstance(file.leaf(key), bool):
+        if isinstance(file.at(key), bool) and _kind(key) is not bool:
             raise ConfigError(f"{where}: {key} does not take true or false")
 
 
+def _sections(section: type[Section] = Config, prefix: str = "") -> Iterator[str]:
+    """Every section, dotted, those inside others too."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield f"{prefix}{name}"
+            yield from _sections(kind, f"{prefix}{name}.")
+
+
+def _kind(key: str) -> Any:
+    """What a key takes, as its section declares it; None for a section."""
+    section: Any = Config
+    *outer, name = key.split(".")
+    for part in outer:
+        section = section.model_fields[part].annotation
+    return section.model_fields[name].annotation
+
+
 SECRET_KEYS = (
-    "storage.database_url", "timeseries.token", "dashboard.metrics_token",
+    "storage.database_url", "timeseries.token", "dashboard.metrics_token", "module_communication.database.password",
     "alerts.page_urls", "alerts.warning_urls", "alerts.info_urls",
 )  # fmt: skip
 """What makes a file private that names it."""
@@ -233,8 +251,7 @@ SECRET_KEYS = (
 
 def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
     for key in SECRET_KEYS:
-        section, _, name = key.partition(".")
-        if path is not None and file.values.get(section, {}).get(name):
+        if path is not None and key in file.where and file.at(key):
             require_private(path, key)
 
 
@@ -282,13 +299,15 @@ def _environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, 
 
 
 def _merge(file: dict[str, Any], environment: dict[str, Any]) -> Config:
-    merged = {name: dict(value) if isinstance(value, dict) else value for name, value in file.items()}
-    for name, value in environment.items():
-        if isinstance(value, dict):
-            merged.setdefault(name, {}).update(value)
-        else:
-            merged[name] = value
-    return Config.model_validate(merged)
+    return Config.model_validate(_over(file, environment))
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        inner = merged.get(name)
+        merged[name] = _over(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _explain(error: ValidationError, where: Mapping[str, str]) -> str:

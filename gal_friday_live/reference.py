@@ -1,5 +1,6 @@
 """Reference pages made from the code itself: `python -m gal_friday_live.reference` writes docs/configuration.md."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,28 @@ def configuration_page() -> str:
     """Markdown: one table a section of `Config`."""
     parts = [INTRODUCTION]
     for name, field in Config.model_fields.items():
-        section = field.annotation
-        if not (isinstance(section, type) and issubclass(section, Section)):
+        section = _section(field)
+        if section is None:
             parts.append(f"- `{name}` (default {_value(field.default)}): {field.description}")
             continue
         about = section.__doc__ if section.__doc__ != Section.__doc__ else None
         parts.append(f"\n## {name}\n")
         parts.append(f"{about}\n" if about else "")
         parts.append("| Key | Default | Range | Meaning |\n|---|---|---|---|")
-        parts.extend(_row(name, key, setting) for key, setting in section.model_fields.items())
+        parts.extend(_rows(name, section))
     return "\n".join(part for part in parts if part) + "\n"
+
+
+def _section(field: FieldInfo) -> type[Section] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def _rows(prefix: str, section: type[Section]) -> Iterator[str]:
+    """Those of sections inside it where they stand."""
+    for key, setting in section.model_fields.items():
+        inner = _section(setting)
+        yield from [_row(prefix, key, setting)] if inner is None else _rows(f"{prefix}.{key}", inner)
 
 
 def _row(section: str, key: str, setting: FieldInfo) -> str:

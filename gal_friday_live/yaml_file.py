@@ -28,9 +28,12 @@ class FileValues:
     where: dict[str, str]
     name: str
 
-    def leaf(self, key: str) -> Any:
-        section, _, rest = key.partition(".")
-        return self.values[section].get(rest)
+    def at(self, key: str) -> Any:
+        """What stands at a dotted key that the file has."""
+        value: Any = self.values
+        for part in key.split("."):
+            value = value[part]
+        return value
 
 
 def read_yaml(path: Path) -> FileValues:

@@ -19,7 +19,7 @@ class StrandsDatabaseConfig(Section):
     )
     port: int = Field(5432, ge=1, le=65_535, description="The server's port")
     database: str = Field("gal_friday", min_length=1, description="Name of the database there")
-    user: str | None = Field(None, description="Login of the module, made by `gal-friday database login`")
+    user: str | None = Field(None, description="Login of the module, with the least rights that it needs")
     password: SecretStr | None = Field(None, description="Its password; better in the environment")
 
     @property
@@ -77,7 +77,9 @@ class StrandsCleanupConfig(Section):
 class ModuleCommunicationConfig(Section):
     """For engines that run as alpha, decision maker and trader."""
 
-    database: StrandsDatabaseConfig = StrandsDatabaseConfig()
-    notifications: StrandsNotificationsConfig = StrandsNotificationsConfig()
-    inbox: StrandsInboxConfig = StrandsInboxConfig()
-    cleanup: StrandsCleanupConfig = StrandsCleanupConfig()
+    database: StrandsDatabaseConfig = Field(StrandsDatabaseConfig(), description="Where the strands are")
+    notifications: StrandsNotificationsConfig = Field(
+        StrandsNotificationsConfig(), description="Hints that a strand waits"
+    )
+    inbox: StrandsInboxConfig = Field(StrandsInboxConfig(), description="How strands are taken")
+    cleanup: StrandsCleanupConfig = Field(StrandsCleanupConfig(), description="How long they are kept")

@@ -24,7 +24,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_default_file_names_every_key_and_equals_the_defaults():
     values = read_yaml(DEFAULT_FILE)
-    sections = {key.partition(".")[0] for key in keys() if "." in key}
+    sections = {key.rpartition(".")[0] for key in keys() if "." in key} | {"module_communication"}
     assert set(values.where) - sections == set(keys())
     assert manager(DEFAULT_FILE).config == Config()
 
@@ -32,7 +32,7 @@ def test_default_file_names_every_key_and_equals_the_defaults():
 def test_every_key_of_the_default_file_has_a_comment_above_it():
     lines = DEFAULT_FILE.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines):
-        if re.match(r"  \w+:", line):
+        if re.match(r"  +\w+:", line) and not lines[number - 1].endswith(":"):
             assert lines[number - 1].lstrip().startswith("#"), line
 
 
@@ -170,3 +170,50 @@ def test_a_missing_secret_file_is_an_error(tmp_path):
     environ = {"KRAKEN_API_KEY_FILE": str(tmp_path / "absent"), "KRAKEN_API_SECRET": "x"}
     with pytest.raises(ConfigError, match="No such file"):
         manager(environ=environ).get_api_keys()
+
+
+NESTED = """\
+module_communication:
+  database:
+    host: db.example
+    user: alpha one
+  notifications:
+    enabled: false
+"""
+
+
+def test_sections_stand_inside_sections_in_file_and_environment(tmp_path):
+    environ = {
+        "GAL_FRIDAY__MODULE_COMMUNICATION__DATABASE__PASSWORD": "p@ss",
+        "GAL_FRIDAY__RISK__MIN_ORDER_VALUE": "7",
+    }
+    loaded = manager(written(tmp_path, NESTED), environ)
+    found = loaded.config.module_communication
+    assert found.database.url == "postgresql://alpha%20one:p%40ss@db.example:5432/gal_friday"
+    assert (found.notifications.enabled, loaded.get("module_communication.cleanup.retention_days")) == (
+        False,
+        7,
+    )
+    assert "p@ss" not in repr(loaded.config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("module_communication:\n  databas:\n    host: x\n", r"line 2: unknown configuration key module_communication\.databas"),
+        ("module_communication:\n  database: x\n", r"line 2: module_communication\.database is a section"),
+        ("module_communication:\n  database:\n    port: true\n", r"line 3: .*port does not take true or false"),
+        ("module_communication:\n  notifications:\n    channels: [other]\n", "there is none named other"),
+    ],
+)  # fmt: skip
+def test_a_wrong_key_inside_a_section_inside_is_named_with_its_line(tmp_path, text, said):
+    with pytest.raises(ConfigError, match=said):
+        _ = manager(written(tmp_path, text)).config
+
+
+def test_a_file_with_the_strands_password_must_be_its_owner_s_only(tmp_path):
+    path = written(tmp_path, "module_communication:\n  database:\n    password: hunter2hunter2\n")
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"module_communication\.database\.password") as told:
+        _ = manager(path).config
+    assert "hunter2" not in str(told.value)
