@@ -36,6 +36,16 @@ _RETRY = """
 update {inbox} set state = 'waiting', ended_at = null, worker = null, attempts = 0, due_at = '-infinity', error = null
 where strand_id = %(strand)s and state = 'failed' returning source
 """
+# A plan that failed was refused, a command that failed was reported as never carried out: whoever asked has gone on.
+_ANSWERED = """
+select d.id from dm_strands d
+where d.kind = 'decision' and d.tags @> to_jsonb('original_strand:' || %(strand)s::text)
+union all
+select t.id from dm_strands c
+    join tr_strands t on t.kind = 'execution' and t.tags @> to_jsonb('original_strand:' || %(original)s::text)
+where c.id = %(strand)s and c.kind = 'execution_plan'
+limit 1
+"""
 _UNMARK = """
 update {source} set tags = tags - 'error:processing_failed', updated_at = clock_timestamp() where id = %(strand)s
 """
@@ -121,15 +131,28 @@ class StrandRecords:
             ]
 
     async def retry(self, strand: str) -> int:
-        """Have a marked strand handled again; in how many inboxes. Raises ConfigError where it is not marked."""
+        """Have a marked strand handled again; in how many inboxes.
+
+        Raises ConfigError where it is not there or not marked, and for a plan or a command that was answered already: who asked
+        has gone on, and would be told the contrary.
+        """
         values = {"strand": strand}
         async with self._database.transaction() as connection:
+            asked = await _one(connection, strand)
             sources = [
                 row["source"] for statement in _RETRIES for row in await _rows(connection, statement, values)
             ]
             if not sources:
                 raise ConfigError(
                     f"strand {strand} is not marked as failed: gal-friday strands status lists those that are"
+                )
+            answers = await _rows(
+                connection, _ANSWERED, {**values, "original": original_of(asked["tags"]) or ""}
+            )
+            if answers:
+                raise ConfigError(
+                    f"strand {strand} was answered by {answers[0]['id']} when it failed: whoever asked has gone on; "
+                    "what still holds is proposed anew"
                 )
             await connection.execute(_UNMARKED[sources[0]], values)
         return len(sources)

@@ -51,6 +51,34 @@ def retry(strand: StrandArgument, config: ConfigOption = None, as_json: JsonOpti
     show({"strand": strand, "inboxes": inboxes}, as_json=as_json)
 
 
+@app.command("clean")
+def clean(
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=3650,
+            help="module_communication.cleanup.retention_days if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove strands that ended longer ago than so many days. The decision maker does so by the clock."""
+    from gal_friday_adapters.strands.communicator import DirectTableCommunicator
+    from gal_friday_live.commands.storage import open_database
+
+    settings = load_config(config).config
+    kept = days or settings.module_communication.cleanup.retention_days
+
+    async def cleaned() -> int:
+        async with open_database(settings) as database:
+            return await DirectTableCommunicator(database, "dm").clean(kept)
+
+    show({"removed": asyncio.run(cleaned()), "older_than_days": kept}, as_json=as_json)
+
+
 async def _status(records: "StrandRecords") -> dict[str, Any]:
     return {
         "inboxes": [_rounded(row) for row in await records.depths()],

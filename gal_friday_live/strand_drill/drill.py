@@ -285,5 +285,5 @@ def _commands(terms: Terms, ground: Ground) -> dict[str, list[str]]:
     write_config(path, settings())
     common = ["--venue", ground.venue_url, "--config", str(path), "--json"]
     found = {role: ["live", "--role", role, *common] for role in ROLES}
-    found[STANDBY] = found[TRADER]
+    found[STANDBY] = [*found[TRADER], "--standby"]
     return found

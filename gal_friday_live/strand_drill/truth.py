@@ -48,10 +48,13 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that the trader made durable before it was sent; `signal_id` is empty where no plan asked for it."""
+    """An order that the trader made durable before it was sent; `signal_id` is empty where no plan asked for it. What protects a
+    position, or sells it at its target, carries the signal of its entry.
+    """
 
     client_order_id: str
     signal_id: str
+    protects: bool = False
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +143,8 @@ def _carried_out(seen: Evidence, intended: AbstractSet[str]) -> Iterator[Finding
 
 def _orders(seen: Evidence) -> Iterator[Finding]:
     """At most one order of a signal, and none that no durable intent stands behind."""
-    for signal_id, times in Counter(intent.signal_id for intent in seen.intents if intent.signal_id).items():
+    asked = Counter(intent.signal_id for intent in seen.intents if intent.signal_id and not intent.protects)
+    for signal_id, times in asked.items():
         if times > 1:
             yield Finding(kind=DOUBLED, what=f"{times} orders of a signal", subject=signal_id)
     ordered = Counter(name for name in seen.ordered if name)

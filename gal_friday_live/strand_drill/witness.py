@@ -41,7 +41,7 @@ _ANSWERED: Final = """
 select distinct tr_execution ->> 'signal_id' as signal_id from tr_strands where kind = 'execution'
 """
 _INTENTS: Final = """
-select key, record ->> 'signal_id' as signal_id from journal
+select key, record ->> 'signal_id' as signal_id, record ->> 'purpose' not in ('ENTRY', 'EXIT') as protects from journal
 where session = %(session)s and kind = 'ORDER_INTENT' order by seq
 """
 _BOOKED: Final = "select key from journal where session = %(session)s and kind = 'FILL' order by seq"
@@ -123,7 +123,7 @@ class Witness:
             commands=[_command(row) for row in await self._rows(_COMMANDS)],
             answered=frozenset(row["signal_id"] for row in await self._rows(_ANSWERED)),
             intents=[
-                Intent(client_order_id=row["key"], signal_id=row["signal_id"] or "")
+                Intent(client_order_id=row["key"], signal_id=row["signal_id"] or "", protects=row["protects"])
                 for row in await self._rows(_INTENTS, session)
             ],
             booked={**told, "trader": [row["key"] for row in await self._rows(_BOOKED, session)]},

@@ -40,18 +40,21 @@ def plan(database_url, tmp_path, monkeypatch):
 
 @pytest.fixture
 def marked(database_url, plan):
+    """The id of the refusal, which the alpha could not take."""
     with connect(database_url) as connection:
-        connection.execute("update dm_inbox set state = 'failed', error = 'poison', ended_at = now()")
-    return plan
+        connection.execute("update alpha_inbox set state = 'failed', error = 'poison', ended_at = now()")
+        (strand,) = connection.execute("select id from dm_strands").fetchone()
+    return strand
+
+
+def inboxes():
+    told = json.loads(command("status", "--json"))
+    return {row["inbox"]: (row["waiting"], row["failed"]) for row in told["inboxes"]}
 
 
 def test_status_tells_inboxes_and_what_failed(marked):
-    told = json.loads(command("status", "--json"))
-    assert {row["inbox"]: (row["waiting"], row["failed"]) for row in told["inboxes"]} == {
-        "alpha_inbox": (1, 0),
-        "dm_inbox": (0, 1),
-    }
-    assert [row["strand_id"] for row in told["failed"]] == [marked]
+    assert inboxes() == {"alpha_inbox": (0, 1), "dm_inbox": (1, 0)}
+    assert [row["strand_id"] for row in json.loads(command("status", "--json"))["failed"]] == [marked]
     assert "poison" in command("status")
 
 
@@ -77,10 +80,19 @@ def test_show_tells_a_plan_and_why_it_was_refused(plan):
 
 def test_retry_has_a_marked_strand_wait_again(marked):
     assert json.loads(command("retry", marked, "--json")) == {"strand": marked, "inboxes": 1}
-    (inbox,) = [
-        row for row in json.loads(command("status", "--json"))["inboxes"] if row["inbox"] == "dm_inbox"
-    ]
-    assert (inbox["waiting"], inbox["failed"]) == (1, 0)
+    assert inboxes() == {"alpha_inbox": (1, 0), "dm_inbox": (1, 0)}
+
+
+def test_clean_removes_what_ended_long_ago_and_keeps_what_waits(database_url, plan):
+    with connect(database_url) as connection:
+        connection.execute(
+            "update alpha_inbox set state = 'done', added_at = now() - interval '40 days', ended_at = now() - interval '40 days'"
+        )
+        connection.execute("update dm_strands set created_at = now() - interval '40 days'")
+        connection.execute("update ad_strands set created_at = now() - interval '40 days'")
+    assert json.loads(command("clean", "--days", "41", "--json")) == {"removed": 0, "older_than_days": 41}
+    assert json.loads(command("clean", "--json")) == {"removed": 1, "older_than_days": 7}
+    assert [row["id"] for row in json.loads(command("show", plan, "--json"))] == [plan]
 
 
 @pytest.mark.parametrize("name", ["show", "retry"])

@@ -126,6 +126,36 @@ def test_only_a_marked_strand_is_retried(database_url, plan):
         asked(database_url, lambda records: records.retry(plan))
 
 
+def test_a_plan_that_was_refused_when_it_failed_is_not_tried_again(database_url, plan):
+    mark(database_url, plan)
+    refusal = written(
+        database_url, "dm_strands", "decision", ["alpha:decision_feedback", f"original_strand:{plan}"]
+    )
+    with pytest.raises(ConfigError, match=f"answered by {refusal}"):
+        asked(database_url, lambda records: records.retry(plan))
+    assert "error:processing_failed" in tags_of(database_url, plan)
+    (depth,) = [row for row in asked(database_url, StrandRecords.depths) if row["inbox"] == "dm_inbox"]
+    assert (depth["waiting"], depth["failed"]) == (0, 1)
+
+
+def test_a_command_that_was_reported_as_never_carried_out_is_not_tried_again(database_url, story):
+    plan, _, command, _ = story
+    changed(database_url, "update trader_inbox set state = 'failed', error = 'poison', ended_at = now()")
+    reported = written(
+        database_url, "tr_strands", "execution", ["alpha:execution_feedback", f"original_strand:{plan}"]
+    )
+    with pytest.raises(ConfigError, match=f"answered by {reported}"):
+        asked(database_url, lambda records: records.retry(command))
+
+
+def test_feedback_that_failed_is_tried_again(database_url, story):
+    changed(
+        database_url,
+        "update alpha_inbox set state = 'failed', error = 'poison', ended_at = now() where source = 'tr_strands'",
+    )
+    assert asked(database_url, lambda records: records.retry(story[3])) == 1
+
+
 def test_nobody_listened_and_nobody_traded_in_a_fresh_database(database_url):
     for question in (StrandRecords.modules, StrandRecords.leases, StrandRecords.depths, StrandRecords.failed):
         assert list(asked(database_url, question)) == []
