@@ -20,7 +20,7 @@ from gal_friday_core.times import SECOND_NS
 from gal_friday_live.account_line import AccountLine
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
-from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.data_ingestor import DataIngestor, HearsCandles
 from gal_friday_live.engine_ports import Ports
 from gal_friday_live.entry_rules import EntryRules
 from gal_friday_live.execution_handler import ExecutionHandler
@@ -41,10 +41,10 @@ from gal_friday_live.probes import ClockOffset
 from gal_friday_live.protection_keeper import ProtectionKeeper
 from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.reconciliation_service import ReconciliationService
-from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.risk_manager import JudgedModels, RiskManager
 from gal_friday_live.safeguards import Recovery
 from gal_friday_live.signal_record import SignalNotes
-from gal_friday_live.strategy_arbitrator import ModelConditions, Positions, StrategyArbitrator
+from gal_friday_live.strategy_arbitrator import Positions, StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
@@ -190,14 +190,19 @@ def researching(base: Foundation, positions: Positions, rules: EntryRules | None
 
 
 def deciding(
-    base: Foundation, portfolio: PortfolioManager, models: ModelConditions, *, without_model: str | None
+    base: Foundation,
+    portfolio: PortfolioManager,
+    models: JudgedModels,
+    *,
+    journal: SessionJournal,
+    without_model: str | None,
 ) -> Deciding:
-    """The risk check; `without_model` is the strategy whose buys need no prediction."""
+    """The risk check; `journal` has the account's past, `without_model` is the strategy whose buys need no prediction."""
     notes = SignalNotes(base.bus, base.ports.journal)
     rate = order_rate(base, lambda: risk.limits)
     risk = RiskManager(
         base.config, base.bus, portfolio, instruments=base.ports.instruments, clock=base.clock,
-        is_halted=base.halt.is_halted, journal=base.ports.journal, reservations=base.reservations,
+        is_halted=base.halt.is_halted, journal=journal, reservations=base.reservations,
         market_fault=base.market.fault, book=base.market.book, gate=base.gate, models=models,
         trading_state=lambda: base.monitoring.trading_state, notes=notes, rate=rate, without_model=without_model,
     )  # fmt: skip
@@ -249,7 +254,7 @@ def trading(
 
 def market(
     base: Foundation,
-    exchange: Exchange,
+    exchange: HearsCandles,
     *,
     sinks: Sequence[MarketSink] = (),
     listed: Sequence[Callable[[str, str], None]] = (),
@@ -267,18 +272,28 @@ def market(
     return ingestor
 
 
-def recovering(base: Foundation, trades: Trading) -> None:
-    """What must hold before trading resumes after a halt, where there are surroundings to look at."""
-    around, reconciliation = base.ports.surroundings, trades.reconciliation
-    if around is None or reconciliation is None:
+def recovering(base: Foundation, trades: Trading | None) -> None:
+    """What must hold before trading resumes after a halt, where there are surroundings to look at.
+
+    Without `trades` orders, their protection and the comparison with the exchange are another's to answer for.
+    """
+    around = base.ports.surroundings
+    if around is None:
         return
     Recovery(
-        pairs=base.pairs, reconcile=reconciliation.check, account_fault=base.account_line.fault,
-        market_fault=base.market.fault, unknown=lambda: trades.execution.unknown.open,
-        unprotected=trades.protection.unprotected, lease_held=around.lease_held, journal=base.ports.journal,
+        pairs=base.pairs,
+        reconcile=_nothing_wrong if trades is None or trades.reconciliation is None else trades.reconciliation.check,
+        account_fault=base.account_line.fault,
+        market_fault=base.market.fault,
+        unknown=lambda: () if trades is None else trades.execution.unknown.open,
+        unprotected=lambda: () if trades is None else trades.protection.unprotected(), lease_held=around.lease_held, journal=base.ports.journal,
         clock=base.clock, ids=base.ids, folder=around.folder, settings=lambda: base.config.config.monitoring,
         offset=base.offset,
     ).fill(base.halt.checklist)  # fmt: skip
+
+
+async def _nothing_wrong() -> str:
+    return ""
 
 
 def exchange_of(config: ConfigurationManager, ports: Ports) -> Exchange:
@@ -288,9 +303,11 @@ def exchange_of(config: ConfigurationManager, ports: Ports) -> Exchange:
     return paper_exchange(config, ports.instruments, quote_of(ports), ports.clock, ports.recorded)
 
 
-def require_paper(config: ConfigurationManager, ports: Ports, rules: EntryRules | None) -> None:
+def require_paper(
+    config: ConfigurationManager, ports: Ports, rules: EntryRules | None, *, paper: bool
+) -> None:
     """Raises ConfigError where a model that the gates refused, or a rule that none ever judged, would trade real money."""
-    if ports.simulated or ports.exchange is None or isinstance(ports.exchange, PaperExchange):
+    if paper:
         return
     if ports.override is not None:
         raise ConfigError(

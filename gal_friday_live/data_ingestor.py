@@ -8,13 +8,13 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.kraken.wire import BookMessage, decode
 from gal_friday_core.payloads import MarketDataL2, MarketDataOHLCV, MarketDataTrade
-from gal_friday_core.ports import Book, Exchange, Feed, MarketSink
+from gal_friday_core.ports import Book, Feed, MarketSink
 from gal_friday_core.times import SECOND_NS
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
@@ -28,6 +28,12 @@ BACKLOG = 1_000
 log = logging.getLogger(__name__)
 
 Delivery = tuple[Callable[[Any], Awaitable[None]], Any]
+
+
+class HearsCandles(Protocol):
+    """Sees each bar before the engine does, as an `Exchange`."""
+
+    async def on_candle(self, candle: MarketDataOHLCV) -> None: ...
 
 
 class DataIngestor:
@@ -47,7 +53,7 @@ class DataIngestor:
         event_bus: PubSubManager,
         *,
         feed: Feed,
-        exchange: Exchange,
+        exchange: HearsCandles,
         tasks: TaskSupervisor,
         after: Mapping[Series, int] | None = None,
         sinks: Sequence[MarketSink] = (),

@@ -41,6 +41,21 @@ STOP_WITHIN_S = 20.0
 log = logging.getLogger(__name__)
 
 
+async def hear_out(exchange: Exchange, monitoring: MonitoringService) -> None:
+    """Until the exchange will tell us nothing more: that must not pass in silence."""
+    try:
+        await exchange.finished()
+    except ExchangeError as error:
+        await monitoring.on_exchange_ended(error)
+
+
+async def tend(protection: ProtectionKeeper) -> None:
+    """Look at every position's protection, whether or not somebody told of a change."""
+    while True:
+        protection.check()
+        await asyncio.sleep(TEND_EVERY_S)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
     """`start`, `run` until the feed ends or `stop`; `snapshot` and `summary` at any time."""
@@ -89,7 +104,7 @@ class Engine:
         take_up(recovered, self.execution, self.exchange)  # what is found out from now on, everybody hears
         self.exchange.on_line(self.account_line.on_line)
         await self.exchange.start()
-        self.tasks.background(self._hear_out(), "account line")
+        self.tasks.background(hear_out(self.exchange, self.monitoring), "account line")
         self.strategy.take_up(await self.under_way())
         await self.strategy.start()
         await self.prediction.start()
@@ -97,7 +112,7 @@ class Engine:
         await self.ingestor.start()
         if self.reconciliation is not None:
             await self.reconciliation.start()
-            self.tasks.background(self._tend(), "protection")
+            self.tasks.background(tend(self.protection), "protection")
         await self.tasks.settle()
         self.monitoring.ready()
 
@@ -146,19 +161,6 @@ class Engine:
 
     async def _cancel_entries(self) -> None:
         self.execution.cancel_entries()
-
-    async def _hear_out(self) -> None:
-        """Until the exchange will tell us nothing more: that must not pass in silence."""
-        try:
-            await self.exchange.finished()
-        except ExchangeError as error:
-            await self.monitoring.on_exchange_ended(error)
-
-    async def _tend(self) -> None:
-        """Look at every position's protection, whether or not somebody told of a change."""
-        while True:
-            self.protection.check()
-            await asyncio.sleep(TEND_EVERY_S)
 
     def snapshot(self) -> dict[str, Any]:
         """What one screen shows; cheap enough for every refresh."""

@@ -26,11 +26,14 @@ def figures_of(state: PortfolioState) -> dict[str, Any]:
     }
 
 
-def positions_of(portfolio: PortfolioManager, blotter: Blotter) -> dict[str, Any]:
-    """The portfolio's state in the form of the specification, and how much of each position has a stop."""
+def positions_of(portfolio: PortfolioManager, blotter: Blotter | None) -> dict[str, Any]:
+    """The portfolio's state in the form of the specification, and how much of each position has a stop, where the
+    orders are known.
+    """
     state, told = portfolio.state(), portfolio.get_current_state()
-    for pair, position in told["positions"].items():
-        position["protected_quantity"] = str(blotter.covered(pair))
+    if blotter is not None:
+        for pair, position in told["positions"].items():
+            position["protected_quantity"] = str(blotter.covered(pair))
     return {
         **told,
         "quote_asset": state.quote_asset,

@@ -161,6 +161,12 @@ class ExecutionHandler:
         self.refused[code] += 1
         self._tell(order, status, f"{code}: {why}" if why else code)
 
+    def give_up(self, signal: TradeSignalApproved, status: OrderStatus, why: str) -> None:
+        """Say that no order will come of an approved signal, unless one has begun."""
+        order = self._order(signal)
+        if order.client_order_id not in self.blotter:
+            self.refuse(order, status, "STALE_SIGNAL" if status == "EXPIRED" else "PLAN_FAILED", why)
+
     async def cancel(self, client_order_id: str) -> None:
         """Ask for an order's end, as often as it takes; an order that has ended is left alone."""
         record = self.blotter.get(client_order_id)

@@ -229,14 +229,14 @@ async def _assembled(
         journal = PostgresJournal(database, session, clock, fence=lease.fence)
         stack.push_async_callback(journal.close)
         models = ModelRegistry(stage.manager, database)
-        override = await _override(request, models)
+        override = await terms_of(request, models)
         run_id = str(uuid.uuid4())
         await journal.begin(
             request.mode,
             config_hash=fingerprint(stage.manager.config),
             code_version=code_version(stage.manager.config),
         )
-        around = _surroundings(stage, database, lease, session) if stage.watched else None
+        around = surroundings(stage, database, lease, session) if stage.watched else None
         traffic = ExperimentTraffic(database, models, real_money=not stage.simulated)
         given.append(Parts(journal=journal, models=models, surroundings=around, experiments=traffic))
         terms = Terms(session=session, code_version=code_version(stage.manager.config), override=override)
@@ -290,7 +290,8 @@ async def _at_the_helm(
         yield recorder
 
 
-def _surroundings(stage: Stage, database: Database, lease: AccountLease, session: str) -> Surroundings:
+def surroundings(stage: Stage, database: Database, lease: AccountLease, session: str) -> Surroundings:
+    """What is around an engine that really runs."""
     config = stage.manager.config
     return Surroundings(
         folder=paths.data_dir(config), database=database, lease_held=lambda: lease.held,
@@ -306,7 +307,7 @@ def _desk(stage: Stage, engine: Engine, mode: str) -> AlertDesk | None:
     return AlertDesk(engine, settings, name=f"{mode} {stage.account}", clock=clock)
 
 
-async def _override(request: LiveRequest, models: ModelRegistry) -> ModelOverride | None:
+async def terms_of(request: LiveRequest, models: ModelRegistry) -> ModelOverride | None:
     """The terms of a model that trades without a promotion; its own threshold unless another was given."""
     if request.model is None:
         return None

@@ -11,13 +11,16 @@ Mode = Literal["paper", "live", "replay"]
 RAMP = "a ramp for new models (risk.ramp_orders: 10 is a start; with risk.ramp_fraction: 1 sizes are full from the first)"
 SOMEBODY = "somebody to wake (alerts.page_urls; try it with gal-friday alerts test)"
 MODES: tuple[Mode, ...] = ("paper", "live", "replay")
+RoleName = Literal["alpha", "decision", "trader"]
+ROLES: tuple[RoleName, ...] = ("alpha", "decision", "trader")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRequest:
     """`venue` is the address of a running simulated Kraken; `candles` and `session` are recorded markets, played
     on an embedded one (paper) or straight into the feed (replay) at `speed`; `model` with `override_reason`
-    trades a model that the gates refused. `record` is the folder of a flight record.
+    trades a model that the gates refused. `record` is the folder of a flight record. With a `role` only that part of
+    a split engine runs; `name` tells alphas apart, and a `standby` waits until the one that runs is gone.
     """
 
     mode: Mode = "paper"
@@ -33,6 +36,9 @@ class LiveRequest:
     seconds: float | None = None
     real_money: bool = False
     record: Path | None = None
+    role: RoleName | None = None
+    name: str | None = None
+    standby: bool = False
 
     @property
     def recorded(self) -> Path | None:
@@ -58,6 +64,7 @@ class LiveRequest:
                 "with gal-friday models promote"
             )
         self._check_mode(config)
+        self._check_role()
 
     def check_files(self) -> None:
         """Raises ConfigError where the recorded market is not there: sooner than a database is started for it."""
@@ -84,6 +91,23 @@ class LiveRequest:
             self._check_real_money(config)
         elif self.real_money:
             raise ConfigError(f"--i-understand-real-money goes with --mode live only, not {self.mode}")
+
+    def _check_role(self) -> None:
+        if self.role is None:
+            if self.name or self.standby:
+                raise ConfigError(
+                    "--name and --standby are of one role of a split engine: say which with --role"
+                )
+            return
+        if self.recorded or self.mode == "replay" or self.record:
+            raise ConfigError(
+                "roles meet on one market that all of them hear: --venue, or the exchange's own; no --candles, "
+                "--session, --record or --mode replay"
+            )
+        if self.name and self.role != "alpha":
+            raise ConfigError(f"--name tells alphas apart: an account has one {self.role}")
+        if self.model and self.role != "alpha":
+            raise ConfigError(f"--model is the alpha's, not the {self.role}'s")
 
     def _check_real_money(self, config: Config) -> None:
         if self.recorded or self.model:

@@ -151,9 +151,9 @@ async def _at_venue(
     address = require_loopback(url)
     about = await means.about(address)
     clock = scaled_time(about) or SystemClock()
-    told = means.clock(clock)
+    told, speed = means.clock(clock), about.time.speed if about.time is not None else 1.0
     answers = paced(manager, address, 1.0).config.exchange  # an answer takes as long as ever
-    manager = paced(manager, address, about.time.speed if about.time is not None else 1.0)
+    manager = paced(manager, address, speed)
     exchange = kraken_exchange(
         answers, Credentials(demo.KEY, demo.SECRET), told, real_money=False, ways=means.ways(manager)
     )
@@ -172,6 +172,7 @@ async def _at_venue(
                 venue=about.venue_id,
                 account=DEMO_ACCOUNT,
                 is_over=on.is_over,
+                speed=speed,
             )
         finally:
             await exchange.rest.close()
@@ -187,6 +188,7 @@ async def _on_kraken(
     venue: str,
     account: str,
     is_over: Callable[[], bool] | None = None,
+    speed: float = 1.0,
 ) -> Stage:
     """The same for the real exchange and a simulated one: only addresses, keys and time differ."""
     series, historical = wanted_series(manager), means.history(bars)
@@ -198,7 +200,7 @@ async def _on_kraken(
         instruments=await _listed(exchange.rest, series),
         history={item: await historical.history(item, history_bars(manager.config)) for item in series}, historical=historical,
         exchange_time_ns=exchange.rest.server_time_ns, simulated=is_over is not None,
-        is_over=is_over or (lambda: False),
+        is_over=is_over or (lambda: False), speed=speed,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Protocol
 
 from gal_friday_core.blotter import OrderRecord
 from gal_friday_core.config import Config, RiskConfig
@@ -41,12 +42,35 @@ from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.order_rate import OrderRate
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.signal_record import SignalNotes
-from gal_friday_live.strategy_arbitrator import ModelConditions
 from gal_friday_live.trading_gate import TradingGate
 
 SOURCE = "RiskManager"
 UNFIT = "a side of the book is empty, or it is crossed"
 """A verified book that nothing can be judged by: whoever buys on it would buy unchecked."""
+
+
+class Judged(Protocol):
+    """A model as the risk check sees it. One with an `override` trades paper money without a promotion."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def shadow(self) -> bool: ...
+
+    @property
+    def trial(self) -> bool: ...
+
+    @property
+    def override(self) -> object | None: ...
+
+
+class JudgedModels(Protocol):
+    """Raises KeyError for a model that does not serve here."""
+
+    def model(self, model_id: str) -> Judged: ...
+
+    def restriction(self, model_id: str) -> Restriction | None: ...
 
 
 class RiskManager:
@@ -72,7 +96,7 @@ class RiskManager:
         market_fault: Callable[[str], str] = lambda _: "",
         book: Callable[[str], Book | None] = lambda _: None,
         gate: TradingGate | None = None,
-        models: ModelConditions | None = None,
+        models: JudgedModels | None = None,
         trading_state: Callable[[], TradingState] = lambda: "ACTIVE",
         notes: SignalNotes | None = None,
         rate: OrderRate | None = None,

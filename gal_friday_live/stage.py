@@ -18,7 +18,7 @@ class Stage:
 
     `exchange` None is the paper exchange, which starts with `paper.initial_cash`. `is_over` says that a recorded market has ended. `simulated` means
     that no real money can be moved, `watched` that time is real: then the engine's health, its account and its
-    lines are looked after; a replay's are what the record says.
+    lines are looked after; a replay's are what the record says. `speed` is how many seconds of its time pass in one of ours.
     """
 
     venue: str
@@ -34,6 +34,7 @@ class Stage:
     exchange_time_ns: Callable[[], Awaitable[int]] | None = None
     simulated: bool = True
     watched: bool = True
+    speed: float = 1.0
     is_over: Callable[[], bool] = field(default=lambda: False)
 
 

@@ -8,7 +8,8 @@ class TradingGate:
     """Blocks by code and pair. Whoever sets a block clears it; orders that only reduce are never blocked here.
 
     Codes: RECONCILING, EXCHANGE_DISCONNECTED, LEASE_LOST, ORDER_UNKNOWN, UNPROTECTED, NOT_WARM, CLOCK_OFFSET,
-    CLOCK_UNKNOWN, STORAGE_DOWN, DISK_FULL, LOOP_LAG, MEMORY.
+    CLOCK_UNKNOWN, STORAGE_DOWN, DISK_FULL, LOOP_LAG, MEMORY; of another role of a split engine TRADER_HALTED and
+    DECISION_HALTED.
 
     >>> gate = TradingGate()
     >>> gate.block("ORDER_UNKNOWN", "order 1 has no answer", pair="BTC/USD")

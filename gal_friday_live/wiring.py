@@ -7,6 +7,7 @@ from gal_friday_live.composition import entry_rules, paper_exchange
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
 from gal_friday_live.engine_ports import Ports
+from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.trades_under_way import trades_under_way
 
 __all__ = ["Ports", "build", "entry_rules", "paper_exchange"]
@@ -21,11 +22,12 @@ def build(config: ConfigurationManager, ports: Ports) -> Engine:
     base = composition.foundation(config, ports)
     exchange = composition.exchange_of(config, ports)
     rules = entry_rules(config, ports)
-    composition.require_paper(config, ports, rules)
+    paper = ports.simulated or isinstance(exchange, PaperExchange)
+    composition.require_paper(config, ports, rules, paper=paper)
     portfolio = composition.account(base, exchange, ports.journal)
     research = composition.researching(base, portfolio.positions, rules)
     decisions = composition.deciding(
-        base, portfolio, research.prediction,
+        base, portfolio, research.prediction, journal=ports.journal,
         without_model=None if rules is None else config.config.strategy.id,
     )  # fmt: skip
     risk = decisions.risk

@@ -14,6 +14,8 @@ CODES: dict[str, str] = {
     "RECONCILING": "The account is being compared with the exchange's.",
     "EXCHANGE_DISCONNECTED": "The private line to the exchange is down.",
     "LEASE_LOST": "Another engine may hold this account.",
+    "TRADER_HALTED": "The trader of this account is halted: it sends nothing that adds to a position.",
+    "DECISION_HALTED": "The decision maker of this account is halted: it approves nothing that adds to a position.",
     "ORDER_UNKNOWN": "The fate of an earlier order of the pair is not known.",
     "UNPROTECTED": "A position of the pair has no stop on the exchange yet.",
     "NOT_WARM": "The engine is still warming up.",

@@ -13,7 +13,7 @@ from gal_friday_live.commands.common import ConfigOption, JsonOption, console, l
 
 if TYPE_CHECKING:
     from gal_friday_live.configuration import ConfigurationManager
-    from gal_friday_live.live_request import LiveRequest, Mode
+    from gal_friday_live.live_request import LiveRequest, Mode, RoleName
 
 INTERRUPTED = 130
 USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -70,6 +70,21 @@ def live(
             show_default=False,
         ),
     ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="Run one part of a split engine: alpha, decision or trader, each its own process.",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="With --role alpha: which of several alphas this is.", show_default=False),
+    ] = None,
+    standby: Annotated[
+        bool,
+        typer.Option("--standby", help="With --role: wait until the one that runs is gone, then take over."),
+    ] = False,
     seconds: Annotated[
         float | None, typer.Option(min=0, help="End by itself after so long.", show_default=False)
     ] = None,
@@ -107,7 +122,7 @@ def live(
     request = LiveRequest(
         mode=_mode(mode), venue=venue, candles=candles, session=session, speed=speed, faults=faults, seed=seed,
         model=model, override_reason=override_reason, entry_threshold=entry_threshold, seconds=seconds,
-        real_money=i_understand_real_money, record=record_into,
+        real_money=i_understand_real_money, record=record_into, role=_role(role), name=name, standby=standby,
     )  # fmt: skip
     request.check(manager.config)
     request.check_files()
@@ -118,9 +133,7 @@ def live(
     if json:
         print_json(result)
     else:
-        from gal_friday_live.up_screen import summary_panel
-
-        console.print(summary_panel(result))
+        _sum_up(result)
 
 
 def parse(arguments: Sequence[str]) -> dict[str, Any]:
@@ -133,6 +146,27 @@ def parse(arguments: Sequence[str]) -> dict[str, Any]:
         return dict(program.commands["live"].make_context("live", given).params)
     except USAGE_ERROR as error:
         raise ConfigError(error.format_message()) from None
+
+
+def _sum_up(result: Mapping[str, Any]) -> None:
+    from gal_friday_live.commands.shown import show
+    from gal_friday_live.up_screen import summary_panel
+
+    if "role" in result:
+        show(dict(result), as_json=False)
+    else:
+        console.print(summary_panel(dict(result)))
+
+
+def _role(word: str | None) -> "RoleName | None":
+    from gal_friday_live.live_request import ROLES
+
+    for known in ROLES:
+        if word == known:
+            return known
+    if word is not None:
+        raise ConfigError(f"--role {word}: use {', '.join(ROLES)}")
+    return None
 
 
 def _mode(word: str) -> "Mode":
@@ -150,6 +184,7 @@ async def _trade(
     """The summary; None where it was asked to end before it could begin."""
     from gal_friday_live.commands.storage import running_url
     from gal_friday_live.live_engine import run_live
+    from gal_friday_live.roles.run import run_role
 
     stop, ready, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -159,7 +194,8 @@ async def _trade(
 
     async def run() -> dict[str, Any]:
         async with running_url(manager.config) as url:
-            return await run_live(manager, request, database_url=url, stop=stop, reload=reload, announce=tell)
+            part = run_live if request.role is None else run_role
+            return await part(manager, request, database_url=url, stop=stop, reload=reload, announce=tell)
 
     running = asyncio.create_task(run())
 
@@ -180,6 +216,10 @@ async def _trade(
 
 
 def _announce(ready: Mapping[str, Any]) -> None:
+    if "role" in ready:
+        said = ready.get("waits") or f"{ready.get('trading')} on {', '.join(ready.get('series', ()))}"
+        console.print(f"[bold]{ready['role']}[/] {ready['event']}: {said}")
+        return
     console.print(
         f"[bold]{ready['mode']}[/] engine on {', '.join(ready['series'])}: {ready['trading']}"
         f"{' because ' + ready['halt_reason'] if ready['halt_reason'] else ''}, model {ready['model']}. "

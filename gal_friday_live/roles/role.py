@@ -1,0 +1,125 @@
+"""What every role has, and how it starts, runs and stops: services around a bus, and a listener in place of the others' bus."""
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
+from gal_friday_core.errors import GalFridayError, LeaseError
+from gal_friday_core.strands.strands import Strand
+from gal_friday_core.strands.tags import Module
+from gal_friday_core.times import to_iso
+from gal_friday_live.composition import Foundation
+from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.engine_view import figures_of, positions_of
+from gal_friday_live.portfolio_manager import PortfolioManager
+
+STOP_WITHIN_S = 20.0
+"""Each step of stopping."""
+
+Step = Callable[[], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+class Role(ABC):
+    """`start`, `run` until the feed ends or `stop`. `handlers` are for the strands that are addressed to the module."""
+
+    module: Module
+    portfolio: PortfolioManager
+    ingestor: DataIngestor
+
+    def __init__(self, base: Foundation) -> None:
+        self.base = base
+        self._tellers: list[Step] = []
+
+    @property
+    @abstractmethod
+    def handlers(self) -> Mapping[str, Handler]:
+        """By tag."""
+
+    async def on_fate(self, strand: Strand, fate: Fate, why: str, transaction: Transaction) -> None:
+        """A strand for this role will never be handled; whoever waits for an answer is told where that is known."""
+        del transaction
+        log.error("strand %s is %s: %s", strand.id, fate, why)
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Bring every service up, the ones that others depend on first; the market comes last."""
+
+    @abstractmethod
+    def endings(self) -> tuple[Step, ...]:
+        """What is to be done on stopping, in order."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, Any]:
+        """What it did, for its status."""
+
+    def tells(self, run: Step) -> None:
+        """Something that writes strands as long as the role runs, begun with `listen`."""
+        self._tellers.append(run)
+
+    def listen(self, run: Step) -> None:
+        """Have strands handled as long as the role runs; once it is started."""
+        self.base.tasks.background(_until_stopped(run), "strands")
+        for tell in self._tellers:
+            self.base.tasks.background(_until_stopped(tell), "telling")
+
+    async def run(self) -> None:
+        """Until the feed ends or `stop`; then every consequence of the last bar has been drawn."""
+        await self.ingestor.run()
+        await self.base.tasks.settle()
+
+    def require_session(self) -> None:
+        """Raises LeaseError once another process has taken the role over."""
+        if self.base.monitoring.superseded:
+            raise LeaseError(
+                f"another process has taken over as {self.module} of this account: this one ends, and says nothing more"
+            )
+
+    async def stop(self) -> None:
+        """A step that hangs or fails holds up none of the others; the first failure is raised at the end."""
+        failures = []
+        for step in self.endings():
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await step()
+            except TimeoutError:
+                log.warning("stopping goes on without %s, which hangs", step.__qualname__)
+            except GalFridayError as error:
+                failures.append(error)
+        if failures and not self.base.monitoring.superseded:
+            raise failures[0]
+
+    def status(self) -> dict[str, Any]:
+        """What one screen shows; cheap enough for every look."""
+        base = self.base
+        return {
+            "series": [item.key for item in base.ports.series],
+            "time": to_iso(base.clock.now_ns())[:19] + "Z",
+            "state": f"HALTED: {base.halt.reason}" if base.halt.halted else "RUNNING",
+            "trading": base.halt.state,
+            "halted": base.halt.halted,
+            "halt_reason": base.halt.reason,
+            "blocks": base.gate.blocks(),
+            "connected": self.ingestor.connected,
+            "bars": self.ingestor.published,
+            "fills": self.portfolio.fills,
+            **self.counts(),
+            **figures_of(self.portfolio.state()),
+        }
+
+    def positions(self) -> dict[str, Any]:
+        """The account as this role has it in its books."""
+        return positions_of(self.portfolio, None)
+
+    def orders(self, *, ended: bool) -> list[dict[str, Any]]:
+        """Orders are the trader's business."""
+        del ended
+        return []
+
+
+async def _until_stopped(run: Step) -> None:
+    await run()

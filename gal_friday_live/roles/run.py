@@ -1,0 +1,248 @@
+"""One role as a process: `run_role` takes its lease, hears its strands, and answers its operator until it is to end."""
+
+import asyncio
+import gc
+import logging
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gal_friday_adapters import paths
+from gal_friday_adapters.postgres.database import Database
+from gal_friday_adapters.postgres.journal import PostgresJournal
+from gal_friday_adapters.postgres.journal_within import JournalWithin
+from gal_friday_adapters.postgres.lease import AccountLease
+from gal_friday_adapters.strands.listener import ModuleListener
+from gal_friday_core.errors import ConfigError, GalFridayError, LeaseError
+from gal_friday_core.strands.tags import Module
+from gal_friday_core.times import to_iso
+from gal_friday_live import systemd
+from gal_friday_live.cli_service import CLIService
+from gal_friday_live.code_version import code_version
+from gal_friday_live.configuration import ConfigurationManager, fingerprint
+from gal_friday_live.control_socket import ControlSocket, control_path
+from gal_friday_live.explanation import explain
+from gal_friday_live.heartbeat import Heartbeat
+from gal_friday_live.ids import derived, random_ids
+from gal_friday_live.limit_reload import LimitReload
+from gal_friday_live.live_engine import BEAT_S, Announce, session_id
+from gal_friday_live.live_request import LiveRequest, RoleName
+from gal_friday_live.live_stage import Ground, opened
+from gal_friday_live.logger_service import LoggerService
+from gal_friday_live.means import Means
+from gal_friday_live.performance_optimizer import PerformanceOptimizer
+from gal_friday_live.roles.composed import Place, composed
+from gal_friday_live.roles.role import Role
+from gal_friday_live.stage import Stage
+
+MODULES: Final[Mapping[RoleName, Module]] = {"alpha": "alpha", "decision": "dm", "trader": "trader"}
+STANDBY_EVERY_S: Final = 0.25
+"""Between two looks of a standby whether the lease is free."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleLive:
+    """The running role: what `CLIService` controls."""
+
+    role: Role
+    name: str
+    stage: Stage
+    request: LiveRequest
+    database: Database
+    session: str
+    run_id: str
+    listener: ModuleListener
+    logger: LoggerService
+    reloading: LimitReload
+    stopping: asyncio.Event
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "role": self.request.role,
+            "name": self.name,
+            **self.role.status(),
+            "mode": self.request.mode,
+            "session": self.session,
+            "run": self.run_id,
+            "strands": dict(self.listener.counts),
+            "code_version": code_version(self.stage.manager.config),
+        }
+
+    def positions(self) -> dict[str, Any]:
+        return self.role.positions()
+
+    def orders(self, *, ended: bool) -> list[dict[str, Any]]:
+        return self.role.orders(ended=ended)
+
+    async def overview(self) -> dict[str, Any]:
+        raise ConfigError("one role of a split engine has no overview: ask for its status")
+
+    async def explain(self, order: str) -> dict[str, Any]:
+        return await explain(self.database, order)
+
+    def metrics(self) -> dict[str, Any]:
+        raise ConfigError("one role of a split engine measures nothing yet: ask for its status")
+
+    @property
+    def optimizer(self) -> PerformanceOptimizer:
+        raise ConfigError("one role of a split engine tunes nothing: ask for its status")
+
+    async def reload(self, who: str) -> dict[str, Any]:
+        return await self.reloading.reload(who)
+
+    def request_stop(self, who: str) -> None:
+        del who
+        self.stopping.set()
+
+
+async def run_role(
+    manager: ConfigurationManager,
+    request: LiveRequest,
+    *,
+    database_url: str,
+    stop: asyncio.Event,
+    reload: asyncio.Event | None = None,
+    announce: Announce = lambda _: None,
+) -> dict[str, Any]:
+    """Do one role's part until `stop` or the time asked for; its last status.
+
+    `announce` is told once it can begin, and before where a standby waits. Raises GalFridayError for whatever stands
+    against starting, LeaseError where another process has this role of the account.
+    """
+    async with (
+        Database(database_url) as database,
+        opened(manager, request, Ground(venue=request.venue), Means()) as stage,
+        _assembled(request, stage, database, database_url=database_url, stop=stop, announce=announce) as live,
+    ):
+        if live is None:
+            return {"event": "ended", "role": request.role, "mode": request.mode}
+        service = CLIService(stage.manager, live.role.base.monitoring, live)
+        async with ControlSocket(control_path(paths.data_dir(manager.config)), service.answer) as door:
+            try:
+                await live.logger.start()
+                await live.role.start()
+                live.role.listen(live.listener.run)
+                gc.collect()
+                gc.freeze()
+                live.role.base.monitoring.ready()
+                systemd.notify("READY=1")
+                announce({"event": "ready", "control": str(door.path), **live.status()})
+                await _until_over(live, reload or asyncio.Event())
+            finally:
+                systemd.notify("STOPPING=1")
+                gc.unfreeze()
+                try:
+                    await live.role.stop()
+                finally:
+                    await live.logger.stop()
+        return {"event": "ended", **live.status()}
+
+
+async def _until_over(live: RoleLive, reload: asyncio.Event) -> None:
+    """Beat while the role lives. Raises what ended its feed, LeaseError once another process has its seat."""
+    loop = asyncio.get_running_loop()
+    seconds = live.request.seconds
+    until = None if seconds is None else loop.time() + seconds
+    heartbeat = Heartbeat(live.role.base.bus)
+    running = asyncio.ensure_future(live.role.run())
+    try:
+        while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
+            if until is not None and loop.time() >= until:
+                break
+            live.role.require_session()
+            if still := heartbeat.stands_still():
+                log.error("the watchdog is told nothing: %s", still)
+            else:
+                systemd.notify("WATCHDOG=1")
+            if reload.is_set():
+                reload.clear()
+                await _reloaded(live)
+            await asyncio.wait({running}, timeout=BEAT_S)
+        await live.role.ingestor.stop()
+        await running
+    finally:
+        running.cancel()
+
+
+async def _reloaded(live: RoleLive) -> None:
+    try:
+        await live.reload("SIGHUP")
+    except GalFridayError as error:
+        log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it says all there is
+
+
+@asynccontextmanager
+async def _assembled(
+    request: LiveRequest,
+    stage: Stage,
+    database: Database,
+    *,
+    database_url: str,
+    stop: asyncio.Event,
+    announce: Announce,
+) -> AsyncIterator[RoleLive | None]:
+    """The role in its seat, with the seat's lease; nothing of it is started yet. None where it was to stop before."""
+    assert request.role is not None, "whoever asks for a role says which"
+    module, config = MODULES[request.role], stage.manager.config
+    name = request.name or module
+    account = session_id(request.mode, stage.venue, stage.account)
+    session = account if module == "trader" else derived("session", account, module, name)
+    async with AsyncExitStack() as stack:
+        lease = AccountLease(database_url, session)
+        if not await _seated(lease, request, stop, announce):
+            yield None
+            return
+        stack.push_async_callback(lease.release)
+        journal = PostgresJournal(database, session, stage.clock, fence=lease.fence)
+        stack.push_async_callback(journal.close)
+        code, run_id = code_version(config), str(uuid.uuid4())
+        mode = request.mode if module == "trader" else f"{request.mode}-{module}"
+        await journal.begin(mode, config_hash=fingerprint(config), code_version=code)
+        place = Place(
+            module=module, name=name, account=account, journal=journal, database=database, lease=lease,
+            within=JournalWithin(session, lease.fence), code_version=code,
+        )  # fmt: skip
+        role = await composed(place, request, stage)
+        lease.on_change(role.base.monitoring.on_lease)
+        await journal.append(
+            "RUN", run_id, stage.clock.now_ns(),
+            {
+                "mode": mode, "venue": stage.venue, "account": stage.account, "role": request.role, "name": name,
+                "code_version": code, "config_hash": fingerprint(config), "override": None,
+                "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
+            },
+        )  # fmt: skip
+        listener = ModuleListener(
+            database, module, role.handlers, account=account, name=name, exclusive=True, on_fate=role.on_fate
+        )
+        logger = LoggerService(
+            stage.manager, role.base.bus, clock=stage.clock, run=run_id, database_url=database_url
+        )
+        yield RoleLive(
+            role=role, name=name, stage=stage, request=request, database=database, session=session, run_id=run_id,
+            listener=listener, logger=logger, stopping=stop,
+            reloading=LimitReload(stage.manager, journal=journal, clock=stage.clock, ids=random_ids()),
+        )  # fmt: skip
+
+
+async def _seated(lease: AccountLease, request: LiveRequest, stop: asyncio.Event, announce: Announce) -> bool:
+    """Take the lease; a standby waits for it, and may be stopped meanwhile. Raises LeaseError where it is another's."""
+    told = False
+    while not stop.is_set():
+        try:
+            await lease.take()
+        except LeaseError as error:
+            if not request.standby:
+                raise
+            if not told:
+                announce({"event": "standby", "role": request.role, "waits": str(error)})
+                told = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), STANDBY_EVERY_S)
+        else:
+            return True
+    return False
