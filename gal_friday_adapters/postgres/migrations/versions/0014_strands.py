@@ -160,9 +160,29 @@ _ALPHAS = f"""
 _WORD = r"'^(timeout:[0-9]{1,8}|(original_strand|account|from):\S(.{0,98}\S)?)$'"
 
 
-def delivery(table: str, inbox: str, rows: str) -> str:
-    """Put what is tagged so into an inbox, in the order in which it was written; then hint."""
-    tags = ROUTES[table][inbox]
+def read_tags(table: str, rows: str) -> str:
+    """Each new strand's tags, in one pass over them, in the order in which strands were written."""
+    allowed = [tag for tags in ROUTES[table].values() for tag in tags]
+    known = listed([*allowed, "priority:high", "error:processing_failed", "error:expired"])
+    heard = "".join(f"bool_or(word = '{tag}') as for_{inbox}, " for inbox, (tag,) in ROUTES[table].items())
+    return f"""
+        select added.id, tags.* from {rows} cross join lateral (
+            select {heard}
+                bool_or(word = 'priority:high') as high,
+                max(substr(word, 9)) filter (where word like 'timeout:%')::integer as timeout_s,
+                max(substr(word, 17)) filter (where word like 'original_strand:%') as original,
+                coalesce(max(substr(word, 9)) filter (where word like 'account:%'), 'main') as account,
+                max(substr(word, 6)) filter (where word like 'from:%') as sender,
+                max(coalesce(quote_literal(word), 'null')) filter (
+                    where word is null or not (word in ({known}) or word ~ {_WORD})) as wrong
+            from jsonb_array_elements_text(added.tags) as word
+        ) tags
+    """
+
+
+def delivery(table: str, inbox: str) -> str:
+    """Put what is tagged so into an inbox."""
+    (tag,) = ROUTES[table][inbox]
     origin, recipient, sender = "", f"'{inbox.removesuffix('_inbox')}'", "null"
     if inbox == "alpha_inbox":
         origin, recipient, sender = _ALPHAS, "alphas.recipient", "origin.sender"
@@ -171,46 +191,41 @@ def delivery(table: str, inbox: str, rows: str) -> str:
     elif inbox == "trader_inbox":
         sender = _SENDER
     return f"""
-        insert into {inbox} (account, recipient, sender, source, strand_id, tag, high, deadline)
-        select said.account, {recipient}, {sender}, '{table}', added.id, heard.tag, said.high,
-            clock_timestamp() + make_interval(secs => said.timeout_s)
-        from {rows}
-            cross join lateral (
-                select bool_or(word = 'priority:high') as high,
-                    max(substr(word, 9)) filter (where word like 'timeout:%')::integer as timeout_s,
-                    max(substr(word, 17)) filter (where word like 'original_strand:%') as original,
-                    coalesce(max(substr(word, 9)) filter (where word like 'account:%'), 'main') as account,
-                    max(substr(word, 6)) filter (where word like 'from:%') as sender
-                from jsonb_array_elements_text(added.tags) as word
-            ) said
-            cross join lateral (
-                select word as tag from jsonb_array_elements_text(added.tags) as word where word in ({listed(tags)})
-            ) heard
-            {origin}
-        on conflict (strand_id, tag, recipient) do nothing;
-        if found then
-            {"".join(f"perform pg_notify('{tag.replace(':', '_')}', '');" for tag in tags)}
-        end if;
+        into_{inbox} as (
+            insert into {inbox} (account, recipient, sender, source, strand_id, tag, high, deadline)
+            select said.account, {recipient}, {sender}, '{table}', said.id, '{tag}', said.high,
+                clock_timestamp() + make_interval(secs => said.timeout_s)
+            from said {origin}
+            where said.for_{inbox} and said.wrong is null
+            on conflict (strand_id, tag, recipient) do nothing
+            returning 1
+        )
     """
 
 
 def trigger_function(name: str, table: str, rows: str) -> str:
-    allowed = [tag for tags in ROUTES[table].values() for tag in tags]
-    allowed += ["priority:high", "error:processing_failed", "error:expired"]
+    inboxes = ROUTES[table]
+    hints = "".join(
+        f"if put.{inbox} then perform pg_notify('{tag.replace(':', '_')}', ''); end if; "
+        for inbox, (tag,) in inboxes.items()
+    )
     return f"""
         create function {name}() returns trigger language plpgsql security definer as $$
         declare
-            wrong record;
+            put record;
         begin
-            select added.id, word into wrong
-            from {rows} cross join lateral jsonb_array_elements_text(added.tags) as word
-            where word is null or not (word in ({listed(allowed)}) or word ~ {_WORD})
-            limit 1;
-            if found then
-                raise exception '{table} may not say % (strand %)', coalesce(quote_literal(wrong.word), 'null'), wrong.id
+            with said as materialized ({read_tags(table, rows)}),
+            {", ".join(delivery(table, inbox) for inbox in inboxes)}
+            select wrong.id as strand, wrong.wrong,
+                {", ".join(f"exists (select from into_{inbox}) as {inbox}" for inbox in inboxes)}
+            into put
+            from (select 1) once left join lateral (
+                select said.id, said.wrong from said where said.wrong is not null limit 1) wrong on true;
+            if put.wrong is not null then
+                raise exception '{table} may not say % (strand %)', put.wrong, put.strand
                     using errcode = 'check_violation';
             end if;
-            {"".join(delivery(table, inbox, rows) for inbox in ROUTES[table])}
+            {hints}
             return null;
         end $$
     """
