@@ -169,7 +169,7 @@ def read_tags(table: str, rows: str) -> str:
         select added.id, tags.* from {rows} cross join lateral (
             select {heard}
                 bool_or(word = 'priority:high') as high,
-                max(substr(word, 9)) filter (where word like 'timeout:%')::integer as timeout_s,
+                max(substr(word, 9)) filter (where word like 'timeout:%') as timeout_s,
                 max(substr(word, 17)) filter (where word like 'original_strand:%') as original,
                 coalesce(max(substr(word, 9)) filter (where word like 'account:%'), 'main') as account,
                 max(substr(word, 6)) filter (where word like 'from:%') as sender,
@@ -194,7 +194,7 @@ def delivery(table: str, inbox: str) -> str:
         into_{inbox} as (
             insert into {inbox} (account, recipient, sender, source, strand_id, tag, high, deadline)
             select said.account, {recipient}, {sender}, '{table}', said.id, '{tag}', said.high,
-                clock_timestamp() + make_interval(secs => said.timeout_s)
+                clock_timestamp() + make_interval(secs => said.timeout_s::integer)
             from said {origin}
             where said.for_{inbox} and said.wrong is null
             on conflict (strand_id, tag, recipient) do nothing
