@@ -38,7 +38,7 @@ class Peak(msgspec.Struct, frozen=True, gc=False):
         """Fraction lost since the peak: 0 at it, 1 or more where nothing is left."""
         if self.equity <= equity:
             return ZERO
-        return ratio(self.equity - equity, self.equity) if self.equity > 0 else _ALL
+        return ratio(self.equity - equity, self.equity) if self.equity > ZERO else _ALL
 
     def lost(self, ts_ns: int, equity: Decimal) -> Decimal:
         """The drawdown as of this time: none where a new period begins with this equity."""
@@ -53,20 +53,22 @@ class Peak(msgspec.Struct, frozen=True, gc=False):
 
 
 class Peaks:
-    """The three peaks of one account: of the `day`, of the `week`, and of all time."""
+    """The three peaks of one account: of the `day`, which ends at `day_ends`, of the `week`, and of all time."""
 
-    __slots__ = ("day", "ever", "week")
+    __slots__ = ("day", "day_ends", "ever", "week")
 
     def __init__(self, started_ns: int, equity: Decimal) -> None:
         self.day, self.week, self.ever = (
             Peak(length, 0, equity).seen(started_ns, equity, equity) for length in _LENGTHS
         )
+        self.day_ends = (self.day.period + 1) * DAY_NS
 
     @classmethod
     def of(cls, day: Peak, week: Peak, ever: Peak) -> Self:
         """Peaks that were kept elsewhere."""
         peaks = cls.__new__(cls)
         peaks.day, peaks.week, peaks.ever = day, week, ever
+        peaks.day_ends = (day.period + 1) * DAY_NS
         return peaks
 
     @property
@@ -76,13 +78,14 @@ class Peaks:
 
     def observe(self, ts_ns: int, before: Decimal, now: Decimal) -> None:
         """Equity went from `before` to `now`. Most bars bring neither a new period nor a new peak."""
-        day, week, ever = self.day, self.week, self.ever
-        if now > day.equity or ts_ns // DAY_NS > day.period:
-            self.day = day.seen(ts_ns, before, now)
-        if now > week.equity or (ts_ns + _TO_MONDAY_NS) // _WEEK_NS > week.period:
-            self.week = week.seen(ts_ns, before, now)
-        if now > ever.equity:
-            self.ever = ever.seen(ts_ns, before, now)
+        turned = ts_ns >= self.day_ends  # no week turns without a day
+        if turned or now > self.day.equity:
+            self.day = self.day.seen(ts_ns, before, now)
+            self.day_ends = (self.day.period + 1) * DAY_NS
+        if turned or now > self.week.equity:
+            self.week = self.week.seen(ts_ns, before, now)
+        if now > self.ever.equity:
+            self.ever = self.ever.seen(ts_ns, before, now)
 
     def scale(self, before: Decimal, now: Decimal) -> None:
         """Money came or went: the peaks move in proportion, so that no drawdown changes by it."""
@@ -93,7 +96,10 @@ class Peaks:
 
     def lost(self, ts_ns: int, equity: Decimal) -> tuple[Decimal, Decimal, Decimal]:
         """Fractions lost since the peak of the day, of the week and of all time, as of this time; changes nothing."""
-        return self.day.lost(ts_ns, equity), self.week.lost(ts_ns, equity), self.ever.drawdown(equity)
+        day, week, ever = self.day, self.week, self.ever
+        if ts_ns < self.day_ends:
+            return day.drawdown(equity), week.drawdown(equity), ever.drawdown(equity)
+        return day.lost(ts_ns, equity), week.lost(ts_ns, equity), ever.drawdown(equity)
 
     def total(self, equity: Decimal) -> Decimal:
         """Fraction lost since the highest equity ever; no shorter period has lost more."""

@@ -76,10 +76,10 @@ class Instrument:
         return self._quantities.down(quantity)
 
     def fits_price(self, price: Decimal) -> bool:
-        return price > 0 and self._prices.holds(price)
+        return price > ZERO and self._prices.holds(price)
 
     def fits_quantity(self, quantity: Decimal) -> bool:
-        return quantity > 0 and self._quantities.holds(quantity)
+        return quantity > ZERO and self._quantities.holds(quantity)
 
     @classmethod
     def derive(cls, pair: str, prices: Iterable[float]) -> Self:

@@ -132,15 +132,6 @@ class Mark(msgspec.Struct, gc=False):
     ts_ns: int
 
 
-class _Fill(msgspec.Struct, frozen=True, gc=False):
-    """What a fill takes in: signed quantity and its signed value, the fee in quote currency."""
-
-    quantity: Decimal
-    value: Decimal
-    fee: Decimal
-    price: Decimal
-
-
 @dataclass(slots=True)
 class Portfolio:
     """All pairs of one quote currency. Times given to it never run back; an older one counts as now.
@@ -162,11 +153,11 @@ class Portfolio:
     settled_ns: int = field(default=0, init=False)
     flows: set[str] = field(default_factory=set, init=False)
     revision: int = field(default=0, init=False)
-    _equity: Decimal = field(default=ZERO, init=False)
+    equity: Decimal = field(default=ZERO, init=False)
     _state: PortfolioState | None = field(default=None, init=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.cash = self.deposits = self._equity = round_cash(self.cash)
+        self.cash = self.deposits = self.equity = round_cash(self.cash)
         self.now_ns = self.started_ns
         self.peaks = Peaks(self.started_ns, self.cash)
 
@@ -181,24 +172,20 @@ class Portfolio:
             return None
         if key in self.executions or ts_ns < self.settled_ns:
             return Duplicate(key)
-        fill = _fill_of(report, self.quote)
+        quantity, value, fee, price = _taken_in(report, self.quote)
         before = self.positions.get(pair, _FLAT)
-        after = before.after(fill.quantity, fill.value, fill.fee, ts_ns)
-        cash_change = -fill.value - fill.fee
+        self.positions[pair] = after = before.after(quantity, value, fee, ts_ns)
+        cash_change = -value - fee
         self.revision += 1
-        self.positions[pair] = after
         self.cash += cash_change
         if not before.quantity:
-            self._mark_anew(pair, fill.price, ts_ns)
+            # The last mark may be as old as the last trade: the fill itself is the newest price.
+            known = self.marks.get(pair)
+            if known is None or ts_ns >= known.ts_ns:
+                self.marks[pair] = Mark(price, ts_ns)
         self._observe(ts_ns)
         self.executions[key] = self.now_ns
-        return Applied(key, pair, after, cash_change, after.realized - before.realized, fill.fee)
-
-    def _mark_anew(self, pair: str, price: Decimal, ts_ns: int) -> None:
-        """The last mark of what was not held may be as old as the last trade: the fill itself is the newest price."""
-        known = self.marks.get(pair)
-        if known is None or ts_ns >= known.ts_ns:
-            self.marks[pair] = Mark(price, ts_ns)
+        return Applied(key, pair, after, cash_change, after.realized - before.realized, fee)
 
     def is_booked(self, execution_id: str, ts_ns: int) -> bool:
         """Whether a fill of that time is in these books."""
@@ -258,29 +245,24 @@ class Portfolio:
         if pair not in self.marks:
             raise ContractError(f"{quantity} of {pair} came without a trade, and no price of it is known yet")
         self._observe(ts_ns)
-        before = self._equity
+        before = self.equity
         value = value_of(quantity, self.marks[pair].price)
         self.positions[pair] = self.positions.get(pair, _FLAT).after(quantity, value, ZERO, ts_ns)
         self.deposits += value
-        self._equity, self._state = self._valued(), None
-        self.peaks.scale(before, self._equity)
+        self.equity, self._state = self._valued(), None
+        self.peaks.scale(before, self.equity)
         return value
 
     def _deposited(self, amount: Decimal) -> None:
-        before = self._equity
+        before = self.equity
         self.deposits += amount
-        self._equity, self._state = before + amount, None
-        self.peaks.scale(before, self._equity)
-
-    @property
-    def equity(self) -> Decimal:
-        """Cash and positions at their marks."""
-        return self._equity
+        self.equity, self._state = before + amount, None
+        self.peaks.scale(before, self.equity)
 
     @property
     def total_drawdown(self) -> Decimal:
         """Fraction lost since the highest equity ever seen; no shorter period has lost more."""
-        return self.peaks.total(self._equity)
+        return self.peaks.total(self.equity)
 
     def balances(self) -> dict[str, Decimal]:
         """What of each asset the account must hold by these books."""
@@ -290,7 +272,7 @@ class Portfolio:
 
     def revalue(self) -> None:
         """Take in marks, positions and cash that were set from outside, as a restore does."""
-        self._equity, self._state = self._valued(), None
+        self.equity, self._state = self._valued(), None
 
     def state(self, now_ns: int) -> PortfolioState:
         """The portfolio as of now; changes nothing.
@@ -304,7 +286,7 @@ class Portfolio:
         return told if told.timestamp_ns == now_ns else msgspec.structs.replace(told, timestamp_ns=now_ns)
 
     def _told(self, now_ns: int) -> PortfolioState:
-        equity, positions = self._equity, dict[str, PositionState]()
+        equity, positions = self.equity, dict[str, PositionState]()
         exposure = realized = unrealized = fees = ZERO
         for pair, position in self.positions.items():
             realized += position.realized
@@ -330,13 +312,12 @@ class Portfolio:
         )
 
     def _observe(self, ts_ns: int) -> None:
-        before, equity = self._equity, self._valued()
+        before, equity = self.equity, self._valued()
         self._state = None
         self.now_ns = max(self.now_ns, ts_ns)
-        if equity == before:
-            return  # the common bar, on which nothing is held: a period may turn, but is carried in later
-        self._equity = equity
-        self.peaks.observe(self.now_ns, before, equity)
+        if equity != before:  # else nothing is held: a period may turn, but is carried in later
+            self.equity = equity
+            self.peaks.observe(self.now_ns, before, equity)
 
     def _valued(self) -> Decimal:
         total, marks = self.cash, self.marks
@@ -365,10 +346,13 @@ class Portfolio:
         )
 
 
-def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
-    """What the report's fill takes in, once a fee in base is netted into it."""
+def _taken_in(report: ExecutionReport, quote: str) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """What the report's fill takes in: signed quantity and its signed value, the fee in quote currency, the price.
+
+    A fee in base is netted into the quantity.
+    """
     quantity, price, fee = report.last_quantity, report.last_price, report.commission
-    if quantity is None or price is None or fee is None or quantity <= 0 or price <= 0:
+    if quantity is None or price is None or fee is None or quantity <= ZERO or price <= ZERO:
         raise ContractError(
             f"fill {report.execution_id} of {report.client_order_id}: last_quantity, last_price and "
             "commission must all be given, the first two positive"
@@ -378,20 +362,20 @@ def _fill_of(report: ExecutionReport, quote: str) -> _Fill:
         raise ContractError(
             f"fill {report.execution_id} of {report.trading_pair}: this portfolio counts in {quote}"
         )
-    asset, cost = report.commission_asset, report.last_cost
-    buys = report.side == "BUY"
-    signed = quantity if buys else -quantity
-    value = value_of(signed, price) if cost is None else round_cash(cost if buys else -cost)
-    if asset not in (base, quote):
-        fee = ZERO  # such as fee credits: reconciliation sees to it where that asset is traded, too
-    if asset == quote or not fee:
-        return _Fill(signed, value, round_cash(fee), price)
+    asset, cost, signed = report.commission_asset, report.last_cost, quantity
+    if report.side == "SELL":
+        signed, cost = -quantity, None if cost is None else -cost
+    value = value_of(signed, price) if cost is None else round_cash(cost)
+    if asset == quote:
+        return signed, value, round_cash(fee), price
+    if asset != base or not fee:  # fee credits: reconciliation sees to it where that asset is traded, too
+        return signed, value, round_cash(ZERO), price
     if fee >= quantity:
         raise ContractError(
             f"fill {report.execution_id} of {report.trading_pair}: a fee of {fee} {base} on {quantity}"
         )
     charged = value_of(fee, price)
-    return _Fill(signed - fee, value - charged, charged, price)
+    return signed - fee, value - charged, charged, price
 
 
 def _position_dict(position: PositionState) -> dict[str, str]:

@@ -30,23 +30,24 @@ class Position(msgspec.Struct, frozen=True, gc=False):
         What goes against the position closes it first and opens the other way with the rest: a fill is a
         fact, and an oversold position must be seen, not refused.
         """
-        before = self.quantity
+        before, cost, opened_at = self.quantity, self.cost, self.opened_at
         held = before + quantity
         if not before:
-            closed_value = closed_cost = ZERO
+            closed_value, closed_cost, opened_at = ZERO, ZERO, ts_ns if held else None
         elif not held:
-            closed_value, closed_cost = value, self.cost
+            closed_value, closed_cost, opened_at = value, cost, None
         else:
             closing = _closing(before, quantity)
             closed_value = share_of(value, closing, quantity) if closing else ZERO
-            closed_cost = share_of(self.cost, -closing, before) if closing else ZERO
-        same_side = before * held > 0
+            closed_cost = share_of(cost, -closing, before) if closing else ZERO
+            if before * held < ZERO:
+                opened_at = ts_ns
         return Position(
             held,
-            self.cost - closed_cost + value - closed_value,
+            cost - closed_cost + value - closed_value,
             self.realized - closed_value - closed_cost,
             self.fees + fee,
-            None if not held else self.opened_at if same_side else ts_ns,
+            opened_at,
         )
 
 

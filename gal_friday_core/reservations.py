@@ -122,8 +122,8 @@ class Reservations:
             return
         if report.side != held.reservation.side:
             return
-        left = report.quantity_ordered - report.quantity_filled
-        if report.order_status in TERMINAL or left <= 0:
+        left = ZERO if report.order_status in TERMINAL else report.quantity_ordered - report.quantity_filled
+        if left <= ZERO:
             self.release(key)
             if not report.signal_id:
                 self._end(key)

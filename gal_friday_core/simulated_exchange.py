@@ -135,7 +135,7 @@ class SimulatedExchange:
 
     def watch(self, pair: str) -> Watch:
         """Which bars of the pair can change an order: all others may be passed by."""
-        return watch_of(self._working.values(), pair)
+        return watch_of(self._working, pair)
 
     def resume(self, balances: Mapping[str, Decimal]) -> None:
         """Go on with what the account held when an earlier run ended."""

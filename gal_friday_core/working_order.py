@@ -1,6 +1,6 @@
 """An order on the book of the simulated exchange, and what is reported of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from math import inf
 
@@ -155,17 +155,19 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
 IDLE, ANY_BAR = Watch(stands=False), Watch(next_bar=True)
 
 
-def watch_of(book: Iterable[Working], pair: str) -> Watch:
+def watch_of(book: Mapping[str, Working], pair: str) -> Watch:
     """Which bars can change an order of the pair."""
     low, high, stands = -inf, inf, False
-    for working in book:
+    if not book:
+        return IDLE
+    for working in book.values():
         order = working.order
         if order.trading_pair != pair:
             continue
         price, stands = order.limit_price or order.trigger_price, True
-        if price is None or working.triggered or (order.order_type == "LIMIT" and not working.rested):
+        if price is None or working.triggered or not working.rested:
             return ANY_BAR
-        if order.side == "BUY" or order.order_type == "STOP_LOSS":
+        if order.order_type == "STOP_LOSS" or order.side == "BUY":
             low = max(low, float(price))
         else:
             high = min(high, float(price))
@@ -175,6 +177,8 @@ def watch_of(book: Iterable[Working], pair: str) -> Watch:
 def claimed(book: Mapping[str, Working], asset: str) -> Decimal:
     """Claims of the book on an asset; a stop and its target claim the same base once."""
     total = ZERO
+    if not book:
+        return total
     for working in book.values():
         order = working.order
         base, quote = assets_of(order.trading_pair)

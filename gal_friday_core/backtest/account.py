@@ -7,6 +7,7 @@ in their order, with the same modules of this package behind it.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
 
 import msgspec
 
@@ -96,15 +97,15 @@ class Account:
         self._count = OrderCount()
         self._checks = OrderChecks(
             instruments=instruments, reservations=self._reservations, clock=self.now, costs=config.costs,
-            limits=lambda: config.risk, position=self.position, cash=lambda: self.portfolio.cash,
-            order_types=lambda: ORDER_TYPES, trading=lambda: "HALTED" if self.reasons else "ACTIVE",
+            limits=repeat(config.risk).__next__, position=self.position, cash=lambda: self.portfolio.cash,
+            order_types=repeat(ORDER_TYPES).__next__, trading=lambda: "HALTED" if self.reasons else "ACTIVE",
         )  # fmt: skip
         limits = config.risk
         self._tightest = min(limits.max_daily_drawdown, limits.max_weekly_drawdown, limits.max_total_drawdown)
         self._window_ns = int(limits.duplicate_window_s * SECOND_NS)
         self._deadline_ns = int(config.exchange.order_deadline_s * SECOND_NS)
         self._bars_a_day = DAY_NS / interval_ns(config.market.interval)
-        self._positions = self.portfolio.positions
+        self.positions = self.portfolio.positions
         self._ever = self.portfolio.peaks.ever
         self._floor = self._lowest()
         self.cancels_due = False
@@ -125,7 +126,7 @@ class Account:
         return bool(self.reasons)
 
     def position(self, pair: str) -> Position:
-        return self._positions.get(pair, FLAT)
+        return self.positions.get(pair, FLAT)
 
     def hear(self, reports: Sequence[ExecutionReport]) -> None:
         """Book, release and count what the exchange says. `forget` is told of every end."""
@@ -154,11 +155,11 @@ class Account:
                 self._counted()
             return verdict
         self._reservations.reserve(verdict.reservation)
-        bought = signal.side == "BUY"
-        buy = (signal.trading_pair, verdict.quantity, verdict.reservation.price) if bought else None
-        self._conduct.approved(signal.signal_id, signal.expires_at, self.now.ns, buy, self._window_ns)
-        if bought:
+        buy = None
+        if signal.side == "BUY":
+            buy = signal.trading_pair, verdict.quantity, verdict.reservation.price
             self._conduct.bought(model_of(signal))
+        self._conduct.approved(signal.signal_id, signal.expires_at, self.now.ns, buy, self._window_ns)
         self.approved += 1
         self._place(self._order(signal, verdict))
         return None
@@ -245,7 +246,7 @@ class Account:
         self.orders.append(order)
         self._traded[order.trading_pair] = None
         over = self._counted()
-        refusal = (None if order.reduce_only else over) or self._checks.why(order)
+        refusal = over if over is not None and not order.reduce_only else self._checks.why(order)
         if refusal is not None:
             numbers = told(refusal)
             why = f"{refusal.code}: {numbers}" if numbers else refusal.code

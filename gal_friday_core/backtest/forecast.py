@@ -5,6 +5,7 @@ two hundred megabytes of features, and a run should not need more memory than it
 """
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,12 @@ class Forecast:
     volatility: Floats | None
     predictions: int
     skipped: dict[str, int]
+
+    def said(self, row: int) -> tuple[float, float]:
+        """Probability and volatility of a bar; NaN where there are none."""
+        if self.probability is None or self.volatility is None:
+            return nan, nan
+        return self.probability.item(row), self.volatility.item(row)
 
 
 def forecast(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gal_friday_core.backtest.account import Account, Derived
+from gal_friday_core.backtest.account import FLAT, Account, Derived
 from gal_friday_core.backtest.equity import Equity
 from gal_friday_core.backtest.forecast import Forecast, Served, forecast
 from gal_friday_core.backtest.scan import (
@@ -119,6 +119,7 @@ class _Run:
         self._held: dict[int, str] = {}
         self._peaks: tuple[Peak | None, ...] = (None, None, None)
         self._known = [0, 0, 0]
+        self._equity: Decimal | None = None
         self._visited = 0
 
     def through(self, cash: Decimal) -> Ran:
@@ -171,13 +172,16 @@ class _Run:
     def _read_books(self) -> None:
         """Take over equity and peaks as the portfolio has them after a visit."""
         portfolio, books = self._account.portfolio, self._books
-        books[EQUITY] = int(product(portfolio.equity, CENTS_IN_ONE))
-        books[MOVED] = 0
-        each, known = portfolio.peaks.each, self._peaks
-        if each[0] is known[0] and each[1] is known[1] and each[2] is known[2]:
+        equity = portfolio.equity
+        if equity is self._equity:
+            return  # nothing was booked, nor marked
+        self._equity = equity
+        books[EQUITY], books[MOVED] = int(product(equity, CENTS_IN_ONE)), 0
+        peaks, known = portfolio.peaks, self._peaks
+        if peaks.day is known[0] and peaks.week is known[1] and peaks.ever is known[2]:
             return
-        self._peaks = each
-        for which, peak in enumerate(each):
+        self._peaks = peaks.each
+        for which, peak in enumerate(self._peaks):
             if peak is not known[which]:
                 books[PEAKS + which] = self._known[which] = _cents(peak.equity)
                 books[PERIODS + which] = peak.period
@@ -194,7 +198,7 @@ class _Run:
             return
         triggers = self._triggers[number]
         triggers[0], triggers[1] = watch.low, watch.high
-        held = account.position(seat.pair).quantity
+        held = account.positions.get(seat.pair, FLAT).quantity
         if not held:
             pair[WANTED], pair[DUE], pair[HELD] = ENTER, self._end, 0
             return

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import nan
+from typing import Any
 
-from gal_friday_core.backtest.account import Account, Derived
+from gal_friday_core.backtest.account import FLAT, Account, Derived
 from gal_friday_core.backtest.forecast import Forecast, Served
 from gal_friday_core.backtest.tape import Market
 from gal_friday_core.config import Config
@@ -37,10 +38,14 @@ class Seat:
     stands: bool = False
     instrument: Instrument = field(init=False)
     pair: str = field(init=False)
+    by_rule: bool = field(init=False)
+    entries: Any = field(init=False)
 
     def __post_init__(self) -> None:
         self.instrument = self.market.instrument
         self.pair = self.instrument.pair
+        self.by_rule = self.strategy.rule is not None
+        self.entries = self.forecast.entries.data  # single numbers come out of views in a third of the time
 
 
 class Trader:
@@ -81,7 +86,7 @@ class Trader:
         else:
             opened, price = seat.market.closed(row)
             account.exchange.pass_by(pair, opened, price)
-        position = account.position(pair)
+        position = account.positions.get(pair, FLAT)
         if position.quantity:
             account.portfolio.mark(pair, price, close_ns)
             account.check_limits()  # equity changes by marks and fills only, and a fill was looked at when it was heard
@@ -89,7 +94,7 @@ class Trader:
         else:
             seat.opened_at, seat.bars_held = None, 0
         seat.row = row
-        if seat.opened_at is None and seat.forecast.entries.item(row):
+        if seat.opened_at is None and seat.entries[row]:
             self._enter(seat, row, price, close_ns)
         if account.cancels_due:
             account.tell_halt()
@@ -117,17 +122,16 @@ class Trader:
             self._propose(seat, proposal, price, close_ns)
 
     def _enter(self, seat: Seat, row: int, price: Decimal, close_ns: int) -> None:
-        served, told = seat.served, seat.forecast
-        by_rule = seat.strategy.rule is not None
-        known = not by_rule and told.probability is not None and told.volatility is not None
-        probability = told.probability.item(row) if known and told.probability is not None else nan
-        volatility = told.volatility.item(row) if known and told.volatility is not None else nan
+        by_rule, served, probability, volatility, threshold = seat.by_rule, seat.served, nan, nan, nan
+        if served is not None and not by_rule:
+            probability, volatility = seat.forecast.said(row)
+            threshold = served.entry_threshold
         situation = Situation(
             instrument=seat.instrument,
             reference_price=price,
             volatility=volatility,
             probability=probability,
-            entry_threshold=served.entry_threshold if served is not None and known else nan,
+            entry_threshold=threshold,
             quantity=self.account.position(seat.pair).quantity,
             entry_pending=seat.entry is not None,
             exit_pending=seat.exit is not None,
@@ -136,9 +140,10 @@ class Trader:
         proposal = seat.strategy.decide(situation)
         if proposal is None or (by_rule and proposal.side != "BUY"):
             return
-        cause = None
-        if known and served is not None:
-            cause = self._prediction(seat, served, probability, price, close_ns)
+        if served is None or by_rule:
+            self._propose(seat, proposal, price, close_ns)
+            return
+        cause = self._prediction(seat, served, probability, price, close_ns)
         asked = volatility if self._scales else nan
         self._propose(seat, proposal, price, close_ns, cause=cause, volatility=asked)
 

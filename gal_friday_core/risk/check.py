@@ -78,11 +78,12 @@ def _buy(signal: TradeSignalProposed, desk: Desk) -> Approved | Rejected:
     stop = signal.proposed_sl_price
     if stop is None:
         return Rejected("MISSING_STOP", {"value": "a buy needs a stop to be sized by"})
+    target = signal.proposed_tp_price
     entry = signal.proposed_entry_price or product(_worst(signal, desk.quote), 1 + desk.costs.slippage)
-    if not 0 < stop < min(entry, signal.reference_price) or _misplaced(signal.proposed_tp_price, entry):
+    if not ZERO < stop < min(entry, signal.reference_price) or (target is not None and target <= entry):
         return Rejected(
             "INVALID_PROTECTION",
-            {"value": str(entry), "stop": str(stop), "target": str(signal.proposed_tp_price)},
+            {"value": str(entry), "stop": str(stop), "target": str(target)},
         )
     if desk.quote is not None:
         refusal = market(signal, desk, desk.quote)
@@ -101,10 +102,6 @@ def _worst(signal: TradeSignalProposed, quote: Quote | None) -> Decimal:
     return signal.reference_price if quote is None else max(quote.best_ask, signal.reference_price)
 
 
-def _misplaced(target: Decimal | None, entry: Decimal) -> bool:
-    return target is not None and target <= entry
-
-
 def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decimal) -> Approved | Rejected:
     """The risk-based quantity, capped by exposure, cash and depth, on the lot."""
     loss = loss_per_unit(entry, stop, desk.costs)
@@ -118,12 +115,10 @@ def _sized(signal: TradeSignalProposed, desk: Desk, entry: Decimal, stop: Decima
     cap, room, taken = _tightest(signal, desk, entry)
     capped = cap < wanted
     new, kept = _shares(signal, desk)
-    share = product(new, kept)
+    share, instrument = _ALL if new is _ALL and kept is _ALL else product(new, kept), desk.instrument
     size = cap if capped else wanted
-    quantity = desk.instrument.quantity_down(product(size, share) if share < _ALL else size)
-    small = _below(
-        quantity, entry, desk.instrument, max(desk.instrument.min_cost, desk.limits.min_order_value)
-    )
+    quantity = instrument.quantity_down(product(size, share) if share < _ALL else size)
+    small = _below(quantity, entry, instrument, max(instrument.min_cost, desk.limits.min_order_value))
     if small is not None:
         # What made it small is the reason: a cap, or the size the risk, the ramp and drift allow.
         return _no_room(room, min(wanted, _MOST), taken, small) if capped and share == _ALL else small
@@ -193,7 +188,7 @@ def _last_doubts(
 
 def _below(quantity: Decimal, price: Decimal, instrument: Instrument, least: Decimal) -> Rejected | None:
     """BELOW_MINIMUM where the venue, or the `least` order value, would not take this quantity."""
-    if quantity < instrument.min_quantity or quantity <= 0:
+    if quantity < instrument.min_quantity or quantity <= ZERO:
         return refuse("BELOW_MINIMUM", instrument.min_quantity, quantity)
     value = value_of(quantity, price)
     return refuse("BELOW_MINIMUM", least, value) if value < least else None

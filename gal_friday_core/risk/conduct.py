@@ -23,7 +23,7 @@ class Conduct:
         self._signals: dict[str, int] = {}
         self._buys: deque[tuple[int, Buy]] = deque()
         self._net: dict[str, Decimal] = {}
-        self._day = 0
+        self._day_ends = DAY_NS
         self._fees = ZERO
         self._bought_by: Counter[str] = Counter()
         self.losses = 0
@@ -79,13 +79,15 @@ class Conduct:
         What the pair earned since it was last flat is the trade's result. Only a loss counts as one: a trade
         that just pays its costs back ends a streak.
         """
-        self._turn(now_ns)
+        if now_ns >= self._day_ends:
+            self._day_ends, self._fees = (now_ns // DAY_NS + 1) * DAY_NS, ZERO
         self._fees += fee
         result = self._net.get(pair, ZERO) + net
-        self._net[pair] = ZERO if closed else result
         if not closed:
+            self._net[pair] = result
             return
-        if result < 0:
+        self._net[pair] = ZERO
+        if result < ZERO:
             self.losses += 1
             self.last_loss_ns = max(now_ns, self.last_loss_ns)
         else:
@@ -93,9 +95,4 @@ class Conduct:
 
     def fees_today(self, now_ns: int) -> Decimal:
         """Paid since 00:00 UTC."""
-        return self._fees if now_ns // DAY_NS <= self._day else ZERO
-
-    def _turn(self, now_ns: int) -> None:
-        day = now_ns // DAY_NS
-        if day > self._day:
-            self._day, self._fees = day, ZERO
+        return self._fees if now_ns < self._day_ends else ZERO

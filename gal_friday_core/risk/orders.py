@@ -151,16 +151,20 @@ def _time(order: Order, now_ns: int) -> Rejected | None:
     force, order_type = order.time_in_force, order.order_type
     if force == "GTD" and order.expires_at is None:
         return Rejected("MISSING_EXPIRY", {"value": force})
-    for until in (order.expires_at, order.deadline):
-        if until is not None and until <= now_ns:
-            return refuse("EXPIRED", Decimal(until), Decimal(now_ns))
+    until = order.expires_at
+    if until is None or until > now_ns:
+        until = order.deadline
+    if until is not None and until <= now_ns:
+        return refuse("EXPIRED", Decimal(until), Decimal(now_ns))
     if order.post_only and order_type not in _RESTS:
         return Rejected("POST_ONLY_MARKET", {"value": order_type})
-    if force != "GTC" and (order_type == "MARKET" or (order.post_only and force != "GTD")):
-        return Rejected("UNSUPPORTED_TIME_IN_FORCE", {"limit": "GTC", "value": f"{order_type} {force}"})
+    if force == "GTC":
+        return None
+    goes_with = "GTC" if order_type == "MARKET" or (order.post_only and force != "GTD") else ""
     if force == "FOK" and order_type != "LIMIT":
-        return Rejected("UNSUPPORTED_TIME_IN_FORCE", {"limit": "LIMIT", "value": f"{order_type} {force}"})
-    return None
+        goes_with = goes_with or "LIMIT"
+    details = {"limit": goes_with, "value": f"{order_type} {force}"}
+    return Rejected("UNSUPPORTED_TIME_IN_FORCE", details) if goes_with else None
 
 
 def _affordable(order: Order, account: Account) -> Rejected | None:
