@@ -167,6 +167,7 @@ def evidently_page(settings: Settings, lake: CandleLake, series: Series) -> Meta
     shares = _evidently(sides, table.schema.names, page)
     return {
         "model_id": model.model_id,
+        "evidently": link(page),
         "evidently_page": dg.MetadataValue.path(page),
         "reason": "",
         "drifted": sum(value >= settings.config.drift.min_shift for value in shares.values()),

@@ -9,6 +9,7 @@ from gal_friday_adapters.experiment_page import render
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.describe import Metadata, numbers
+from gal_friday_assets.pages import link
 from gal_friday_assets.resources import Settings
 from gal_friday_core.experiments.analysis import Curve, curves
 from gal_friday_live.experiment_manager import ExperimentManager
@@ -61,6 +62,6 @@ def described(found: list[dict[str, Any]], pages: dict[str, Path]) -> Metadata:
         "running": len(found),
         "by_challenger": dg.MetadataValue.md("\n".join([*head, *lines])),
         "alarms": dg.MetadataValue.json(alarms),
-        **{f"page_{name}": dg.MetadataValue.path(page) for name, page in pages.items()},
+        **{f"page_{name}": link(page) for name, page in pages.items()},
         **numbers(measured),
     }

@@ -112,6 +112,16 @@ def forbidden(app: App, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     return [f"<Error><Code>SignatureDoesNotMatch</Code><Message>{said}</Message></Error>".encode()]
 
 
+def unconditional(header: str) -> Fault:
+    """A server that does not know a condition."""
+
+    def fault(app: App, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        environ.pop(header, None)
+        return app(environ, start)
+
+    return fault
+
+
 def no_such_page(app: App, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
     del app, environ
     start("404 Not Found", [("Content-Type", "text/html")])

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from gal_friday_adapters.paths import data_dir
+from gal_friday_core.config import Config
 from gal_friday_core.doctor import settings
 from gal_friday_core.doctor.check import Check, broken, fine
 from gal_friday_core.errors import ConfigError
@@ -86,6 +87,12 @@ def _of_stores(manager: ConfigurationManager) -> Iterator[Examination]:
     yield Examination(("candles",), lake, READS_WITHIN_S)
 
 
+def _buckets(config: Config) -> Sequence[Check]:
+    from gal_friday_live.doctor.buckets import buckets  # a library that only those with buckets need
+
+    return buckets(config)
+
+
 def _outside(manager: ConfigurationManager) -> Iterator[Examination]:
     from gal_friday_live.doctor import outside
 
@@ -98,5 +105,6 @@ def _outside(manager: ConfigurationManager) -> Iterator[Examination]:
         yield Examination(("API key",), partial(outside.api_key, manager, folder, in_use), 2 * READS_WITHIN_S)
     else:
         yield Examination(("clock",), partial(outside.clock_alone, config), READS_WITHIN_S)
+    yield Examination(("object storage",), partial(_buckets, config), 2 * READS_WITHIN_S)
     yield Examination(("alerts",), partial(outside.alerts, config), READS_WITHIN_S)
     yield Examination(("time series",), partial(outside.time_series, config))

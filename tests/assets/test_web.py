@@ -12,10 +12,14 @@ import pytest
 from dagster import DagsterInstance, __version__
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from starlette.applications import Starlette
 
+from gal_friday_adapters.locations import ObjectUrl
+from gal_friday_adapters.paths import reports_place
 from gal_friday_assets import web
 from gal_friday_assets.pages import link
 from gal_friday_assets.resources import Settings
+from tests.bucket_server import KEYS, BucketServer, forbidden
 
 PAGE = ("kraken:BTC-USD:1m", "0123456789ab", "validation.html")
 Answer = tuple[int, dict[str, str], bytes]
@@ -71,6 +75,36 @@ def test_a_link_leads_to_its_page_and_dagster_s_own_are_where_they_were(
     assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
     status, _, body = served("/server_info")
     assert (status, __version__ in body.decode()) == (200, True)
+
+
+def test_reports_for_all_machines_are_shown_from_their_bucket(
+    page: Path, bucket: ObjectUrl, bucket_server: BucketServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("GAL_FRIDAY__STORAGE__REPORTS", str(bucket))
+    monkeypatch.setenv("GAL_FRIDAY__OBJECT_STORE__ENDPOINT_URL", bucket_server.endpoint)
+    page.with_name("validation.json").write_text("{}")
+    page.with_name("another.html").write_text("of its own")
+    shown = str(link(page).url)
+    config = Settings().config
+    application = Starlette(routes=[web.reports(reports_place(config))])
+    status, headers, body = asked(application, shown)
+    assert (status, headers["content-type"], body) == (200, "text/html; charset=utf-8", page.read_bytes())
+    assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert asked(application, shown.replace(".html", ".json"))[::2] == (200, b"{}")
+    for nothing in (
+        shown.replace("validation", "another"),
+        "/reports/../keys/signing.key",
+        "/reports/",
+        "/reports/a//b",
+    ):
+        assert asked(application, nothing)[0] == 404
+    bucket_server.faults += [("GET", forbidden)]
+    status, _, body = asked(application, shown)
+    assert (status, b"refuses the credentials" in body, KEYS["AWS_ACCESS_KEY_ID"].encode() in body) == (
+        502,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
