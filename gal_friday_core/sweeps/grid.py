@@ -6,6 +6,7 @@ decides by may be swept: costs, data and cash are not chosen, they are given.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from itertools import product
 from typing import Any
 
@@ -114,6 +115,7 @@ def _checked(axes: Sequence[Axis], base: Config) -> None:
     for one in axes:
         if one.key not in allowed:
             near = [key for key in allowed if key.rpartition(".")[2] == one.key.rpartition(".")[2]]
+            near = near or get_close_matches(one.key, allowed, n=1)
             hint = f"did you mean {near[0]}?" if near else f"sections are {', '.join(_sections())}"
             raise ConfigError(f"{one.key} cannot be swept: {hint}")
     twice = {one.key for one in axes if sum(other.key == one.key for other in axes) > 1}

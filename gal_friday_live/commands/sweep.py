@@ -101,12 +101,14 @@ def sweep(
     comes, again and again. Ctrl-C keeps what has been done.
     """
     from gal_friday_core.sweeps.grid import axis
+    from gal_friday_core.sweeps.grid import grid as combined
     from gal_friday_live.commands import backtest_asked as asking
     from gal_friday_live.sweeping import Request
 
     manager, notes = asking.settings(load_config(config), strategy, limits)
     capital = asking.cash(initial, manager)
     axes = tuple(map(axis, grid))
+    combined(manager.config, axes)  # what cannot be is said before bars are read, and workers started
     with asking.lake(history, (None, None, None), manager) as lake:
         chosen = _series(manager, lake, series)
         spans = {one: _stored(lake, one, asking.span(lake, one, start, end)) for one in chosen}

@@ -74,6 +74,20 @@ def test_a_walk_over_two_series_is_shown(stored):
     assert "best from the first day to its beginning" in page
 
 
+def test_what_cannot_be_swept_is_told_before_bars_are_read_and_workers_started(monkeypatch, stored):
+    def never(*_args, **_kwargs):
+        raise AssertionError("too late")
+
+    monkeypatch.setattr("gal_friday_adapters.lake.CandleLake.read", never)
+    monkeypatch.setattr("gal_friday_adapters.worker_pool.workers", never)
+    for wrong, reason in (
+        ("ema_cross.fasst=4,8", "did you mean ema_cross.fast"),
+        ("ema_cross.fast=500", "refuses every"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            command(*GRID[:2], "-g", wrong)
+
+
 def test_wrong_input_is_one_clear_error(stored):
     for arguments, kind, reason in (
         (("-g", "strategy.margin=0,0.1"), Exception, "has no production model"),

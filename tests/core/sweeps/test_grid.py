@@ -71,6 +71,7 @@ def test_what_is_no_axis_is_refused_with_the_reason(text, reason):
         (("costs.taker_fee=0,0.1",), "costs.taker_fee cannot be swept"),
         (("storage.database_url=x",), "cannot be swept"),
         (("strategies.margin=0",), "did you mean strategy.margin"),
+        (("ema_cross.fasst=5",), r"did you mean ema_cross.fast\?"),
         (("strategy.margin=0", "strategy.margin=1"), "two axes"),
         (("strategy.margin=7,8",), "refuses every combination"),
         (("ema_cross.stop=0.0001..0.9:0.0001", "ema_cross.target=0.01..0.2:0.01"), "more than 100,000"),
