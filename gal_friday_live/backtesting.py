@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,14 +22,9 @@ from gal_friday_core.backtest.summary import summary_of
 from gal_friday_core.candles import Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
-from gal_friday_core.events import Event
 from gal_friday_core.extensions.in_use import lineage
 from gal_friday_core.fidelity_settings import told
-from gal_friday_core.frictions import Notes
 from gal_friday_core.lookahead import Guards
-from gal_friday_core.orders import Order
-from gal_friday_core.payloads import ExecutionReport
-from gal_friday_core.performance import Curve
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
 from gal_friday_core.strategies.registry import history_bars
@@ -44,14 +38,13 @@ from gal_friday_live.backtest_guards import guards
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import Engine
+from gal_friday_live.engine_backtest import follow
 from gal_friday_live.fast_backtest import Trading, trade, warm, why_not
 from gal_friday_live.feature_engine import Rows
 from gal_friday_live.fixed_models import FixedModels
 from gal_friday_live.ids import SequentialIds
-from gal_friday_live.intents import KIND as INTENT
 from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.paper import replay_ports
-from gal_friday_live.paper_exchange import PaperExchange
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.recorded_replay import with_recorded
 from gal_friday_live.replay_data import Stretch, stretch
@@ -136,39 +129,11 @@ class BacktestingEngine:
         if not why:
             return self._fast(trading, initial_capital)
         curve: list[tuple[int, Decimal]] = [(int(played.bars.ts[0]), initial_capital)]
-        fills: list[ExecutionReport] = []
         engine = self._engine(played, initial_capital, curve, rows)
-
-        def keep(event: Event) -> None:
-            assert isinstance(event.payload, ExecutionReport)
-            if event.payload.execution_id is not None:
-                fills.append(event.payload)
-
-        engine.bus.subscribe("EXECUTION_REPORT", keep)
-        notes = engine.exchange.noted() if isinstance(engine.exchange, PaperExchange) else Notes()
-        await engine.start()
-        begun = self._timer()
-        try:
-            await engine.run()
-            self.took_s = self._timer() - begun
-        finally:
-            await engine.stop()
-        trades = [engine.prediction.model(name).predictor for name in engine.prediction.model_ids]
-        record = RunRecord(
-            bars={played.series.pair: played.bars},
-            curve=Curve.of(curve),
-            fills=fills,
-            entries={order.client_order_id: order for order in self._sent() if order.side == "BUY"},
-            costs=self._config.config.costs,
-            notes=notes,
-            history={played.series.pair: played.history},
-        )
-        return self._report(engine.summary(), record, trades, why)
-
-    def _sent(self) -> list[Order]:
-        """The orders of the engine's run, as its journal has them."""
-        intents = (entry.record for entry in self.journal.entries if entry.kind == INTENT)
-        return [msgspec.convert(intent, Order) for intent in intents]
+        costs = self._config.config.costs
+        left = await follow(engine, [played], (curve, self.journal), costs, self._timer)
+        self.took_s = left.took_s
+        return self._report(left.summary, left.record, left.models, why)
 
     def explain(self, asked: str) -> dict[str, Any]:
         """Why one trade of the last run happened: its number in the list of trades, from 1, or its signal's id.

@@ -1,4 +1,7 @@
-"""A backtest that the engine itself plays, bar by bar, over one pair or several with one portfolio. Entry point: `play`."""
+"""A backtest that the engine itself plays, bar by bar, over one pair or several with one portfolio.
+
+Entry points: `play`, and `follow` for an engine that is built already.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gal_friday_core.candles import Series
+from gal_friday_core.config import CostsConfig
 from gal_friday_core.events import Event
 from gal_friday_core.frictions import Notes
 from gal_friday_core.orders import Order
@@ -25,6 +29,7 @@ from gal_friday_live.ids import SequentialIds
 from gal_friday_live.intents import KIND as INTENT
 from gal_friday_live.memory_journal import MemoryJournal
 from gal_friday_live.paper_exchange import PaperExchange
+from gal_friday_live.replay_data import Stretch
 from gal_friday_live.wiring import Ports, build
 
 
@@ -42,14 +47,24 @@ async def play(
     manager: ConfigurationManager, pairs: Sequence[Trading], cash: Decimal, timer: Callable[[], float]
 ) -> EnginePlayed:
     """Every bar of the pairs in the order they close. Raises ConfigError for pairs of different quote currencies."""
-    settings = manager.config
-    paper = settings.paper.model_copy(update={"initial_cash": cash})
+    paper = manager.config.paper.model_copy(update={"initial_cash": cash})
+    settings = manager.config.model_copy(update={"paper": paper})
     start = min(int(pair.played.bars.ts[0]) for pair in pairs)
-    curve, fills, journal = [(start, cash)], list[ExecutionReport](), MemoryJournal(keep_notes=False)
-    engine = build(
-        ConfigurationManager.from_config(settings.model_copy(update={"paper": paper})),
-        _ports(pairs, start, journal, curve),
-    )
+    curve, journal = [(start, cash)], MemoryJournal(keep_notes=False)
+    engine = build(ConfigurationManager.from_config(settings), _ports(pairs, start, journal, curve))
+    return await follow(engine, [pair.played for pair in pairs], (curve, journal), settings.costs, timer)
+
+
+async def follow(
+    engine: Engine,
+    stretches: Sequence[Stretch],
+    kept: tuple[list[tuple[int, Decimal]], MemoryJournal],
+    costs: CostsConfig,
+    timer: Callable[[], float],
+) -> EnginePlayed:
+    """Run an engine over these bars to its end; `kept` is what its ports write to: the curve of equity, and the journal."""
+    curve, journal = kept
+    fills: list[ExecutionReport] = []
 
     def keep(event: Event) -> None:
         assert isinstance(event.payload, ExecutionReport)
@@ -61,13 +76,13 @@ async def play(
     took_s = await _run(engine, timer)
     sent = (msgspec.convert(one.record, Order) for one in journal.entries if one.kind == INTENT)
     record = RunRecord(
-        bars={pair.played.series.pair: pair.played.bars for pair in pairs},
+        bars={played.series.pair: played.bars for played in stretches},
         curve=Curve.of(curve),
         fills=fills,
         entries={order.client_order_id: order for order in sent if order.side == "BUY"},
-        costs=settings.costs,
+        costs=costs,
         notes=notes,
-        history={pair.played.series.pair: pair.played.history for pair in pairs},
+        history={played.series.pair: played.history for played in stretches},
     )
     models = [engine.prediction.model(name).predictor for name in engine.prediction.model_ids]
     return EnginePlayed(engine.summary(), record, models, took_s)
