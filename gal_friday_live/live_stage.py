@@ -157,7 +157,7 @@ async def _at_venue(
     exchange = kraken_exchange(
         answers, Credentials(demo.KEY, demo.SECRET), told, real_money=False, ways=means.ways(manager)
     )
-    with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gal-friday-") as folder, means.following(about, address, clock):
         # A simulated market's candles must never reach the lake that models are trained on.
         download = partial(ingest_recent, url=address, deep=False)
         lake = _lake(Path(folder), wanted_series(manager), on.known)

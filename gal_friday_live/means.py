@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from gal_friday_adapters.kraken.connect import WORLD, Ways
 from gal_friday_adapters.kraken.rest_calls import Credentials
 from gal_friday_adapters.paths import data_dir
-from gal_friday_adapters.simulated_kraken.about import About, ask_about
+from gal_friday_adapters.simulated_kraken.about import About, ask_about, following
+from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.ports import Clock, Ids
 from gal_friday_live.configuration import ConfigurationManager
@@ -38,6 +40,10 @@ class Means:
     async def about(self, address: str) -> About:
         """What a simulated Kraken tells of itself."""
         return await ask_about(address)
+
+    def following(self, about: About, address: str, clock: Clock) -> AbstractContextManager[None]:
+        """Meanwhile the clock shows the time of the simulated Kraken, should that go slower."""
+        return following(about, address, clock) if isinstance(clock, ScaledTime) else nullcontext()
 
     def clock(self, clock: Clock) -> Clock:
         """The clock that decides, from the one that shows the time."""

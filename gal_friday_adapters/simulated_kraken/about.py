@@ -1,6 +1,11 @@
 """Whether what answers at an address is a simulated Kraken of this machine, and what time it is there."""
 
 import asyncio
+import http.client
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -15,6 +20,9 @@ TIMEOUT_S = 15.0
 COMING_UP_S = 5.0
 """Who starts exchange and engine together need not wait for the one before starting the other."""
 AGAIN_S = 0.2
+LOOK_EVERY_S = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,3 +77,45 @@ async def _asked(url: str) -> bytes:
                 if loop.time() >= until:
                     raise
             await asyncio.sleep(AGAIN_S)
+
+
+@contextmanager
+def following(about: About, address: str, clock: ScaledTime) -> Iterator[None]:
+    """Meanwhile the clock goes on as that exchange's does, should it have to go slower.
+
+    In a thread: whoever's loop is busy, or stands on an island, has the right time all the same.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_EVERY_S):
+            found = _looked(address)
+            if found is None or found.venue_id != about.venue_id or found.time in {None, clock.anchors}:
+                continue
+            assert found.time is not None
+            log.warning(
+                "the simulated exchange goes on at %g times the pace of a market, not %g: this machine is too busy",
+                found.time.speed, clock.speed,
+            )  # fmt: skip
+            clock.adopt(found.time)
+
+    follower = threading.Thread(target=look, name="time of the simulated exchange", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        over.set()
+        follower.join(TIMEOUT_S)
+
+
+def _looked(address: str) -> About | None:
+    """None where nobody answers."""
+    parts = urlsplit(address)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=COMING_UP_S)
+    try:
+        line.request("GET", "/simulation")
+        return msgspec.json.decode(line.getresponse().read(), type=About)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return None
+    finally:
+        line.close()

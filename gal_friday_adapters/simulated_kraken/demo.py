@@ -7,8 +7,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-import msgspec
-
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_adapters.simulated_kraken.permissions import QUERIES
 from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
@@ -16,6 +14,7 @@ from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
 from gal_friday_adapters.simulated_kraken.tokens import Tokens
 from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
+from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.exchange import Venue
 from gal_friday_core.venue.limits import Tier
 from gal_friday_core.venue.listings import DEMO_LISTINGS, Listing
@@ -38,6 +37,8 @@ FUNDS = {
     "ADA": Decimal(50_000),
     "DOGE": Decimal(250_000),
 }
+REACH_NS = 2 * SECOND_NS
+"""Of a fast market at a time, in its own seconds: a few milliseconds of work for nine pairs."""
 HISTORY_MINUTES = 43_200
 """Thirty days: as many hourly bars as `OHLC` ever gives."""
 
@@ -76,10 +77,10 @@ def simulated_kraken(
     venue.open_account(KEY, {name: amount for name, amount in given.items() if name in listed}, tier=tier)
     histories = {symbol: market.history() for symbol, market in outside.items()}
     past = {symbol: minutes for symbol, minutes in histories.items() if minutes is not None}
-    exchange = Exchange(venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past)
-    about = {
-        "venue_id": str(uuid.uuid4()),
-        "time": msgspec.to_builtins(scaled.anchors) if scaled is not None else None,
-    }
+    exchange = Exchange(
+        venue, now=now, faults=strikes, tokens=Tokens(secrets.token_bytes), past=past,
+        reach_ns=None if scaled is None else REACH_NS,
+    )  # fmt: skip
+    about = {"venue_id": str(uuid.uuid4())}
     keys = [ApiKey(KEY, SECRET, account=KEY), ApiKey(AUDIT_KEY, SECRET, account=KEY, permissions=QUERIES)]
-    return SimulatedKraken(exchange, Keyring(keys), port=port, about=about)
+    return SimulatedKraken(exchange, Keyring(keys), port=port, about=about, scaled=scaled)

@@ -34,7 +34,8 @@ class Exchange:
     """One venue as clients meet it.
 
     `now` gives ns UTC; `faults` strike requests and frames; `past` holds one-minute candles by pair from
-    before the venue's first moment, for `OHLC` and the 24-hour statistics.
+    before the venue's first moment, for `OHLC` and the 24-hour statistics. Where the market is behind `now` by more
+    than `reach_ns`, its present is no further than that: nobody who asks has to wait until it has caught up.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Exchange:
         faults: WireFaults,
         tokens: Tokens,
         past: Mapping[str, Candles] | None = None,
+        reach_ns: int | None = None,
     ) -> None:
         self._venue = venue
-        self._now = now
+        self._clock = now
+        self._reach_ns = reach_ns
         self.faults = faults
         self.tokens = tokens
         self.directory = Directory(venue.listings)
@@ -64,16 +67,26 @@ class Exchange:
     def now_ns(self) -> int:
         return self._now()
 
+    @property
+    def reached_ns(self) -> int:
+        """How far the market has come."""
+        return self._venue.now_ns
+
+    def _now(self) -> int:
+        now_ns = self._clock()
+        return now_ns if self._reach_ns is None else min(now_ns, self._venue.now_ns + self._reach_ns)
+
     # The market
 
-    def advance(self) -> None:
-        """Let the market move to the present, and tell whoever listens what happened since the last time."""
+    def advance(self) -> bool:
+        """Let the market move on, tell whoever listens what happened since the last time; False where it is behind still."""
         now_ns = self._now()
         due = sorted((item for item in self._late if item[0] <= now_ns), key=lambda item: item[0])
         self._late = [item for item in self._late if item[0] > now_ns]
         for at_ns, account, request, front in due:
             self._venue.call(account, request, at_ns, front=front)
         self.hub.publish(self._venue.advance(now_ns), now_ns)
+        return self._reach_ns is None or self._clock() - now_ns < self._reach_ns
 
     def is_due(self) -> bool:
         """Whether `advance` would do or tell anything now."""

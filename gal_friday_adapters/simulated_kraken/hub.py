@@ -107,7 +107,7 @@ class Hub:
             market = self._markets[symbol]
             listing = market.listing
             view = BookView(symbol, depth, listing.price_decimals, listing.quantity_decimals)
-            view.show(_pairs(market.bids[:depth]), _pairs(market.asks[:depth]))
+            view.show(_pairs(market.bids(depth)), _pairs(market.asks(depth)))
             self._views[symbol, depth] = view
         return view
 
@@ -117,7 +117,7 @@ class Hub:
         for (symbol, depth), view in self._views.items():
             if symbol != update.symbol:
                 continue
-            bids, asks = _pairs(market.bids[:depth]), _pairs(market.asks[:depth])
+            bids, asks = _pairs(market.bids(depth)), _pairs(market.asks(depth))
             message = view.update(bids, asks, micro_iso(update.timestamp))
             if message is not None:
                 self._send(("book", symbol, depth), message)

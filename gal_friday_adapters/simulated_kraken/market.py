@@ -1,5 +1,6 @@
 """What the exchange remembers of its public market, pair by pair: full book, trades, spreads, bars."""
 
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -36,45 +37,29 @@ class PairMarket:
     bars: Bars
     trades: deque[TradeUpdate] = field(default_factory=lambda: deque(maxlen=TRADES_KEPT))
     spreads: deque[Spread] = field(default_factory=lambda: deque(maxlen=SPREADS_KEPT))
-    _bids: dict[Decimal, Level] = field(default_factory=dict)
-    _asks: dict[Decimal, Level] = field(default_factory=dict)
-    _sorted_bids: list[Level] | None = None
-    _sorted_asks: list[Level] | None = None
+    _bids: "_Side" = field(default_factory=lambda: _Side(sign=-1))
+    _asks: "_Side" = field(default_factory=lambda: _Side(sign=1))
 
     def apply_book(self, update: BookUpdate) -> None:
-        _apply(self._bids, update.bids, update.timestamp)
-        _apply(self._asks, update.asks, update.timestamp)
-        if update.bids:
-            self._sorted_bids = None
-        if update.asks:
-            self._sorted_asks = None
+        self._bids.apply(update.bids, update.timestamp)
+        self._asks.apply(update.asks, update.timestamp)
         self._note_spread(update.timestamp)
 
     def apply_trade(self, update: TradeUpdate) -> None:
         self.trades.append(update)
         self.bars.add(update.price, update.qty, update.timestamp)
 
-    @property
-    def bids(self) -> list[Level]:
+    def bids(self, most: int | None = None) -> list[Level]:
         """Best first."""
-        if self._sorted_bids is None:
-            self._sorted_bids = sorted(self._bids.values(), key=lambda level: -level.price)
-        return self._sorted_bids
+        return self._bids.levels(most)
 
-    @property
-    def asks(self) -> list[Level]:
+    def asks(self, most: int | None = None) -> list[Level]:
         """Best first."""
-        if self._sorted_asks is None:
-            self._sorted_asks = sorted(self._asks.values(), key=lambda level: level.price)
-        return self._sorted_asks
+        return self._asks.levels(most)
 
     def best(self) -> tuple[PriceLevel | None, PriceLevel | None]:
         """The best bid and ask, None where a side is empty."""
-        bids, asks = self.bids, self.asks
-        return (
-            (bids[0].price, bids[0].quantity) if bids else None,
-            (asks[0].price, asks[0].quantity) if asks else None,
-        )
+        return self._bids.best(), self._asks.best()
 
     def _note_spread(self, time_ns: int) -> None:
         bid, ask = self.best()
@@ -85,9 +70,29 @@ class PairMarket:
             self.spreads.append(Spread(time_ns, bid[0], ask[0]))
 
 
-def _apply(side: dict[Decimal, Level], levels: tuple[PriceLevel, ...], time_ns: int) -> None:
-    for price, quantity in levels:
-        if quantity:
-            side[price] = Level(price, quantity, time_ns)
-        else:
-            side.pop(price, None)
+@dataclass(slots=True)
+class _Side:
+    """Levels kept in order; `sign` is -1 where the best price is the highest."""
+
+    sign: int
+    _keys: list[Decimal] = field(default_factory=list)
+    _levels: dict[Decimal, Level] = field(default_factory=dict)
+
+    def apply(self, changed: tuple[PriceLevel, ...], time_ns: int) -> None:
+        for price, quantity in changed:
+            key = price * self.sign
+            if quantity:
+                if key not in self._levels:
+                    insort(self._keys, key)
+                self._levels[key] = Level(price, quantity, time_ns)
+            elif self._levels.pop(key, None) is not None:
+                del self._keys[bisect_left(self._keys, key)]
+
+    def levels(self, most: int | None) -> list[Level]:
+        return [self._levels[key] for key in self._keys[:most]]
+
+    def best(self) -> PriceLevel | None:
+        if not self._keys:
+            return None
+        level = self._levels[self._keys[0]]
+        return level.price, level.quantity

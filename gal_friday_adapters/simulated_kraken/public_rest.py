@@ -108,7 +108,7 @@ class PublicRest:
             raise ExchangeError(invalid("count"))
         digits = _shown_digits(market.listing)
         return {
-            key: {"asks": _levels(market.asks[:count], digits), "bids": _levels(market.bids[:count], digits)}
+            key: {"asks": _levels(market.asks(count), digits), "bids": _levels(market.bids(count), digits)}
         }
 
     def _trades(self, fields: Fields, _: int) -> Answer:

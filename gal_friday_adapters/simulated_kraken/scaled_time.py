@@ -1,6 +1,6 @@
 """Time that runs faster than the machine's, the same for every process that knows its anchors.
 
-It counts the machine's monotonic clock, which all processes share and nobody can set, so a jump of the wall
+A machine that cannot keep the speed gives the exchange new anchors (`go_on`), which its clients take over (`adopt`). It counts the machine's monotonic clock, which all processes share and nobody can set, so a jump of the wall
 clock changes nothing.
 """
 
@@ -33,6 +33,7 @@ class ScaledTime:
     def __init__(self, anchors: Anchors, *, monotonic: Callable[[], int] = time.monotonic_ns) -> None:
         self.anchors = anchors
         self._monotonic = monotonic
+        self._reached_ns = 0
 
     @classmethod
     def begin(cls, *, start_ns: int, speed: float, monotonic: Callable[[], int] = time.monotonic_ns) -> Self:
@@ -45,7 +46,17 @@ class ScaledTime:
 
     def now_ns(self) -> int:
         anchors = self.anchors
-        return anchors.now_ns + round((self._monotonic() - anchors.monotonic_ns) * anchors.speed)
+        told = anchors.now_ns + round((self._monotonic() - anchors.monotonic_ns) * anchors.speed)
+        return max(told, self._reached_ns)
+
+    def go_on(self, now_ns: int, speed: float) -> None:
+        """It is `now_ns`, whatever it was, and goes on at another speed."""
+        self.anchors = Anchors(now_ns=now_ns, monotonic_ns=self._monotonic(), speed=speed)
+
+    def adopt(self, anchors: Anchors) -> None:
+        """Somebody else's time from now on. Where that is earlier than what was told, ours stands until then."""
+        self._reached_ns = self.now_ns()
+        self.anchors = anchors
 
     def timer(self) -> float:
         """Seconds of this time, for durations."""

@@ -7,14 +7,18 @@ the loopback address only.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Self
 
+import msgspec
 from aiohttp import WSMsgType, web
 
 from gal_friday_adapters.simulated_kraken import public_feed
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
+from gal_friday_adapters.simulated_kraken.pacing import TICK_S, Pace
 from gal_friday_adapters.simulated_kraken.rest_front import RestFront, body_values
+from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
 from gal_friday_adapters.simulated_kraken.session import Session
 from gal_friday_adapters.simulated_kraken.signing import Keyring
 from gal_friday_adapters.simulated_kraken.text import encode
@@ -22,9 +26,9 @@ from gal_friday_adapters.simulated_kraken.v2_methods import V2Methods
 from gal_friday_core.errors import ExchangeError
 
 HOST = "127.0.0.1"
-TICK_S = 0.05
-"""How often the market moves by itself."""
 SOCKET_PATHS = ("/v2", "/v2/private", "/private/v2", "/auth/v2")
+
+log = logging.getLogger(__name__)
 
 
 class SimulatedKraken:
@@ -38,11 +42,15 @@ class SimulatedKraken:
         port: int = 0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         about: Mapping[str, Any] | None = None,
+        scaled: ScaledTime | None = None,
     ) -> None:
-        """`about` is what `/simulation` says: Kraken has no such address, so nobody takes this for it."""
+        """`about` is what `/simulation` says, and what time it is by `scaled`, if the exchange's time runs at a speed of
+        its own: Kraken has no such address, so nobody takes this for it.
+        """
         self.exchange = exchange
         self.keyring = keyring
         self._about = dict(about or {})
+        self._scaled = scaled
         self._port = port
         self._sleep = sleep
         self._rest = RestFront(exchange, keyring)
@@ -88,6 +96,8 @@ class SimulatedKraken:
                 f"cannot listen on {HOST}:{self._port} ({error.strerror}): give another --port"
             ) from error
         self._port = self._runner.addresses[0][1]
+        if self._scaled is not None:  # nobody has seen it yet, and making it took a while
+            self._scaled.go_on(self.exchange.reached_ns, self._scaled.speed)
         self.exchange.advance()
         self._market = asyncio.create_task(self._run_market())
 
@@ -112,12 +122,31 @@ class SimulatedKraken:
             await self._market
 
     async def _run_market(self) -> None:
+        """To the present again and again, with turns for whoever asks on the way there."""
+        now_s = asyncio.get_running_loop().time
+        pace = Pace(1.0 if self._scaled is None else self._scaled.speed, began_s=now_s())
         while True:
-            self.exchange.advance()
-            await self._sleep(TICK_S)
+            if self.exchange.advance():
+                pace.met()
+                await self._sleep(TICK_S)
+            else:
+                await asyncio.sleep(0)
+            if (speed := pace.kept_speed(now_s())) is not None:
+                self._slow_down(pace, speed)
+
+    def _slow_down(self, pace: Pace, speed: float) -> None:
+        assert self._scaled is not None, "what goes at the pace of the machine is not slowed"
+        log.warning(
+            "this machine is too busy for a market at %g times its pace: it goes on at %g times",
+            pace.speed,
+            speed,
+        )
+        self._scaled.go_on(self.exchange.reached_ns, speed)
+        pace.speed = speed
 
     async def _answer_about(self, _: web.Request) -> web.Response:
-        return web.Response(body=encode(self._about), content_type="application/json")
+        time = None if self._scaled is None else msgspec.to_builtins(self._scaled.anchors)
+        return web.Response(body=encode({**self._about, "time": time}), content_type="application/json")
 
     async def _answer_public(self, request: web.Request) -> web.Response:
         values: dict[str, Any] = dict(request.query)

@@ -4,6 +4,7 @@ import secrets
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from gal_friday_adapters.kraken.connect import WORLD, Ways
@@ -81,6 +82,9 @@ class OutsideMeans(Means):
 
     async def about(self, address: str) -> About:
         return await self._outside.ask("about", address, lambda: ask_about(address), struct(About))
+
+    def following(self, about: About, address: str, clock: Clock) -> AbstractContextManager[None]:
+        return nullcontext() if self._replay else super().following(about, address, clock)
 
     def clock(self, clock: Clock) -> Clock:
         return OutsideClock(self._outside, clock)

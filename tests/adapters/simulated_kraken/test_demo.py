@@ -36,8 +36,8 @@ def seen_after_a_minute(seed: int) -> tuple[object, ...]:
     market = exchange.markets["BTC/USD"]
     return (
         tuple(market.trades),
-        tuple(market.bids),
-        tuple(market.asks),
+        tuple(market.bids()),
+        tuple(market.asks()),
         tuple(market.bars.rows(60, clock.now)[:-1]),
     )
 
@@ -104,11 +104,11 @@ def test_a_recorded_session_is_the_market(recording: Path):
     clock.now += 10 * 1_000_000_000
     exchange.advance()
     market = exchange.markets["BTC/USD"]
-    assert [(level.price, level.quantity) for level in market.bids] == [
+    assert [(level.price, level.quantity) for level in market.bids()] == [
         (Decimal("100.5"), 3),
         (Decimal("100.0"), 1),
     ]
-    assert [(level.price, level.quantity) for level in market.asks] == [(Decimal("101.0"), 2)]
+    assert [(level.price, level.quantity) for level in market.asks()] == [(Decimal("101.0"), 2)]
     assert [(trade.price, trade.qty) for trade in market.trades] == [(Decimal("101.0"), Decimal("0.5"))]
 
 
