@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 
@@ -13,11 +13,16 @@ from gal_friday_adapters.alerts import AlertDispatch
 from gal_friday_core.alert_rules import Condition, Standing, halted
 from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.alerts import Alert, AlertSeverity
+from gal_friday_core.candles import Series
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.payloads import Reconciliation
 from gal_friday_core.ports import Alerts, Clock
-from gal_friday_live.engine import Engine
+from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.halt import HaltCoordinator
+from gal_friday_live.monitoring_service import MonitoringService
+from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.tasks import TaskSupervisor
-from gal_friday_live.trading_gate import ALL
+from gal_friday_live.trading_gate import ALL, TradingGate
 
 LOOK_EVERY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 10.0
@@ -27,12 +32,43 @@ UNTOLD: Final = frozenset({"note", "halt"})
 """Steps of drift that restrict nothing, or that the halt tells."""
 
 
+class Restricted(Protocol):
+    """Who knows what drift restricts."""
+
+    def restrictions(self) -> Iterable[Restriction]: ...
+
+
+class Watched(Protocol):
+    """An engine, or one role of a split one."""
+
+    @property
+    def series(self) -> Sequence[Series]: ...
+
+    @property
+    def gate(self) -> TradingGate: ...
+
+    @property
+    def halt(self) -> HaltCoordinator: ...
+
+    @property
+    def monitoring(self) -> MonitoringService: ...
+
+    @property
+    def ingestor(self) -> DataIngestor: ...
+
+    @property
+    def prediction(self) -> Restricted: ...
+
+    @property
+    def reconciliation(self) -> ReconciliationService | None: ...
+
+
 class AlertWatch:
     """`look` compares the engine with what was told of it. `name` stands in every title, `timer` counts seconds."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Watched,
         alerts: Alerts,
         *,
         name: str,
@@ -135,7 +171,7 @@ class AlertDesk:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Watched,
         settings: AlertsConfig,
         *,
         name: str,

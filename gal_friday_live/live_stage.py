@@ -41,6 +41,8 @@ from gal_friday_live.stage import PAPER_ACCOUNT, Stage, wanted_series
 
 DEMO_ACCOUNT = "demo"
 NONCE_FILE = "kraken-nonce"
+NO_KEY = Credentials("", "")
+"""Of a role that asks the exchange for public things only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ async def opened(
         async with outside(manager, request, added, means) as stage:
             yield stage
     elif request.mode == "live":
-        async with _real(manager, means) as stage:
+        async with _real(manager, means, sends=request.role in (None, "trader")) as stage:
             yield stage
     else:
         yield await _public(manager, means)
@@ -99,16 +101,17 @@ async def _public(manager: ConfigurationManager, means: Means) -> Stage:
 
 
 @asynccontextmanager
-async def _real(manager: ConfigurationManager, means: Means) -> AsyncIterator[Stage]:
-    """Kraken itself, with a key that may trade and may not take money away."""
+async def _real(manager: ConfigurationManager, means: Means, *, sends: bool) -> AsyncIterator[Stage]:
+    """Kraken itself, with a key that may trade and may not take money away; none where no orders are sent."""
     config, clock = manager.config, SystemClock()
-    told, credentials = means.clock(clock), means.credentials(manager)
+    told, credentials = means.clock(clock), means.credentials(manager) if sends else NO_KEY
     exchange = kraken_exchange(
         config.exchange, credentials, told, real_money=True, nonce_file=means.folder(manager) / NONCE_FILE,
         ways=means.ways(manager),
     )  # fmt: skip
     try:
-        await require_trading_key(exchange.rest, config.market.pairs[0])
+        if sends:
+            await require_trading_key(exchange.rest, config.market.pairs[0])
         lake = CandleLake(lake_dir(config))
         yield await _on_kraken(
             manager,

@@ -9,6 +9,7 @@ from gal_friday_core.strands.tags import DECISION_FEEDBACK, EXECUTION_FEEDBACK
 from gal_friday_live import composition
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine_ports import Ports
+from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.plans import PlanBridge, Writes
 from gal_friday_live.roles.role import Role, Step
@@ -44,6 +45,10 @@ class Alpha(Role):
             trades_under_way, journal=self.journal, models=ports.models, positions=self.portfolio,
             series=ports.series, history=ports.history,
         )  # fmt: skip
+
+    @property
+    def prediction(self) -> PredictionService:
+        return self.research.prediction
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

@@ -6,16 +6,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from gal_friday_adapters.postgres.lease import SUPERSEDED
 from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
+from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import GalFridayError, LeaseError
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
+from gal_friday_live.alert_watch import Restricted
 from gal_friday_live.composition import Foundation
 from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine_view import figures_of, positions_of
 from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.reconciliation_service import ReconciliationService
 
+
+class _NoModels:
+    """Of a role without models nothing drifts."""
+
+    def restrictions(self) -> tuple[Restriction, ...]:
+        return ()
+
+
+NOBODY = _NoModels()
 STOP_WITHIN_S = 20.0
 """Each step of stopping."""
 
@@ -33,7 +46,38 @@ class Role(ABC):
 
     def __init__(self, base: Foundation) -> None:
         self.base = base
+        self.series, self.gate, self.halt, self.monitoring = (
+            base.ports.series,
+            base.gate,
+            base.halt,
+            base.monitoring,
+        )
         self._tellers: list[Step] = []
+
+    @property
+    def prediction(self) -> Restricted:
+        """Whose drift is told to whoever watches."""
+        return NOBODY
+
+    @property
+    def reconciliation(self) -> ReconciliationService | None:
+        """The trader's alone."""
+        return None
+
+    def guarded(self) -> dict[str, Handler]:
+        """The handlers; once the seat is another process's nothing is handled, and this one ends."""
+        return {tag: self._guarded(handler) for tag, handler in self.handlers.items()}
+
+    def _guarded(self, handle: Handler) -> Handler:
+        async def handled(strand: Strand, transaction: Transaction) -> None:
+            self.require_session()
+            try:
+                await handle(strand, transaction)
+            except LeaseError:
+                self.monitoring.on_lease(SUPERSEDED)
+                raise
+
+        return handled
 
     @property
     @abstractmethod

@@ -19,11 +19,13 @@ from gal_friday_core.errors import ConfigError, GalFridayError, LeaseError
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
+from gal_friday_live.alert_watch import AlertDesk
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.explanation import explain
+from gal_friday_live.flight.ports import beside
 from gal_friday_live.heartbeat import Heartbeat
 from gal_friday_live.ids import derived, random_ids
 from gal_friday_live.limit_reload import LimitReload
@@ -57,6 +59,7 @@ class RoleLive:
     run_id: str
     listener: ModuleListener
     logger: LoggerService
+    desk: AlertDesk
     reloading: LimitReload
     stopping: asyncio.Event
 
@@ -69,6 +72,7 @@ class RoleLive:
             "session": self.session,
             "run": self.run_id,
             "strands": dict(self.listener.counts),
+            "alerts": self.desk.counts(),
             "code_version": code_version(self.stage.manager.config),
         }
 
@@ -120,8 +124,11 @@ async def run_role(
     ):
         if live is None:
             return {"event": "ended", "role": request.role, "mode": request.mode}
-        service = CLIService(stage.manager, live.role.base.monitoring, live)
-        async with ControlSocket(control_path(paths.data_dir(manager.config)), service.answer) as door:
+        service = CLIService(stage.manager, live.role.monitoring, live)
+        async with (
+            live.desk,
+            ControlSocket(control_path(paths.data_dir(manager.config)), service.answer) as door,
+        ):
             try:
                 await live.logger.start()
                 await live.role.start()
@@ -217,7 +224,7 @@ async def _assembled(
             },
         )  # fmt: skip
         listener = ModuleListener(
-            database, module, role.handlers, account=account, name=name, exclusive=True, on_fate=role.on_fate
+            database, module, role.guarded(), account=account, name=name, exclusive=True, on_fate=role.on_fate
         )
         logger = LoggerService(
             stage.manager, role.base.bus, clock=stage.clock, run=run_id, database_url=database_url
@@ -225,6 +232,9 @@ async def _assembled(
         yield RoleLive(
             role=role, name=name, stage=stage, request=request, database=database, session=session, run_id=run_id,
             listener=listener, logger=logger, stopping=stop,
+            desk=AlertDesk(
+                role, config.alerts, name=f"{mode} {stage.account} {name}", clock=beside(stage.clock)
+            ),
             reloading=LimitReload(stage.manager, journal=journal, clock=stage.clock, ids=random_ids()),
         )  # fmt: skip
 

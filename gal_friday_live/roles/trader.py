@@ -19,6 +19,7 @@ from gal_friday_live.engine_ports import Ports
 from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.halt import KIND as SYSTEM_STATE
 from gal_friday_live.order_recovery import recover_orders, take_up
+from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.report_queue import KIND as REPORT
 from gal_friday_live.roles.budgets import Budgets
 from gal_friday_live.roles.commands import CommandBridge
@@ -66,6 +67,10 @@ class Trader(Role):
             listed=(self.trades.checks.listed,),
         )  # fmt: skip
         composition.recovering(base, self.trades)
+
+    @property
+    def reconciliation(self) -> ReconciliationService | None:
+        return self.trades.reconciliation
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
