@@ -35,6 +35,7 @@ from gal_friday_live.commands import (
     simulate,
     statement,
     strands,
+    strands_drill,
     sweep,
     top,
     up,
@@ -95,6 +96,7 @@ app.add_typer(feed.app, name="feed")
 app.add_typer(models.app, name="models")
 app.add_typer(performance.app, name="performance")
 app.add_typer(retraining.app, name="retraining")
+strands.app.command("drill")(strands_drill.drill)
 app.add_typer(strands.app, name="strands")
 guide.attach(app)
 

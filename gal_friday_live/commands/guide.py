@@ -112,6 +112,7 @@ EXAMPLES: Final = {
     "strands status": ("strands status", "strands status --json"),
     "strands show": ("strands show 019a7b1e-64c0-7c52-8d0e-3f2a9b1c4d5e",),
     "strands clean": ("strands clean", "strands clean --days 30"),
+    "strands drill": ("strands drill --json", "strands drill --kills 1 --standby --keep drill"),
     "strands retry": ("strands retry 019a7b1e-64c0-7c52-8d0e-3f2a9b1c4d5e",),
 }
 """By command: what follows `gal-friday` on the command line."""

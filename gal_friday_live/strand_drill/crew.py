@@ -1,17 +1,17 @@
-"""The roles as real processes: each under a guard, with a folder of its own, killed with all that it started.
+"""The roles as processes, each with a folder of its own: started, asked, and killed.
 
-`Crew.start` waits for the role's own word that it is ready. A process that ends unasked is an error with its last words.
+`Crew.start` gives a process at once, `Member.until_ready` waits for the role's own word. One that ends unasked is an error with
+its last words.
 """
 
 import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -21,40 +21,100 @@ from gal_friday_live.processes import Child, Children
 
 READY_WITHIN_S: Final = 180.0
 """On a machine that starts several programs at once, and compiles."""
-LOOK_EVERY_S: Final = 0.1
+
+
+class Started(Protocol):
+    """A process that speaks JSON lines."""
+
+    @property
+    def running(self) -> bool: ...
+
+    async def line(self) -> bytes:
+        """The next line, empty once it has ended."""
+        ...
+
+    async def kill(self) -> None:
+        """SIGKILL, without a warning; gone when it returns."""
+        ...
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        ...
+
+
+class Starts(Protocol):
+    """Starts `gal-friday` with these arguments, beside our own environment."""
+
+    async def __call__(self, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Started: ...
+
+
+class Guarded:
+    """Under a guard each, so that none outlives this process, however it ends."""
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
+
+    async def __call__(self, name: str, arguments: Sequence[str], env: Mapping[str, str]) -> Started:
+        command = [sys.executable, "-m", "gal_friday_live.cli", *arguments]
+        child = self._children.start(name, command, env, capture=True)
+        told = asyncio.StreamReader()
+        assert child.process.stdout is not None, "its output is captured"
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(told), child.process.stdout
+        )
+        return GuardedProcess(child, told)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedProcess:
+    """A guard and what it runs: killed together, as one process group."""
+
+    child: Child
+    told: asyncio.StreamReader
+
+    @property
+    def running(self) -> bool:
+        return self.child.running
+
+    async def line(self) -> bytes:
+        return await self.told.readline()
+
+    async def kill(self) -> None:
+        os.killpg(self.child.process.pid, signal.SIGKILL)
+        await asyncio.to_thread(self.child.process.wait)
+
+    def last_words(self) -> str:
+        return self.child.last_words()
 
 
 @dataclass(slots=True)
 class Member:
-    """One running role. `name` is the role's, or that of a standby; `since` is when it was started (monotonic)."""
+    """One running role; `name` is the role's, or that of a standby."""
 
     name: str
     folder: Path
-    child: Child
-    told: asyncio.StreamReader
-    since: float
+    process: Started
     ready: dict[str, Any] | None = None
 
     async def until_ready(self, within_s: float = READY_WITHIN_S) -> dict[str, Any]:
         """What it says once it is ready. Raises GalFridayError where it ends, or says nothing."""
-        if self.ready is not None:
-            return self.ready
         try:
             async with asyncio.timeout(within_s):
                 while self.ready is None:
-                    await self._hear()
+                    await self.hear("ready")
         except TimeoutError:
             raise GalFridayError(
-                f"{self.name} was not ready after {within_s:g} s; its log ends: {self.child.last_words()}"
+                f"{self.name} was not ready after {within_s:g} s; its log ends: {self.process.last_words()}"
             ) from None
         return self.ready
 
-    async def _hear(self) -> None:
-        line = await self.told.readline()
+    async def hear(self, event: str) -> None:
+        """Listen to one thing that it says; keep it where it is that it is ready."""
+        line = await self.process.line()
         if not line:
-            raise GalFridayError(f"{self.name} ended by itself: {self.child.last_words()}")
+            raise GalFridayError(f"{self.name} ended by itself: {self.process.last_words()}")
         said = msgspec.json.decode(line, type=dict[str, Any])
-        if said.get("event") == "ready":
+        if said.get("event") == event:
             self.ready = said
 
     async def ask(self, command: str, **details: Any) -> Any:
@@ -63,16 +123,16 @@ class Member:
 
     def require_running(self) -> None:
         """Raises GalFridayError where it ended by itself."""
-        if not self.child.running:
-            raise GalFridayError(f"{self.name} ended by itself: {self.child.last_words()}")
+        if not self.process.running:
+            raise GalFridayError(f"{self.name} ended by itself: {self.process.last_words()}")
 
 
 @dataclass(slots=True)
 class Crew:
-    """Starts, kills and asks roles. `env` is every role's, `commands` the command line of each by name."""
+    """Starts, kills and asks roles. `env` is every role's, `commands` the arguments of each by name."""
 
     folder: Path
-    children: Children
+    starts: Starts
     env: Mapping[str, str]
     commands: Mapping[str, Sequence[str]]
     members: dict[str, Member] = field(default_factory=dict)
@@ -81,27 +141,15 @@ class Crew:
         """A role's process; who calls waits for it to be ready. One of the same name must have ended."""
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        since = time.monotonic()
-        child = self.children.start(
-            name,
-            [sys.executable, "-m", "gal_friday_live.cli", *self.commands[name]],
-            # What libpq calls the connections, so that those of one role can be told from all others.
-            {**self.env, "GAL_FRIDAY_DATA_DIR": str(folder), "PGAPPNAME": application_name(name)},
-            capture=True,
-        )
-        told = asyncio.StreamReader()
-        assert child.process.stdout is not None, "its output is captured"
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(told), child.process.stdout
-        )
-        self.members[name] = Member(name, folder, child, told, since)
+        # What libpq calls the connections, so that those of one role can be told from all others.
+        own = {"GAL_FRIDAY_DATA_DIR": str(folder), "PGAPPNAME": application_name(name)}
+        process = await self.starts(name, self.commands[name], {**self.env, **own})
+        self.members[name] = Member(name, folder, process)
         return self.members[name]
 
     async def kill(self, name: str) -> None:
-        """`kill -9` of the role, of what it started, and of its guard, and wait until they are gone."""
-        child = self.members.pop(name).child
-        os.killpg(child.process.pid, signal.SIGKILL)
-        await asyncio.to_thread(child.process.wait)
+        """`kill -9`; gone when it returns."""
+        await self.members.pop(name).process.kill()
 
     async def state(self, name: str) -> dict[str, Any] | None:
         """What `status` tells of it; None where nobody answers now."""

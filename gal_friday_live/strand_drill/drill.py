@@ -17,7 +17,7 @@ from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
 from gal_friday_core.money import ZERO
 from gal_friday_live.config_writing import write_config
 from gal_friday_live.processes import Children
-from gal_friday_live.strand_drill.crew import LOOK_EVERY_S, Crew
+from gal_friday_live.strand_drill.crew import Crew, Guarded, Starts
 from gal_friday_live.strand_drill.ground import Ground, settings, standing
 from gal_friday_live.strand_drill.strikes import DISCONNECT, KILL, RESTART, Strike, schedule
 from gal_friday_live.strand_drill.truth import DIFFERS, DOUBLED, LOST, Evidence, Finding, count, findings
@@ -25,8 +25,7 @@ from gal_friday_live.strand_drill.witness import Witness
 
 ALPHA, DECISION, TRADER = ROLES = ("alpha", "decision", "trader")
 STANDBY: Final = "trader-standby"
-PLANS_BETWEEN: Final = 2
-"""Plans decided between two blows, so that each meets a desk at work."""
+LOOK_EVERY_S: Final = 0.1
 MOVES_WITHIN_S: Final = 120.0
 RESTS_WITHIN_S: Final = 90.0
 """After the last blow everything must have arrived by then, and all sides agree."""
@@ -34,7 +33,9 @@ REST_LOOK_S: Final = 0.5
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """`kills` and `disconnects` of each role and `restarts` of the database; `speed` is the market's."""
+    """`kills` and `disconnects` of each role and `restarts` of the database; `speed` is the market's. So many plans are decided
+    `between` two blows that each meets a desk at work.
+    """
 
     folder: Path
     kills: int = 3
@@ -43,6 +44,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
     speed: float = 20.0
     seed: int = 1
+    between: int = 2
 
 
 class Outage(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +83,14 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 Say = Callable[[str], object]
 
 
-async def run(terms: Terms, say: Say = lambda _: None) -> Result:
-    """The whole drill. Raises GalFridayError where it could not be carried out."""
+async def run(terms: Terms, say: Say = lambda _: None, starts: Starts | None = None) -> Result:
+    """The whole drill; `starts` makes processes, guarded ones if left out. Raises GalFridayError where it could not be carried out."""
     began = time.monotonic()
     say("starting the database, the exchange and the roles")
     async with standing(terms.folder, speed=terms.speed, seed=terms.seed) as ground:
         with Children(terms.folder / "logs") as children:
             crew = Crew(
-                terms.folder, children,
+                terms.folder, starts or Guarded(children),
                 env={"GAL_FRIDAY_DATABASE_URL": ground.database_url}, commands=_commands(terms, ground),
             )  # fmt: skip
             async with Witness.of(ground.database_url) as witness:
@@ -110,11 +112,12 @@ class Drill:
 
     async def run(self, began: float) -> Result:
         """Raises GalFridayError where a role does not come up, ends by itself, or nothing moves any more."""
-        names = (*ROLES, STANDBY) if self._terms.standby else ROLES
-        for name in names:
+        for name in ROLES:
             await self._crew.start(name)
         for name in ROLES:
             await self._crew.members[name].until_ready()
+        if self._terms.standby:  # only now: whoever comes first has the account
+            await self._crew.start(STANDBY)
         for strike in schedule(
             ROLES, kills=self._terms.kills, disconnects=self._terms.disconnects,
             restarts=self._terms.restarts, seed=self._terms.seed,
@@ -129,29 +132,27 @@ class Drill:
     async def _at_work(self) -> None:
         """Wait until plans were decided since the last blow. Raises GalFridayError where none are."""
         deadline = time.monotonic() + MOVES_WITHIN_S
-        while (decided := await self._witness.decided()) < self._decided + PLANS_BETWEEN:
+        while (decided := await self._witness.decided()) < self._decided + self._terms.between:
             self._crew.require_running()
             if time.monotonic() > deadline:
                 raise GalFridayError(
-                    f"no {PLANS_BETWEEN} plans were decided in {MOVES_WITHIN_S:g} s after "
+                    f"no {self._terms.between} plans were decided in {MOVES_WITHIN_S:g} s after "
                     f"{self._blows[-1] if self._blows else 'the start'}: the roles' logs are in {self._crew.folder / 'logs'}"
                 )
             await asyncio.sleep(LOOK_EVERY_S)
         self._decided = decided
 
     async def _struck(self, strike: Strike) -> None:
-        said = f"{strike.blow} {strike.target}"
+        said, known = f"{strike.blow} {strike.target}", len(self._outages)
         self._blows.append(said)
         struck = time.monotonic()
         if strike.blow == KILL:
             await self._killed(strike.target, struck)
         else:
             await self._shaken(strike, struck)
-        for outage in self._outages[-1:]:
-            self._say(
-                f"{said}: {outage.role} away for {outage.seconds:.1f} s ({self._decided} plans decided)"
-            )
         self._decided = await self._witness.decided()
+        away = ", ".join(f"{one.role} {one.seconds:.1f} s" for one in self._outages[known:])
+        self._say(f"{said}: away {away}; {self._decided} plans decided so far")
 
     async def _killed(self, role: str, struck: float) -> None:
         """A SIGKILL, and another process in its place. Where one stands by, that is who is waited for."""

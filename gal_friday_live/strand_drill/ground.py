@@ -16,12 +16,12 @@ from gal_friday_core.venue.accounts import Account
 from gal_friday_live.config_writing import scalar
 from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
 
-PAIRS: Final = ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD")
+PAIRS: Final = ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "DOGE/USD")
 CONFIGURATION: Final[Mapping[str, Any]] = {
     "market": {"pairs": PAIRS},
     # The shortest averages and the nearest stops there are: a trade every few bars.
     "strategy": {"id": "ema_cross"},
-    "ema_cross": {"fast": 1, "slow": 2, "stop": 0.001, "target": 0.001},
+    "ema_cross": {"fast": 1, "slow": 2, "stop": 0.0008, "target": 0.0008},
     "risk": {
         "risk_per_trade": 0.0005, "max_spread": 0.05,
         "max_daily_drawdown": 1, "max_weekly_drawdown": 1, "max_total_drawdown": 1,

@@ -1,0 +1,74 @@
+"""`gal-friday strands drill`: three real roles, killed in turn while they trade, and the truth about it afterwards."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from gal_friday_live.commands.common import JsonOption, console, print_json
+from gal_friday_live.commands.shown import show, table
+
+if TYPE_CHECKING:
+    from gal_friday_live.strand_drill.drill import Result
+
+
+def drill(
+    kills: Annotated[int, typer.Option(min=0, max=100, help="How often each role is killed.")] = 3,
+    disconnects: Annotated[
+        int, typer.Option(min=0, max=100, help="How often each role's connections to the database are cut.")
+    ] = 1,
+    restarts: Annotated[int, typer.Option(min=0, max=20, help="How often the database is restarted.")] = 1,
+    standby: Annotated[
+        bool,
+        typer.Option("--standby", help="A second trader waits for the account and takes over."),
+    ] = False,
+    speed: Annotated[
+        float, typer.Option(min=1, max=60, help="Seconds of the market that pass in one of yours.")
+    ] = 20.0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the market and when blows fall.")] = 1,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for database and logs, kept afterwards; otherwise a temporary one.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Three real roles trade paper money on a simulated Kraken while each is killed in turn; then all sides are compared.
+
+    Nothing of it touches your database, your data or an exchange. Exit code 1 where anything was lost or doubled, or the books
+    differ.
+    """
+    from gal_friday_live.strand_drill.drill import Terms, run
+    from gal_friday_live.strand_drill.place import place
+
+    with place(keep) as folder:
+        terms = Terms(
+            folder=folder, kills=kills, disconnects=disconnects, restarts=restarts, standby=standby, speed=speed,
+            seed=seed,
+        )  # fmt: skip
+        found = asyncio.run(run(terms, say=console.print))
+    if as_json:
+        print_json(_told(found))
+    else:
+        _print(found)
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _told(found: "Result") -> Any:
+    return msgspec.to_builtins(found)
+
+
+def _print(found: "Result") -> None:
+    told = _told(found)
+    outages, findings = told.pop("outages"), told.pop("findings")
+    show(told, as_json=False)
+    table(outages, "Nothing was struck.")
+    table(findings, "Nothing was lost, nothing doubled, and all books are the same.")
+    if findings:
+        Console(stderr=True, highlight=False).print(f"[bold red]{len(findings)} things do not hold.[/]")
