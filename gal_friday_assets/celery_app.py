@@ -8,11 +8,17 @@ import ctypes
 import os
 import signal
 import sys
+from typing import Any
 
+import dagster as dg
 from celery.signals import worker_process_init
+from dagster._cli.api import _execute_run_command_body  # what Dagster's own workers call
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import unpack_value
+from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.make_app import make_app
-from dagster_celery.tasks import create_execute_job_task, create_resume_job_task
 
+from gal_friday_assets.connections import keep_connections
 from gal_friday_assets.launchers import BROKER_VARIABLE, CELERY
 
 PR_SET_PDEATHSIG = 1
@@ -24,8 +30,20 @@ app = make_app(
         "config_source": CELERY,
     }
 )
-execute_job = create_execute_job_task(app)
-resume_job = create_resume_job_task(app)
+
+
+@app.task(name=TASK_EXECUTE_JOB_NAME, track_started=True)
+def execute_job(execute_job_args_packed: dict[str, Any]) -> int:
+    """Execute one run; 0 where it succeeded. As dagster-celery's task, which asks each question over a new connection."""
+    asked = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
+    with dg.DagsterInstance.get() as instance:
+        keep_connections(instance)
+        return _execute_run_command_body(
+            run_id=asked.run_id,
+            instance=instance,
+            write_stream_fn=lambda _: None,
+            set_exit_code_on_failure=True,
+        )
 
 
 @worker_process_init.connect

@@ -16,6 +16,8 @@ HEALTH_LOOK_S = 15
 """How often the daemon asks whether each run still has its worker."""
 ANSWER_S = 10.0
 """A broker that takes longer to connect or to answer counts as out of reach."""
+DEQUEUE_S = 1
+"""How often the daemon hands over what waits; every 5 seconds, as by default, places would stand idle between runs."""
 BROKER_TRIES, BROKER_AGAIN_S = 240, 30
 """While the broker is out of reach, how often and how soon a run is handed to it again: for two hours."""
 KEPT_S = 3 * 24 * 3600
@@ -59,6 +61,7 @@ def launching(settings: DagsterConfig) -> dict[str, Any]:
     broker = {"env": BROKER_VARIABLE}
     return {
         "run_queue": {
+            "dequeue_interval_seconds": DEQUEUE_S,
             "max_user_code_failure_retries": BROKER_TRIES,
             "user_code_failure_retry_delay": BROKER_AGAIN_S,
         },

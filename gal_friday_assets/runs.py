@@ -10,6 +10,7 @@ import dagster as dg
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
 from gal_friday_assets.abandoned import PROCESS_TAG, end_abandoned, this_process
+from gal_friday_assets.connections import keep_connections
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.origin import file_runs_under
 from gal_friday_assets.partitions import PAIR, range_tags
@@ -20,17 +21,8 @@ from gal_friday_core.errors import DataError, GalFridayError
 
 Result = dict[str, Any]
 
-STATEMENT_TIMEOUT_MS = 60_000
-
 RESULT_OF = ("training_set", "candidate_model", "validation_report", "certificate", "production_model")
 """Whose metadata make up the result, later ones winning."""
-
-
-def keep_connections(instance: dg.DagsterInstance) -> None:
-    """Let storage keep its connections, as in the web server: by default every question makes a new one."""
-    instance.optimize_for_webserver(
-        statement_timeout=STATEMENT_TIMEOUT_MS, pool_recycle=3_600, max_overflow=20
-    )
 
 
 class Runs:

@@ -1,15 +1,17 @@
 # syntax=docker/dockerfile:1
-# Dagster's web server, daemon and code location, with everything that trains.
+# Dagster's web server, daemon and code location, with everything that trains. LOCK=distributed adds Celery's and
+# Kubernetes' launchers (docs/scale-out.md).
 #   docker build -f deploy/docker/pipeline.Dockerfile --build-arg COMMIT="$(git rev-parse HEAD)" -t gal-friday-pipeline .
 
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim-bookworm AS build
+ARG LOCK=pipeline
 WORKDIR /opt/gal-friday
-COPY requirements/installer.lock requirements/pipeline.lock requirements/
+COPY requirements/installer.lock requirements/pipeline.lock requirements/distributed.lock requirements/
 RUN python -m pip install --no-cache-dir --require-hashes -r requirements/installer.lock \
     && uv venv /opt/venv \
-    && uv pip sync --no-cache --require-hashes --python /opt/venv/bin/python requirements/pipeline.lock
+    && uv pip sync --no-cache --require-hashes --python /opt/venv/bin/python "requirements/$LOCK.lock"
 COPY gal_friday_core gal_friday_core
 COPY gal_friday_adapters gal_friday_adapters
 COPY gal_friday_live gal_friday_live

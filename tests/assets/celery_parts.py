@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import dagster as dg
 import psutil
@@ -35,23 +36,35 @@ def until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-@contextmanager
-def redis(folder: Path, password: str) -> Iterator[str]:
-    """A server of its own on loopback that writes nothing; its address."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("no redis-server here")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    where = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    command = [program, *where, "--requirepass", password]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            until(lambda: _listens(port), "Redis")
-            yield f"redis://:{password}@127.0.0.1:{port}/0"
-        finally:
-            server.kill()
+class Redis:
+    """A server of its own on loopback that keeps nothing; a context manager."""
+
+    def __init__(self, folder: Path, password: str) -> None:
+        program = shutil.which("redis-server")
+        if program is None:
+            pytest.skip("no redis-server here")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        where = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self._command = [program, *where, "--requirepass", password]
+        self.address = f"redis://:{password}@127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(lambda: _listens(self._port), "Redis")
+
+    def kill(self) -> None:
+        """At once, with all that it knew."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
 
 def _listens(port: int) -> bool:

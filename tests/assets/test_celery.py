@@ -12,6 +12,7 @@ import dagster as dg
 import numpy as np
 import psutil
 import pytest
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from gal_friday_adapters.feature_tables import table_name
@@ -23,7 +24,7 @@ from gal_friday_assets.partitions import PAIR, range_tags
 from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
 from tests.assets import celery_jobs
-from tests.assets.celery_parts import GAL_FRIDAY, SMALL, Worker, open_gate, redis, send, until, worker
+from tests.assets.celery_parts import GAL_FRIDAY, SMALL, Redis, Worker, open_gate, send, until, worker
 from tests.assets.conftest import BARS, market
 
 SILENCE_S = 1.0
@@ -45,7 +46,7 @@ class Gated:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     instance: dg.DagsterInstance
-    env: dict[str, str]
+    broker: Redis
     folder: Path
     workers: list[Worker]
 
@@ -93,11 +94,11 @@ def cluster(
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("GAL_FRIDAY_", "DAGSTER_"))]:
             patch.delenv(name)
-        broker = stack.enter_context(redis(folder, PASSWORD))
+        broker = stack.enter_context(Redis(folder, PASSWORD))
         env = {
             "GAL_FRIDAY_DATABASE_URL": stack.enter_context(new_database()),
             "GAL_FRIDAY__DAGSTER__LAUNCHER": "celery",
-            "GAL_FRIDAY__DAGSTER__BROKER_URL": broker,
+            "GAL_FRIDAY__DAGSTER__BROKER_URL": broker.address,
             "GAL_FRIDAY__DAGSTER__WORKER_SILENCE_S": str(SILENCE_S),
             "GAL_FRIDAY__STORAGE__LAKE": str(folder / "lake"),
         }
@@ -112,7 +113,7 @@ def cluster(
         instance.wipe()
         workers = [stack.enter_context(worker(name, folder / name, env)) for name in ("one", "two")]
         until(lambda: all(one.ready for one in workers), "two workers")
-        yield Cluster(instance, env, folder, workers)
+        yield Cluster(instance, broker, folder, workers)
 
 
 def test_two_workers_with_homes_of_their_own_fill_one_lake(cluster: Cluster):
@@ -156,6 +157,23 @@ def test_a_killed_run_fails_and_its_worker_takes_the_next(cluster: Cluster, tmp_
     os.kill(killed.pid, signal.SIGKILL)
     until(lambda: cluster.watch(killed.run) is dg.DagsterRunStatus.FAILURE, "the watch")
     assert cluster.over(send(cluster.instance, telling, SMALL)) == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_a_broker_that_was_killed_and_knows_nothing_more_loses_no_run_that_has_begun(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(cluster.instance.run_launcher, "_silence_s", 60.0)
+    begun = cluster.gated(tmp_path / "a")
+    cluster.broker.kill()
+    with pytest.raises(DagsterUserCodeUnreachableError, match="out of reach"):
+        send(cluster.instance, telling, SMALL)
+    assert cluster.watch(begun.run) is dg.DagsterRunStatus.STARTED
+    cluster.broker.start()
+    next_one = send(cluster.instance, telling, SMALL)
+    assert cluster.over(next_one) == [dg.DagsterRunStatus.SUCCESS]
+    assert cluster.watch(begun.run) is dg.DagsterRunStatus.STARTED
+    open_gate(begun.gate)
+    assert cluster.over(begun.run) == [dg.DagsterRunStatus.SUCCESS]
 
 
 def test_a_killed_worker_fails_its_own_run_and_no_other(cluster: Cluster, tmp_path: Path):
