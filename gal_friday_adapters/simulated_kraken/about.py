@@ -94,7 +94,7 @@ def following(about: About, address: str, clock: ScaledTime) -> Iterator[None]:
                 continue
             assert found.time is not None
             log.warning(
-                "the simulated exchange goes on at %g times the pace of a market, not %g: this machine is too busy",
+                "the simulated exchange goes on at %g times the pace of a market, no longer at %g",
                 found.time.speed, clock.speed,
             )  # fmt: skip
             clock.adopt(found.time)

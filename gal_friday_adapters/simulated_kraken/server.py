@@ -132,17 +132,18 @@ class SimulatedKraken:
             else:
                 await asyncio.sleep(0)
             if (speed := pace.kept_speed(now_s())) is not None:
-                self._slow_down(pace, speed)
+                self._go_on(speed, pace.asked)
 
-    def _slow_down(self, pace: Pace, speed: float) -> None:
+    def _go_on(self, speed: float, asked: float) -> None:
         assert self._scaled is not None, "what goes at the pace of the machine is not slowed"
-        log.warning(
-            "this machine is too busy for a market at %g times its pace: it goes on at %g times",
-            pace.speed,
-            speed,
-        )
+        if speed < self._scaled.speed:
+            log.warning(
+                "this machine is too busy for a market at %g times its pace: it goes on at %g times",
+                self._scaled.speed, speed,
+            )  # fmt: skip
+        else:
+            log.warning("the market goes on at %g times its pace; %g were asked for", speed, asked)
         self._scaled.go_on(self.exchange.reached_ns, speed)
-        pace.speed = speed
 
     async def _answer_about(self, _: web.Request) -> web.Response:
         time = None if self._scaled is None else msgspec.to_builtins(self._scaled.anchors)

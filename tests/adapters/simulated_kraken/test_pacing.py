@@ -112,6 +112,27 @@ def test_a_moment_s_business_changes_nothing():
     assert pace.kept_speed(8.0) == 1.5
 
 
+def test_it_goes_faster_again_once_the_machine_has_room_and_waits_longer_where_that_was_too_soon():
+    def windows(pace, met, most=100):
+        """How many pass until something changes."""
+        for window in range(1, most):
+            for _ in range(met):
+                pace.met()
+            now_s[0] += pacing.WINDOW_S
+            if pace.kept_speed(now_s[0]) is not None:
+                return window
+        return None
+
+    now_s, pace = [0.0], Pace(20.0, began_s=0.0)
+    assert (windows(pace, met=2), pace.speed) == (2, 3.0)
+    assert (windows(pace, met=40), pace.speed) == (3, 6.0)
+    assert (windows(pace, met=1), pace.speed) == (2, 1.5)
+    assert (windows(pace, met=40), pace.speed) == (6, 3.0)
+    for speed in (6.0, 12.0, 20.0):
+        assert (windows(pace, met=40), pace.speed) == (6, speed)
+    assert windows(pace, met=40) is None
+
+
 def test_a_clock_that_goes_over_to_an_earlier_time_stands_until_then():
     machine = [0]
     clock = ScaledTime.begin(start_ns=0, speed=10.0, monotonic=lambda: machine[0])
