@@ -13,7 +13,7 @@ import msgspec
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.blotter import EXTERNAL
-from gal_friday_core.money import ZERO, value_of
+from gal_friday_core.money import ZERO, is_booked_alike, value_of
 from gal_friday_core.payloads import Nanoseconds
 from gal_friday_core.reconciliation import ExchangeView, InternalView, OurOrder, Tolerance, compare
 from gal_friday_core.times import MINUTE_NS
@@ -311,7 +311,7 @@ def _balance(asset: str, ours: OurBooks, theirs: Answers, effects: Mapping[str, 
 
 def _unexplained(line: BalanceLine, theirs: Answers) -> Finding | None:
     """What neither fills nor flows explain. Where those were not answered nothing can be said."""
-    if line.there is None or line.there == line.booked + line.explained:
+    if line.there is None or is_booked_alike(line.there, line.booked + line.explained):
         return None
     if theirs.fills is None or theirs.flows is None:
         return None

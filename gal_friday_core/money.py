@@ -70,6 +70,17 @@ def value_of(quantity: Decimal, price: Decimal) -> Decimal:
     return _quantize(_multiply(quantity, price), CENT)
 
 
+def is_booked_alike(one: Decimal, other: Decimal) -> bool:
+    """Whether two amounts differ by nothing that could be booked: exchanges count some currencies more finely.
+
+    >>> is_booked_alike(Decimal("7126.12234061"), Decimal("7126.1223406120"))
+    True
+    >>> is_booked_alike(Decimal("0.00000001"), Decimal(0))
+    False
+    """
+    return not _quantize(EXACT.subtract(one, other), CENT)
+
+
 def fee_of(value: Decimal, rate: Decimal) -> Decimal:
     """The fee on a traded value, as it is booked.
 

@@ -5,7 +5,7 @@ any of them is missing, order states and balances are not judged, since they fol
 nothing but a slow answer (an order on its way, a fill not listed yet) is to WAIT for; only a balance that
 nothing explains is adjusted or halts.
 
-Invariant: where `compare` finds nothing, every open order, position and balance is the same on both sides.
+Invariant: where `compare` finds nothing, every open order, position and balance is the same on both sides, to what is booked.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ import msgspec
 
 from gal_friday_core.account import FillFacts, Flow, OrderFacts
 from gal_friday_core.blotter import EXTERNAL
-from gal_friday_core.money import EXACT, ZERO, value_of
+from gal_friday_core.money import EXACT, ZERO, is_booked_alike, value_of
 from gal_friday_core.orders import is_terminal
 from gal_friday_core.payloads import Nanoseconds, OrderStatus
 
@@ -279,7 +279,7 @@ def _balances(ours: InternalView, theirs: ExchangeView, tolerance: Tolerance) ->
     adjustable = tolerance.adjustable
     for asset, booked in sorted(ours.balances.items()):
         there = theirs.balances.get(asset, ZERO)
-        if there == booked:
+        if is_booked_alike(there, booked):
             continue
         value = _worth(there - booked, asset, ours.prices)
         small = value is not None and value <= min(tolerance.adjust_below, adjustable)

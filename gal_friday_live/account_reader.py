@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from gal_friday_core.account import OrderFacts
 from gal_friday_core.blotter import EXTERNAL, Blotter, OrderRecord
-from gal_friday_core.money import ZERO
+from gal_friday_core.money import ZERO, is_booked_alike
 from gal_friday_core.payloads import ExecutionReport
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.reconciliation import ExchangeView, InternalView, OurOrder
@@ -67,7 +67,7 @@ class AccountReader:
 
     def _agree(self, balances: Mapping[str, Decimal]) -> bool:
         ours = self._portfolio.funds.balances()
-        return all(balances.get(asset, ZERO) == amount for asset, amount in ours.items())
+        return all(is_booked_alike(balances.get(asset, ZERO), amount) for asset, amount in ours.items())
 
     async def _ask_for_missing(self, listed: Sequence[OrderFacts]) -> dict[str, OrderFacts | None]:
         """What became of our open orders that the exchange did not list.

@@ -16,7 +16,7 @@ from gal_friday_core.venue.accounts import Account
 from gal_friday_live.config_writing import scalar
 from gal_friday_live.simulated_venue import CASH, Simulation, simulated_server
 
-PAIRS: Final = ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD", "DOGE/USD")
+PAIRS: Final = ("BTC/USD", "ETH/USD", "SOL/USD", "XRP/USD", "ADA/USD")
 CONFIGURATION: Final[Mapping[str, Any]] = {
     "market": {"pairs": PAIRS},
     # The shortest averages and the nearest stops there are: a trade every few bars.

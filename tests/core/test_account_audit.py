@@ -223,6 +223,14 @@ def test_an_asset_that_somebody_named_is_not_told():
     assert codes(*_other_coin(ours(), theirs()), known_assets=frozenset({"XMR"})) == []
 
 
+def test_what_the_exchange_counts_more_finely_than_is_booked_agrees():
+    there = theirs()
+    finer = there.balances | {"USD": there.balances["USD"] + d("0.000000004")}
+    assert codes(ours(), replace(there, balances=finer)) == []
+    coarser = there.balances | {"USD": there.balances["USD"] + d("0.00000001")}
+    assert codes(ours(), replace(there, balances=coarser)) == ["BALANCE_DIFFERS"]
+
+
 def test_what_is_too_small_for_an_order_needs_no_stop():
     side = replace(ours(), protected={PAIR: d("1.00005")})
     assert codes(side, theirs()) == []

@@ -133,6 +133,12 @@ def test_what_a_stranger_had_filled_before_he_was_adopted_is_not_waited_for():
         ("98.5", {"USD": Decimal(1)}, [("BALANCE_DIFFERS", "HALT")]),
         ("98.5", {}, [("BALANCE_DIFFERS", "WAIT")]),
         ("100.00", {}, []),
+        (
+            "100.000000001",
+            {"USD": Decimal(1)},
+            [],
+        ),  # finer than anything is booked: no adjustment could end it
+        ("100.00000001", {"USD": Decimal(1)}, [("BALANCE_DIFFERS", "ADJUST")]),
     ],
 )
 def test_a_balance_that_nothing_explains(there, prices, expected):
