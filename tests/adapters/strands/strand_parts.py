@@ -80,6 +80,13 @@ async def running(listener: ModuleListener) -> AsyncIterator[asyncio.Task[None]]
         await asyncio.wait({task, ready}, timeout=PATIENCE_S)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """What happens in a database, or between tasks, tells no event of ours."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - see above
+            await asyncio.sleep(0.02)
+
+
 def rows(url: str, statement: str, values=()) -> list[tuple]:
     with connect(url) as connection:
         return connection.execute(statement, values).fetchall()

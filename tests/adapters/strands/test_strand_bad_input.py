@@ -17,31 +17,32 @@ from tests.adapters.strands.strand_parts import QUICK, Heard, plan, rows, with_d
 MARKED = "select state, error, attempts from dm_inbox order by seq"
 
 
-@pytest.mark.parametrize(
-    ("table", "tags"),
-    [
-        ("ad_strands", ["dm:evaluate_plans"]),
-        ("ad_strands", ["timeout:soon"]),
-        ("ad_strands", ["trader:execute_plan"]),  # an alpha never commands the trader
-        ("ad_strands", ["alpha:decision_feedback"]),
-        ("dm_strands", ["dm:evaluate_plan"]),
-        ("tr_strands", ["trader:execute_plan"]),
-        ("ad_strands", "dm:evaluate_plan"),
-        ("ad_strands", {"dm:evaluate_plan": True}),
-        ("ad_strands", [7]),
-        ("ad_strands", [None]),
-        ("ad_strands", [["dm:evaluate_plan"]]),
-    ],
+FOREIGN = (
+    ("ad_strands", ["dm:evaluate_plans"]),
+    ("ad_strands", ["timeout:soon"]),
+    ("ad_strands", ["trader:execute_plan"]),  # an alpha never commands the trader
+    ("ad_strands", ["alpha:decision_feedback"]),
+    ("dm_strands", ["dm:evaluate_plan"]),
+    ("tr_strands", ["trader:execute_plan"]),
+    ("ad_strands", "dm:evaluate_plan"),
+    ("ad_strands", {"dm:evaluate_plan": True}),
+    ("ad_strands", [7]),
+    ("ad_strands", [None]),
+    ("ad_strands", [["dm:evaluate_plan"]]),
 )
-def test_the_database_refuses_tags_that_a_table_may_not_have(database_url, table, tags):
-    insert = f"insert into {table} (kind, tags) values ('signal', %s)"
+
+
+def test_the_database_refuses_tags_that_a_table_may_not_have(database_url):
     with connect(database_url) as connection:
-        with pytest.raises(psycopg.errors.CheckViolation):
-            connection.execute(insert, (json.dumps(tags),))
-        connection.execute(insert, ("[]",))
-        with pytest.raises(psycopg.errors.CheckViolation):
-            connection.execute(f"update {table} set tags = %s", (json.dumps(tags),))
-    assert rows(database_url, "select count(*) from dm_inbox") == [(0,)]
+        for table, tags in FOREIGN:
+            insert = f"insert into {table} (kind, tags) values ('signal', %s)"
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(insert, (json.dumps(tags),))
+            connection.execute(insert, ("[]",))
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(f"update {table} set tags = %s", (json.dumps(tags),))
+    for inbox in ("alpha_inbox", "dm_inbox", "trader_inbox"):
+        assert rows(database_url, f"select count(*) from {inbox}") == [(0,)]
 
 
 def test_without_tags_is_an_empty_list_never_nothing(database_url):
@@ -264,26 +265,22 @@ def test_a_listener_needs_a_handler_for_each_tag_that_its_module_hears(database_
         ModuleListener(database, "dm", handlers, account=" ")
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ("drop table strand_protocol", "the database has no strands"),
-        (
-            "update strand_protocol set version = 0",
-            "strands of form 0, this role needs form 1: stop the roles",
-        ),
-        ("update strand_protocol set version = 2", "form 2, this role knows form 1: start it with the newer"),
-    ],
+OTHER_FORMS = (
+    ("update strand_protocol set version = 0", "strands of form 0, this role needs form 1: stop the roles"),
+    ("update strand_protocol set version = 2", "form 2, this role knows form 1: start it with the newer"),
+    ("drop table strand_protocol", "the database has no strands"),
 )
-def test_a_role_of_another_schema_does_not_start(database_url, change, said):
-    with connect(database_url) as connection:
-        connection.execute(change)
 
+
+def test_a_role_of_another_schema_does_not_start(database_url):
     async def body(database: Database) -> None:
-        with pytest.raises(SchemaMismatchError, match=said):
-            await ModuleListener(database, "dm", Heard().handlers(), settings=QUICK).run()
-        with pytest.raises(SchemaMismatchError, match=said):
-            await DirectTableCommunicator(database, "dm").check_schema()
+        for change, said in OTHER_FORMS:
+            with connect(database_url) as connection:
+                connection.execute(change)
+            with pytest.raises(SchemaMismatchError, match=said):
+                await ModuleListener(database, "dm", Heard().handlers(), settings=QUICK).run()
+            with pytest.raises(SchemaMismatchError, match=said):
+                await DirectTableCommunicator(database, "dm").check_schema()
 
     with_database(database_url, body)
 
