@@ -58,7 +58,9 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of it: `lost` and `doubled` are counts of `findings`."""
+    """What came of it: `lost` and `doubled` are counts of `findings`; `speed` is the market's at the end, less than asked for where
+    the machine was too busy.
+    """
 
     plans: int
     approved: int
@@ -73,6 +75,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     outages: Sequence[Outage]
     latency_ms: Mapping[str, Mapping[str, float]]
     seconds: float
+    speed: float
     findings: Sequence[Finding]
 
     @property
@@ -269,6 +272,7 @@ class Drill:
             outages=self._outages,
             latency_ms=latency_ms,
             seconds=round(seconds, 1),
+            speed=self._ground.time.speed,
             findings=found,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_adapters.simulated_kraken.demo import KEY
+from gal_friday_adapters.simulated_kraken.scaled_time import ScaledTime
 from gal_friday_adapters.simulated_kraken.server import SimulatedKraken
 from gal_friday_core.venue.accounts import Account
 from gal_friday_live.config_writing import scalar
@@ -49,6 +50,7 @@ class Ground:
     folder: Path
     server: EmbeddedPostgres
     kraken: SimulatedKraken
+    time: ScaledTime
 
     @property
     def database_url(self) -> str:
@@ -81,7 +83,8 @@ async def standing(folder: Path, *, speed: float, seed: int) -> AsyncIterator[Gr
     try:
         await asyncio.to_thread(server.start)
         await asyncio.to_thread(upgrade, server.url())
-        async with simulated_server(simulation).server as kraken:
-            yield Ground(folder, server, kraken)
+        venue = await asyncio.to_thread(simulated_server, simulation)
+        async with venue.server as kraken:
+            yield Ground(folder, server, kraken, venue.time)
     finally:
         await asyncio.to_thread(server.stop)
