@@ -29,7 +29,7 @@ from gal_friday_live.halt import HaltCoordinator
 from gal_friday_live.inference import Inference
 from gal_friday_live.intents import Provenance
 from gal_friday_live.journal_replay import records_of
-from gal_friday_live.journal_writer import JournalWriter, SessionJournal
+from gal_friday_live.journal_writer import JournalWriter, NoteWriter, SessionJournal
 from gal_friday_live.market_price_service import MarketPriceService
 from gal_friday_live.monitoring_service import MonitoringService
 from gal_friday_live.order_quotes import OrderQuotes
@@ -156,9 +156,13 @@ def foundation(config: ConfigurationManager, ports: Ports) -> Foundation:
 
 
 def account(base: Foundation, exchange: Exchange | None, journal: SessionJournal) -> PortfolioManager:
-    """The books of the account, restored from the journal; without an exchange a mirror that is told of everything."""
+    """The books of the account, restored from the journal; without an exchange a mirror that is told of everything.
+
+    A mirror's own notes may be lost: it is made anew from the account's, and no database that is away halts it.
+    """
     return PortfolioManager(
-        base.config, base.bus, quote=base.quote, clock=base.clock, exchange=exchange, writer=base.writer,
+        base.config, base.bus, quote=base.quote, clock=base.clock, exchange=exchange,
+        writer=base.writer if exchange is not None else NoteWriter(journal, base.tasks),
         reservations=base.reservations, on_bar=base.ports.on_bar, pairs=base.pairs, journal=journal,
         prices=base.prices,
     )  # fmt: skip

@@ -63,6 +63,17 @@ class JournalWriter:
         self._line.retry()
 
 
+class NoteWriter(JournalWriter):
+    """Notes what it is handed, for who can do without it: nothing waits for it, and nothing fails with it."""
+
+    def __init__(self, journal: Journal, tasks: TaskSupervisor) -> None:
+        super().__init__(journal, tasks)
+        self._journal = journal
+
+    def append(self, kind: str, key: str, ts_ns: int, record: Mapping[str, Any]) -> None:
+        self._journal.note(kind, key, ts_ns, record)
+
+
 class _Line:
     def __init__(self, journal: Journal, tasks: TaskSupervisor, name: str) -> None:
         self._journal = journal
