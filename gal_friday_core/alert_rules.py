@@ -36,6 +36,8 @@ RULES: Final[dict[str, Rule]] = {
     "DISK_FULL": Rule("warning", 0, "The disk fills up"),
     "MEMORY": Rule("warning", 0, "The engine holds too much memory"),
     "LOOP_LAG": Rule("warning", 30, "The engine answers late"),
+    "ENGINE_GONE": Rule("page", 10, "The engine is gone"),
+    "ENGINE_SILENT": Rule("page", 30, "The engine does not answer"),
 }
 """By code. Halts are told at once, whatever their code; what is not listed is told by its consequences only."""
 

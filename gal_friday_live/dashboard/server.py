@@ -20,6 +20,7 @@ from gal_friday_core.errors import ConfigError
 from gal_friday_core.metrics import prometheus_text
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ask, control_path
+from gal_friday_live.dashboard.absence import missing_engine
 from gal_friday_live.dashboard.actions import Actions
 from gal_friday_live.dashboard.app import MOST_MESSAGE, Exposition, Parts, application
 from gal_friday_live.dashboard.assets import prepare
@@ -74,11 +75,18 @@ async def running(
             await stack.enter_async_context(attached(manager.config, parts.service))
             polling = asyncio.create_task(poller.run(), name="poller")
             stack.callback(polling.cancel)
+            looking = await stack.enter_async_context(
+                missing_engine(
+                    manager.config.alerts,
+                    lambda: poller.reading,
+                    control_path(paths.data_dir(manager.config)),
+                )
+            )
             await asyncio.to_thread(prepare)
             server = uvicorn.Server(_uvicorn(parts, settings))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
             try:
-                yield Address.of(url, tokens[-1]), (serving, polling)
+                yield Address.of(url, tokens[-1]), (serving, polling, looking)
             finally:
                 server.should_exit = True
                 await asyncio.wait({serving}, timeout=2 * GRACE_S)
