@@ -76,8 +76,8 @@ async def whole(config, played, journal=None, before=lambda engine: None):
 class Desk:
     """The roles by name, and whatever is between them. `play` has every role see each bar, and digests it."""
 
-    def __init__(self, config, played, database):
-        self.config, self.played, self.database = config, played, database
+    def __init__(self, config, played, database, account=ACCOUNT):
+        self.config, self.played, self.database, self.account = config, played, database, account
         self.roles, self.listeners, self.forwarders, self._news = {}, {}, {}, set()
         self.trader = self.decision = None
         self.now_ns = int(played[0].bars.ts[0])
@@ -87,18 +87,18 @@ class Desk:
         )
 
     async def seat(self, name, module):
-        session = ACCOUNT if module == "trader" else derived("session", ACCOUNT, module, name)
+        session = self.account if module == "trader" else derived("session", self.account, module, name)
         clock = SimulatedClock(self.now_ns)
         journal = PostgresJournal(self.database, session, clock)
         await journal.begin("split", config_hash="0", code_version="test")
         within = JournalWithin(session, None)
-        account = PostgresJournal(self.database, ACCOUNT, clock)
+        account = PostgresJournal(self.database, self.account, clock)
         return journal, Seat(name=name, within=within, account_journal=account)
 
     async def take(self, name, module, played=None):
         """Compose a role and start it."""
         journal, seat = await self.seat(name, module)
-        telling, strands = Telling(account=ACCOUNT), DirectTableCommunicator(self.database, module)
+        telling, strands = Telling(account=self.account), DirectTableCommunicator(self.database, module)
         if module == "alpha":
             role = Alpha(self.config, ports(played or self.played, journal), seat, telling, strands)
         else:
@@ -106,7 +106,7 @@ class Desk:
             given = ports(self.played, watched, exchange=self.exchange if module == "trader" else None)
             if module == "dm":
                 self.decision = role = Decision(
-                    self.config, given, seat, telling, RecentCommands(strands, ACCOUNT)
+                    self.config, given, seat, telling, RecentCommands(strands, self.account)
                 )
             else:
                 self.trader = role = Trader(self.config, given, watched, telling)
@@ -122,7 +122,7 @@ class Desk:
             self.database,
             module,
             role.guarded(),
-            account=ACCOUNT,
+            account=self.account,
             name=name,
             exclusive=True,
             on_fate=role.on_fate,
@@ -196,11 +196,11 @@ def closes(played):
 
 
 @asynccontextmanager
-async def desk(database_url, config, played, alphas=None):
+async def desk(database_url, config, played, alphas=None, account=ACCOUNT):
     """A trader, a decision maker, and alphas by name with what each trades; ended afterwards."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
-        made = Desk(config, played, database)
+        made = Desk(config, played, database, account)
         await made.take("trader", "trader")
         await made.take("dm", "dm")
         for name, traded in (alphas or {"alpha": played}).items():
