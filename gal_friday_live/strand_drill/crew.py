@@ -1,6 +1,6 @@
 """The roles as processes, each with a folder of its own: started, asked, and killed.
 
-`Crew.start` gives a process at once, `Member.until_ready` waits for the role's own word. One that ends unasked is an error with
+`Crew.start` gives a process at once, `Member.until` waits for the role's own word. One that ends unasked is an error with
 its last words.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from gal_friday_core.errors import GalFridayError, StorageError
+from gal_friday_core.errors import GalFridayError
 from gal_friday_live.control_socket import ask, control_path
 from gal_friday_live.processes import Child, Children
 
-READY_WITHIN_S: Final = 180.0
+READY_WITHIN_S: Final = 300.0
 """On a machine that starts several programs at once, and compiles."""
 
 
@@ -89,33 +89,31 @@ class GuardedProcess:
 
 @dataclass(slots=True)
 class Member:
-    """One running role; `name` is the role's, or that of a standby."""
+    """One running role; `name` is the role's, or that of a standby. `heard` is what it said, by event."""
 
     name: str
     folder: Path
     process: Started
-    ready: dict[str, Any] | None = None
+    heard: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    async def until_ready(self, within_s: float = READY_WITHIN_S) -> dict[str, Any]:
-        """What it says once it is ready. Raises GalFridayError where it ends, or says nothing."""
+    async def until(self, event: str, within_s: float = READY_WITHIN_S) -> dict[str, Any]:
+        """What it says of that: `standby`, or `ready`. Raises GalFridayError where it ends, or does not say it in time."""
         try:
             async with asyncio.timeout(within_s):
-                while self.ready is None:
-                    await self.hear("ready")
+                while event not in self.heard:
+                    await self._hear()
         except TimeoutError:
             raise GalFridayError(
-                f"{self.name} was not ready after {within_s:g} s; its log ends: {self.process.last_words()}"
+                f"{self.name} was not {event} after {within_s:g} s; its log ends: {self.process.last_words()}"
             ) from None
-        return self.ready
+        return self.heard[event]
 
-    async def hear(self, event: str) -> None:
-        """Listen to one thing that it says; keep it where it is that it is ready."""
+    async def _hear(self) -> None:
         line = await self.process.line()
         if not line:
             raise GalFridayError(f"{self.name} ended by itself: {self.process.last_words()}")
         said = msgspec.json.decode(line, type=dict[str, Any])
-        if said.get("event") == event:
-            self.ready = said
+        self.heard[str(said.get("event"))] = said
 
     async def ask(self, command: str, **details: Any) -> Any:
         """An operator's question. Raises StorageError where nobody answers, ConfigError where it is refused."""
@@ -150,14 +148,6 @@ class Crew:
     async def kill(self, name: str) -> None:
         """`kill -9`; gone when it returns."""
         await self.members.pop(name).process.kill()
-
-    async def state(self, name: str) -> dict[str, Any] | None:
-        """What `status` tells of it; None where nobody answers now."""
-        try:
-            found: dict[str, Any] = await self.members[name].ask("status")
-        except StorageError:
-            return None
-        return found
 
     def require_running(self) -> None:
         """Raises GalFridayError where one ended by itself."""

@@ -25,6 +25,7 @@ from gal_friday_live.strand_drill.witness import Witness
 
 ALPHA, DECISION, TRADER = ROLES = ("alpha", "decision", "trader")
 STANDBY: Final = "trader-standby"
+READY, STANDING_BY = "ready", "standby"
 LOOK_EVERY_S: Final = 0.1
 MOVES_WITHIN_S: Final = 120.0
 RESTS_WITHIN_S: Final = 90.0
@@ -118,9 +119,9 @@ class Drill:
         for name in ROLES:
             await self._crew.start(name)
         for name in ROLES:
-            await self._crew.members[name].until_ready()
+            await self._crew.members[name].until(READY)
         if self._terms.standby:  # only now: whoever comes first has the account
-            await self._crew.start(STANDBY)
+            await (await self._crew.start(STANDBY)).until(STANDING_BY)
         for strike in schedule(
             ROLES, kills=self._terms.kills, disconnects=self._terms.disconnects,
             restarts=self._terms.restarts, seed=self._terms.seed,
@@ -159,16 +160,16 @@ class Drill:
 
     async def _killed(self, role: str, struck: float) -> None:
         """A SIGKILL, and another process in its place. Where one stands by, that is who is waited for."""
-        await self._crew.kill(role)
         standby = self._crew.members.pop(STANDBY, None) if role == TRADER else None
+        await self._crew.kill(role)
         if standby is None:
-            await (await self._crew.start(role)).until_ready()
+            await (await self._crew.start(role)).until(READY)
         else:
             self._crew.members[TRADER] = standby
-            await standby.until_ready()
+            await standby.until(READY)
         self._away(KILL, role, role, struck, by_standby=standby is not None)
         if standby is not None:
-            await self._crew.start(STANDBY)
+            await (await self._crew.start(STANDBY)).until(STANDING_BY)
 
     async def _shaken(self, strike: Strike, struck: float) -> None:
         """Connections end, nobody dies: each role that was hit handles its next strand."""
@@ -247,7 +248,7 @@ class Drill:
 
     async def _trader_session(self) -> str:
         """Whose journal is the account's own."""
-        ready = await self._crew.members[TRADER].until_ready()
+        ready = await self._crew.members[TRADER].until(READY)
         return str(ready["session"])
 
     def _result(
