@@ -61,7 +61,8 @@ class Frictions:
         self.plain = fidelity.plain
         self.latency_ns = fidelity.latency_ms * _MS_NS
         self.participation = fidelity.participation
-        self._costs = costs
+        self._maker, self._taker = (costs.maker_fee, ZERO), (costs.taker_fee, ZERO)
+        self._slippage = costs.slippage
         self._set = fidelity
         self._tiers = fidelity.tiers
         self._traded: deque[tuple[int, Decimal]] = deque()
@@ -74,7 +75,7 @@ class Frictions:
     def fee(self, *, maker: bool, now_ns: int) -> tuple[Decimal, Decimal]:
         """The part of the traded value that is paid, and the volume that earned it."""
         if not self._tiers:
-            return (self._costs.maker_fee if maker else self._costs.taker_fee), ZERO
+            return self._maker if maker else self._taker
         while self._traded and self._traded[0][0] <= now_ns - FEE_WINDOW_NS:
             self._volume -= self._traded.popleft()[1]
         least, makers, takers = tier_of(self._tiers, self._volume)
@@ -92,7 +93,7 @@ class Frictions:
     def slippage(self, quantity: Decimal, candle: MarketDataOHLCV) -> Decimal:
         """What an order of this size gives up in this bar, as a fraction of the price."""
         if not self._by_size:
-            return self._costs.slippage
+            return self._slippage
         least, most, volume = self._set.half_spread, self._set.max_slippage, float(candle.volume)
         if volume <= 0:
             return max(least, most)

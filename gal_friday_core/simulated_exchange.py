@@ -181,8 +181,7 @@ class SimulatedExchange:
         last = self._last.get(order.trading_pair)
         if own is not None or last is None:
             return own
-        sign = 1 if order.side == "BUY" else -1
-        return product(last[1], 1 + sign * self._costs.slippage)
+        return slipped(order.side, last[1], self._costs.slippage)
 
     def _unfunded(self, working: Working, instrument: Instrument, value: Decimal) -> str | None:
         order = working.order

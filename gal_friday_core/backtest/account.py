@@ -166,9 +166,9 @@ class Account:
 
     def check_limits(self) -> None:
         """Halt where a drawdown is beyond its limit: none is while equity is not below the floor."""
-        portfolio = self.portfolio
-        if portfolio.peaks.ever is not self._ever:
-            self._ever = portfolio.peaks.ever
+        portfolio, ever = self.portfolio, self.portfolio.peaks.ever
+        if ever is not self._ever:
+            self._ever = ever
             self._floor = self._lowest()
         if portfolio.equity >= self._floor or self.halted or portfolio.total_drawdown <= self._tightest:
             return

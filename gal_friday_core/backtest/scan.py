@@ -47,9 +47,8 @@ def worth(quantity: int, price: int, one: int) -> int:
         left = product - rounded * one
         if left < 0:  # the quotient was rounded up to a whole number
             rounded, left = rounded - 1, left + one
-        if 2 * left > one or (2 * left == one and rounded & 1):
-            rounded += 1
-        return rounded
+        # Without a branch: which way a price rounds cannot be foreseen.
+        return rounded + ((2 * left > one) | ((2 * left == one) & (rounded & 1)))
     whole, part = price // one, price % one
     many, few = quantity // one, quantity % one
     rest = few * part
