@@ -16,7 +16,7 @@ from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.roles.budgets import Budgets
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.lineage import REMEMBERED, PlannedProvenance
-from gal_friday_live.roles.states import State, heed, state_of
+from gal_friday_live.roles.states import State, change_of, heed, state_of
 from gal_friday_live.trading_gate import TradingGate
 
 SOURCE = "CommandBridge"
@@ -80,7 +80,7 @@ class CommandBridge:
         """
         del transaction
         if strand.kind == STATE:
-            self._heed(state_of(strand))
+            await self._heed(state_of(strand))
             return
         approved = approved_of(strand)
         assert isinstance(strand, DmStrand)
@@ -113,11 +113,12 @@ class CommandBridge:
                 f"the end of order {order_id} is not in the journal after {self._within_s:g} s"
             )
 
-    def _heed(self, state: State) -> None:
-        """A halt of the decision maker cancels what waits here, unless it says otherwise."""
+    async def _heed(self, state: State) -> None:
+        """A halt of the decision maker cancels what waits here, unless it says otherwise, as one of our own would."""
         heed(self._gate, state)
-        if state.record.get("state") == "HALTED" and state.record.get("halt_action") != "MAINTAIN_POSITIONS":
-            self._execution.cancel_entries()
+        change = change_of(state)
+        if change is not None:
+            await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
 
     async def _remember(self, approved: TradeSignalApproved, strand: DmStrand) -> None:
         """Durable before the order's intent, which names the model, data and code that the alpha told of."""

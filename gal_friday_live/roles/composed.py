@@ -79,7 +79,9 @@ async def composed(place: Place, request: LiveRequest, stage: Stage) -> Role:
     if place.module == "dm":
         watched = WatchedJournal(place.journal)
         plans = RecentCommands(strands, place.account)
-        decision = Decision(config, _ports(place, stage, models, watched), seat, telling, plans)
+        decision = Decision(
+            config, _ports(place, stage, models, watched), seat, telling, plans=plans, registry=models
+        )
         return _telling(place, decision, watched, decision.told, decision)
     override = await terms_of(request, models)
     ports = _ports(place, stage, models, place.journal, override=override)

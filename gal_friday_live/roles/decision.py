@@ -23,7 +23,7 @@ from gal_friday_live.engine_ports import Ports
 from gal_friday_live.halt import KIND as SYSTEM_STATE
 from gal_friday_live.order_recovery import recover_orders
 from gal_friday_live.roles.budgets import reservation_of
-from gal_friday_live.roles.lineage import PlannedModels
+from gal_friday_live.roles.lineage import PlannedModels, Registry
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.role import Role, Step
 from gal_friday_live.roles.states import State, dm_state, heed
@@ -48,7 +48,14 @@ class Decision(Role):
     told = (SYSTEM_STATE,)
 
     def __init__(
-        self, config: ConfigurationManager, ports: Ports, seat: Seat, telling: Telling, plans: Plans
+        self,
+        config: ConfigurationManager,
+        ports: Ports,
+        seat: Seat,
+        telling: Telling,
+        *,
+        plans: Plans,
+        registry: Registry,
     ) -> None:
         base = composition.foundation(config, ports)
         super().__init__(base)
@@ -56,7 +63,7 @@ class Decision(Role):
         self._plans = plans
         self.journal = seat.mirrored(ports.journal)
         self.portfolio = composition.account(base, None, self.journal)
-        self.models = PlannedModels(paper=ports.simulated)
+        self.models = PlannedModels(None if ports.simulated else registry)
         rules = composition.entry_rules(config, ports)
         composition.require_paper(config, ports, rules, paper=ports.simulated)
         self.deciding = composition.deciding(

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from gal_friday_core.drift.ladder import Restriction
-from gal_friday_core.errors import ContractError
+from gal_friday_core.errors import ContractError, RegistryError
 from gal_friday_core.payloads import TradeSignalProposed
 from gal_friday_live.intents import PROVENANCE
 from gal_friday_live.model_roster import ActiveModel
@@ -18,12 +18,15 @@ STANDING: Final = "standing"
 """The key under which it stands beside the provenance."""
 
 Facts = Mapping[str, str | None]
+Stage = Literal["production", "staging", "development"]
+STAGES: Final[Mapping[str, Stage]] = {"production": "production", "staging": "staging"}
+"""Whatever else a registry says is no stage to trade in."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Of a model, all that the risk check asks. `override` is the reason of who let a refused one trade paper money."""
 
-    stage: Literal["production", "staging", "development"]
+    stage: Stage
     shadow: bool = False
     trial: bool = False
     override: str | None = None
@@ -43,7 +46,7 @@ def lineage_of(signal: TradeSignalProposed, facts: Facts, models: Models) -> dic
         model_id = signal.triggering_prediction.model_id
         found = models.model(model_id)
         standing = Standing(
-            stage=msgspec.convert(found.stage, Literal["production", "staging", "development"]),
+            stage=STAGES.get(found.stage, "development"),
             shadow=found.shadow, trial=found.trial,
             override=None if found.override is None else found.override.reason,
             restriction=models.restriction(model_id),
@@ -52,15 +55,24 @@ def lineage_of(signal: TradeSignalProposed, facts: Facts, models: Models) -> dic
     return told
 
 
-class PlannedModels:
-    """The models behind plans, each as its newest plan told. An override counts where `paper` money is traded only."""
+class Registry(Protocol):
+    async def get_model_metadata(self, model_id: str) -> dict[str, Any]:
+        """Among other things its `stage`. Raises RegistryError for a model that is not there."""
+        ...
 
-    def __init__(self, *, paper: bool) -> None:
-        self._paper = paper
+
+class PlannedModels:
+    """The models behind plans, each as its newest plan told.
+
+    With a `registry` money is real: then it, and not the plan, says in which stage a model is, and no override counts.
+    """
+
+    def __init__(self, registry: Registry | None) -> None:
+        self._registry = registry
         self._standings: dict[str, Standing] = {}
 
-    def take(self, signal: TradeSignalProposed, lineage: Mapping[str, Any] | None) -> None:
-        """Raises ContractError for a plan whose model's standing cannot be read."""
+    async def take(self, signal: TradeSignalProposed, lineage: Mapping[str, Any] | None) -> None:
+        """Raises ContractError for a plan whose model's standing cannot be read, StorageError where nobody can be asked."""
         told = (lineage or {}).get(STANDING)
         if signal.triggering_prediction is None or told is None:
             return
@@ -68,9 +80,24 @@ class PlannedModels:
             standing = msgspec.convert(told, Standing)
         except msgspec.ValidationError as error:
             raise ContractError(f"the standing of the plan's model cannot be read: {error}") from None
-        if not self._paper:
-            standing = msgspec.structs.replace(standing, override=None)
-        self._standings[signal.triggering_prediction.model_id] = standing
+        model_id = signal.triggering_prediction.model_id
+        self._standings[model_id] = await self._verified(model_id, standing)
+
+    async def _verified(self, model_id: str, told: Standing) -> Standing:
+        if self._registry is None:
+            return told
+        try:
+            stage = str((await self._registry.get_model_metadata(model_id))["stage"])
+        except RegistryError:
+            stage = "development"
+        staged = stage == "staging"
+        return msgspec.structs.replace(
+            told,
+            stage=STAGES.get(stage, "development"),
+            shadow=staged,
+            trial=told.trial and staged,
+            override=None,
+        )
 
     def model(self, model_id: str) -> Standing:
         """Raises KeyError for one that no plan has named."""

@@ -13,7 +13,7 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.report_queue import KIND as REPORT
 from gal_friday_live.report_queue import key_of
-from gal_friday_live.roles.states import State, book_flow, heed, state_of
+from gal_friday_live.roles.states import State, book_flow, change_of, heed, state_of
 from gal_friday_live.tasks import TaskSupervisor
 from gal_friday_live.trading_gate import TradingGate
 
@@ -53,11 +53,14 @@ class Mirror:
             self.take_state(strand)
 
     def take_state(self, strand: Strand) -> None:
-        """A halt or its end, and money that moved."""
+        """A halt or its end, and money that moved. Where all is to be sold, the strategy hears of it on the bus."""
         state = state_of(strand)
         heed(self._gate, state)
         book_flow(self._portfolio, state)
         self._on_state(state)
+        change = change_of(state)
+        if change is not None and change.new_state == "HALTED":
+            self._bus.emit("SYSTEM_STATE_CHANGE", change, source=SOURCE)
 
     async def _report(self, report: ExecutionReport, transaction: Transaction) -> None:
         await self._journal.append(

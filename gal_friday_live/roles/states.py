@@ -9,6 +9,7 @@ import msgspec
 from gal_friday_core.account import Flow
 from gal_friday_core.errors import ContractError
 from gal_friday_core.journal import JournalLine
+from gal_friday_core.payloads import SystemStateChange
 from gal_friday_core.portfolio_records import CASH_FLOW
 from gal_friday_core.strands.strands import STATE, DmStrand, Strand, TrStrand
 from gal_friday_live.halt import KIND as SYSTEM_STATE
@@ -56,6 +57,16 @@ def heed(gate: TradingGate, state: State) -> None:
         gate.clear(BLOCKS[state.by])
     else:
         gate.block(BLOCKS[state.by], f"{told}: {state.record['reason']}")
+
+
+def change_of(state: State) -> SystemStateChange | None:
+    """Another role's change as the bus tells it, for who sells or cancels on it."""
+    if state.kind != SYSTEM_STATE:
+        return None
+    return SystemStateChange(
+        new_state=state.record["state"], reason=f"{state.by}: {state.record['reason']}",
+        halt_action=state.record.get("halt_action"),
+    )  # fmt: skip
 
 
 def book_flow(portfolio: PortfolioManager, state: State) -> None:

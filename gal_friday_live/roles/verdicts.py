@@ -102,7 +102,7 @@ class VerdictBridge:
         await transaction.write_with_tags(decision_strand(refusal(signal, REASONS[fate], why), tags, strand))
 
     async def _decide(self, signal: TradeSignalProposed, strand: AdStrand) -> Verdict:
-        self._models.take(signal, strand.module_intelligence)
+        await self._models.take(signal, strand.module_intelligence)
         asked: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._asked[signal.signal_id] = asked
         try:

@@ -106,7 +106,12 @@ class Desk:
             given = ports(self.played, watched, exchange=self.exchange if module == "trader" else None)
             if module == "dm":
                 self.decision = role = Decision(
-                    self.config, given, seat, telling, RecentCommands(strands, self.account)
+                    self.config,
+                    given,
+                    seat,
+                    telling,
+                    plans=RecentCommands(strands, self.account),
+                    registry=None,
                 )
             else:
                 self.trader = role = Trader(self.config, given, watched, telling)

@@ -1,15 +1,19 @@
 """What becomes of plans, orders, halts and books where a role of a split engine ends, is late, or is not heard."""
 
 import asyncio
+from decimal import Decimal
 
+import msgspec
 import pytest
 
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.postgres.lease import AccountLease
-from gal_friday_core.errors import LeaseError
+from gal_friday_core.errors import ContractError, LeaseError, RegistryError
+from gal_friday_core.payloads import PredictionGenerated, TradeSignalProposed
 from gal_friday_core.strands.strands import SIGNAL, AdStrand
 from gal_friday_core.strands.tags import EVALUATE_PLAN
 from gal_friday_live.explanation import explain
+from gal_friday_live.roles.lineage import PlannedModels
 from tests.live.split import ACCOUNT, closes, desk, orders, reports, stretches, whole
 from tests.live.world import CALM, manager
 
@@ -213,5 +217,60 @@ def test_what_the_trader_journalled_is_told_once_however_late_it_becomes_visible
             await split.trader.journal.append("SYSTEM_STATE", "late", now_ns, record)
             assert await forwarder.forward() == 1
             assert forwarder.told == told + 1
+
+    asyncio.run(main())
+
+
+def test_a_liquidation_asked_of_the_decision_maker_sells_what_the_trader_holds(database_url, played):
+    async def main():
+        async with desk(database_url, manager(**CONFIG), played) as split:
+            shown = await until_buy(split)
+            await split.play(first=shown, last=shown + 1)
+            trader, decision = split.trader, split.decision
+            assert trader.portfolio.position(PAIR).quantity > 0
+            await decision.monitoring.trigger_halt("a test", "LIQUIDATE_POSITIONS")
+            await split.settle()
+            assert (await orders(trader.journal))[-1]["purpose"] == "LIQUIDATION"
+            await split.play(first=shown + 1, last=shown + 2)
+            for role in split.roles.values():
+                assert role.portfolio.position(PAIR).quantity == 0
+
+    asyncio.run(main())
+
+
+class Register:
+    """A registry that knows one model."""
+
+    async def get_model_metadata(self, model_id):
+        if model_id != "BTC@v1":
+            raise RegistryError(f"no model {model_id}")
+        return {"stage": "staging"}
+
+
+def test_with_real_money_the_registry_says_how_a_model_stands_and_no_plan():
+    prediction = PredictionGenerated(
+        trading_pair=PAIR, exchange="kraken", timestamp_prediction_for=1, model_id="BTC@v1",
+        prediction_target="up", prediction_value=0.9,
+    )  # fmt: skip
+    signal = TradeSignalProposed(
+        trading_pair=PAIR, exchange="kraken", signal_id="1", side="BUY", entry_type="MARKET", strategy_id="t",
+        reference_price=Decimal(1), data_timestamp=1, expires_at=2, triggering_prediction=prediction,
+    )  # fmt: skip
+    claim = {"standing": {"stage": "production", "override": "it is the best"}}
+
+    async def main():
+        paper, real = PlannedModels(None), PlannedModels(Register())
+        for models in (paper, real):
+            await models.take(signal, claim)
+        assert (paper.model("BTC@v1").stage, paper.model("BTC@v1").override) == (
+            "production",
+            "it is the best",
+        )
+        assert (real.model("BTC@v1").stage, real.model("BTC@v1").override) == ("staging", None)
+        other = msgspec.structs.replace(prediction, model_id="ETH@v1")
+        await real.take(msgspec.structs.replace(signal, triggering_prediction=other), claim)
+        assert real.model("ETH@v1").stage == "development"
+        with pytest.raises(ContractError, match="standing"):
+            await paper.take(signal, {"standing": {"stage": "best of all"}})
 
     asyncio.run(main())
