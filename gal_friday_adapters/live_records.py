@@ -23,16 +23,26 @@ from gal_friday_core.live_records import (
 MODEL_SWAP = "MODEL_SWAP"
 NEVER_NS = 2**63 - 1
 
-# Through the sessions, so that the journal is read by its index on (session, kind, key).
+# Through the sessions, so that the journal is read by its index on (session, kind, key). The roles of a split engine have
+# sessions of their own, which name the account's, the trader's: what they wrote counts as the account's. What of it they
+# only repeat, as mirrors of its books, is left out.
 _LINES = """
-select s.session_id::text as session, s.mode, j.seq, j.ts_ns, j.kind, j.key, j.record::text as record,
+select coalesce(run.account, s.session_id)::text as session, coalesce(books.mode, s.mode) as mode,
+    j.seq, j.ts_ns, j.kind, j.key, j.record::text as record,
     (extract(epoch from j.recorded_at) * 1000000)::bigint * 1000 as recorded_ns
-from sessions s join journal j on j.session = s.session_id
+from sessions s
+    left join lateral (
+        select (begun.record ->> 'account_session')::uuid as account from journal begun
+        where begun.session = s.session_id and begun.kind = 'RUN' and begun.record ? 'account_session' limit 1
+    ) run on true
+    left join sessions books on books.session_id = run.account
+    join journal j on j.session = s.session_id
 where j.kind = any(%(kinds)s) and j.ts_ns >= %(start)s and j.ts_ns < %(end)s
+    and (run.account is null or run.account = s.session_id or j.kind not in ('FILL', 'EXECUTION_REPORT'))
     and (%(pair)s::text is null or coalesce(j.record ->> 'pair', j.record ->> 'trading_pair') = %(pair)s)
     and (%(series)s::text is null or j.record ->> 'series' = %(series)s)
     and (%(models)s::text[] is null or j.record ->> 'model_id' = any(%(models)s))
-    and (%(session)s::text is null or s.session_id::text = %(session)s)
+    and (%(session)s::text is null or coalesce(run.account, s.session_id)::text = %(session)s)
 order by j.seq
 """
 

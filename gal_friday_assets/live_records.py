@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from gal_friday_adapters.lake import CandleLake
-from gal_friday_assets import live_divergences, live_exports
+from gal_friday_assets import live_divergences, live_exports, live_feedback
 from gal_friday_assets.columns import of_labels
 from gal_friday_assets.partitions import all_months_at_once, pair_months
 from gal_friday_assets.resources import Settings
@@ -91,3 +91,15 @@ def live_divergence(
 ) -> None:
     """Live minus the backtest of the same time: data, feature, latency, risk, fill and fee parts, to the cent."""
     live_exports.exported(context, settings, live_divergences.divergences(settings, lake))
+
+
+@_by_month("live_engine")
+def live_decisions(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Every plan of a split engine's alphas and what the decision maker said of it: why not, how much, how soon."""
+    live_exports.exported(context, settings, live_feedback.decisions(settings))
+
+
+@_by_month("live_decisions")
+def live_executions(context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Every report of a split engine's trader, with its plan: what slipped, and how long it took since."""
+    live_exports.exported(context, settings, live_feedback.executions(settings))

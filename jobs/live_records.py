@@ -19,6 +19,8 @@ live_records = dg.define_asset_job(
         "live_latencies",
         "live_labels",
         "live_divergence",
+        "live_decisions",
+        "live_executions",
     ),
     description="What live engines said, used, ordered and earned, as Parquet, and beside the backtest of the same time.",
     tags=within(timedelta(hours=1)),

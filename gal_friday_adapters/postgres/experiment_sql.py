@@ -53,11 +53,17 @@ select unit, variant, at_ns, value
 from experiment_outcome where experiment_id = %(experiment_id)s order by at_ns, unit, variant
 """
 
+# The alpha of a split engine notes assignments in a session of its own, which names the account's. The books are there.
 TRADED = """
-select j.session::text, j.seq, j.ts_ns, j.kind, j.key, j.record
-from journal j
-where j.session in (select session_id from sessions)
-    and j.kind in ('ORDER_INTENT', 'FILL', 'EXPERIMENT_ASSIGNMENT')
+select coalesce(run.account, s.session_id)::text as session, j.seq, j.ts_ns, j.kind, j.key, j.record
+from sessions s
+    left join lateral (
+        select (begun.record ->> 'account_session')::uuid as account from journal begun
+        where begun.session = s.session_id and begun.kind = 'RUN' and begun.record ? 'account_session' limit 1
+    ) run on true
+    join journal j on j.session = s.session_id
+where j.kind in ('ORDER_INTENT', 'FILL', 'EXPERIMENT_ASSIGNMENT')
+    and (run.account is null or run.account = s.session_id or j.kind = 'EXPERIMENT_ASSIGNMENT')
     and j.ts_ns >= %(start)s and j.ts_ns < %(end)s
-order by j.session, j.seq
+order by 1, j.seq
 """

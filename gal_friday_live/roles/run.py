@@ -218,7 +218,8 @@ async def _assembled(
         await journal.append(
             "RUN", run_id, stage.clock.now_ns(),
             {
-                "mode": mode, "venue": stage.venue, "account": stage.account, "role": request.role, "name": name,
+                "mode": mode, "venue": stage.venue, "account": stage.account, "account_session": account,
+                "role": request.role, "name": name,
                 "code_version": code, "config_hash": fingerprint(config), "override": None,
                 "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
             },

@@ -37,6 +37,8 @@ CHAIN = {
     "live_latencies": {"live_predictions", "live_orders"},
     "live_labels": {"live_predictions", "candles"},
     "live_divergence": {"candles", "live_predictions", "live_features", "live_orders", "live_fills"},
+    "live_decisions": {"live_engine"},
+    "live_executions": {"live_decisions"},
     "parameter_sweep": {"candles", "production_model"},
     "dagster_records": set(),
     "flight_records": {"live_engine"},
