@@ -137,7 +137,8 @@ def ensure_database(url: str, name: str) -> str:
         with connect(url) as connection:
             found = connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone()
             if found is None:
-                connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+                made = sql.SQL("create database {} template template0 encoding 'UTF8'")
+                connection.execute(made.format(sql.Identifier(name)))
     except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
         pass  # another process was quicker
     except psycopg.Error as error:

@@ -23,11 +23,10 @@ _LOCK = 0x67616C66  # any fixed number: two upgrades of one database wait for ea
 def upgrade(url: str, to: str = "head") -> list[str]:
     """Bring the database to the newest schema, or to an older one; returns the revisions applied now, in order.
 
-    Raises StorageError when the database cannot be reached, or a migration fails; then nothing of that
-    migration stays.
+    Raises StorageError when the database cannot be reached or keeps another text than UTF-8, or a migration
+    fails; then nothing of that migration stays.
     """
-    with connect(url):
-        pass  # the reason in one line, before SQLAlchemy wraps it
+    _require_unicode(url)  # and the reason why it cannot be reached in one line, before SQLAlchemy wraps it
     engine = create_engine(sqlalchemy_url(url, "psycopg"), poolclass=NullPool)
     try:
         with engine.connect() as connection:
@@ -59,6 +58,16 @@ def current(url: str) -> str:
 def revisions() -> list[str]:
     """All revisions, oldest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
+def _require_unicode(url: str) -> None:
+    with connect(url) as connection:
+        encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StorageError(
+            f"{describe(url)} keeps text as {encoding}: make one with "
+            "create database NAME template template0 encoding 'UTF8'"
+        )
 
 
 def _upgrade_locked(connection: Connection, to: str) -> list[str]:
