@@ -15,7 +15,7 @@ from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_adapters.strands.listener import ModuleListener
-from gal_friday_core.errors import ConfigError, GalFridayError, LeaseError
+from gal_friday_core.errors import ConfigError, GalFridayError, LeaseError, StorageError
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
@@ -241,13 +241,16 @@ async def _assembled(
 
 
 async def _seated(lease: AccountLease, request: LiveRequest, stop: asyncio.Event, announce: Announce) -> bool:
-    """Take the lease; a standby waits for it, and may be stopped meanwhile. Raises LeaseError where it is another's."""
+    """Take the lease; a standby waits for it, and may be stopped meanwhile. Raises LeaseError where it is another's, StorageError
+    where no database answers at the start.
+    """
     told = False
     while not stop.is_set():
         try:
             await lease.take()
-        except LeaseError as error:
-            if not request.standby:
+        except StorageError as error:
+            # Whoever stands by outlives the database's restarts too.
+            if not request.standby or not (told or isinstance(error, LeaseError)):
                 raise
             if not told:
                 announce({"event": "standby", "role": request.role, "waits": str(error)})

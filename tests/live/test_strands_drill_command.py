@@ -1,0 +1,117 @@
+"""`gal-friday strands drill` as a command: what it prints, how it ends, and what it starts and kills."""
+
+import asyncio
+import json
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from gal_friday_core.errors import ConfigError, GalFridayError
+from gal_friday_live.cli import app
+from gal_friday_live.processes import Children
+from gal_friday_live.strand_drill import drill
+from gal_friday_live.strand_drill.crew import Crew, Guarded, Member
+from gal_friday_live.strand_drill.drill import Outage, Result
+from gal_friday_live.strand_drill.place import place
+from gal_friday_live.strand_drill.truth import DOUBLED, LOST, Finding
+
+OUTAGE = Outage(blow="kill", target="trader", role="trader", seconds=1.25, by_standby=True)
+
+
+def result(*found):
+    return Result(
+        plans=9, approved=7, orders=20, fills=22, kills=3, disconnects=0, restarts=0,
+        lost=sum(one.kind == LOST for one in found), doubled=sum(one.kind == DOUBLED for one in found), differs=0,
+        outages=[OUTAGE], latency_ms={"trader": {"p50": 8.0, "p99": 40.0}}, seconds=60.0, speed=20.0, findings=found,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def drilled(monkeypatch):
+    """Have the command come to a result; what it was asked is kept."""
+    asked = []
+
+    def come_to(found):
+        async def run(terms, say):
+            asked.append(terms)
+            say("starting")
+            return found
+
+        monkeypatch.setattr(drill, "run", run)
+        return asked
+
+    return come_to
+
+
+def test_a_drill_in_which_nothing_is_lost_ends_well_and_says_so_in_one_json_object(drilled):
+    asked = drilled(result())
+    ended = CliRunner().invoke(app, ["strands", "drill", "--kills", "1", "--standby", "--json"])
+    assert ended.exit_code == 0
+    told = json.loads(ended.stdout)
+    assert (told["plans"], told["kills"], told["lost"], told["doubled"]) == (9, 3, 0, 0)
+    assert told["outages"] == [
+        {"blow": "kill", "target": "trader", "role": "trader", "seconds": 1.25, "by_standby": True}
+    ]
+    assert (asked[0].kills, asked[0].standby) == (1, True)
+    assert not asked[0].folder.exists(), "what it stood on goes with it"
+
+
+@pytest.mark.parametrize("kind", [LOST, DOUBLED])
+def test_whatever_is_lost_or_doubled_is_named_and_ends_with_one(drilled, kind):
+    drilled(result(Finding(kind=kind, what="a plan without a decision", subject="p1")))
+    ended = CliRunner().invoke(app, ["strands", "drill"])
+    assert ended.exit_code == 1
+    assert "a plan without a decision" in ended.stdout
+    assert "p1" in ended.stdout
+
+
+def test_a_folder_that_holds_something_is_not_taken(tmp_path):
+    (tmp_path / "mine").touch()
+    with pytest.raises(ConfigError, match="empty"), place(tmp_path):
+        pass
+
+
+def test_a_folder_to_keep_is_kept(tmp_path):
+    with place(tmp_path / "kept") as folder:
+        (folder / "log").touch()
+    assert (tmp_path / "kept" / "log").exists()
+
+
+async def test_a_role_is_killed_with_all_that_it_started(tmp_path):
+    serve = ["exchange", "serve", "--port", "0", "--json"]
+    with Children(tmp_path / "logs") as children:
+        crew = Crew(tmp_path, Guarded(children), env={}, commands={"exchange": serve})
+        member = await crew.start("exchange")
+        told = json.loads(await member.process.line())
+        assert told["url"].startswith("http://127.0.0.1:")
+        guard = psutil.Process(member.process.child.process.pid)
+        (program,) = guard.children()
+        crew.require_running()
+        await crew.kill("exchange")
+        assert psutil.wait_procs([program], timeout=30)[1] == []
+        assert crew.members == {}
+        with pytest.raises(GalFridayError, match="ended by itself"):
+            await member.until("ready")
+        with pytest.raises(GalFridayError, match="ended by itself"):
+            member.require_running()
+
+
+class Silent:
+    """A process that runs and says nothing."""
+
+    running = True
+
+    async def line(self):
+        await asyncio.sleep(0)
+        return b'{"event": "standby"}\n'
+
+    def last_words(self):
+        return "waiting for the lease"
+
+
+async def test_what_a_role_said_is_remembered_and_what_it_does_not_say_is_not_waited_for(tmp_path):
+    member = Member("trader", tmp_path, Silent())
+    assert await member.until("standby") == {"event": "standby"}
+    with pytest.raises(GalFridayError, match=r"not ready after 0 s.*waiting for the lease"):
+        await member.until("ready", within_s=0)
