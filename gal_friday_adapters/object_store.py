@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ ENDPOINT_VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 REGION_VARIABLES: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 REGION: Final = "us-east-1"
 METADATA: Final = ("169.254.169.254", "/latest/api/token", "/latest/meta-data/iam")
+PART: Final = 16 << 20
+"""Bytes that are asked for at a time of what is downloaded."""
 BROKEN: Final = "the answer broke off"
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
@@ -113,17 +116,25 @@ class ObjectStore:
         return sorted(prefix.rsplit("/", 1)[-1] for prefix in found["common_prefixes"])
 
     def download(self, name: str, target: Path) -> None:
-        """Into a new file, a part at a time. Raises StorageError where there is no such object."""
-        with self._told("read", name), target.open("xb") as file:
-            try:
-                for part in self._store.get(self._key(name)):
-                    file.write(part)
-            except FileNotFoundError:
-                raise StorageError(f"{self.show(name)}: not there") from None
+        """Into a new file, a part at a time, all of one version. Raises StorageError where there is no such object."""
+        found = self.head(name)
+        if found is None:
+            raise StorageError(f"{self.show(name)}: not there")
+        with target.open("xb") as file:
+            for start in range(0, found["size"], PART):
+                end = min(start + PART, found["size"])
+                file.write(self._again(partial(self._part, name, str(found["e_tag"]), start, end)))
 
-    def remove(self, name: str) -> None:
-        with self._told("remove", name):
-            self._store.delete(self._key(name))
+    def _part(self, name: str, tag: str, start: int, end: int) -> bytes:
+        with self._told("read", name):
+            try:
+                found = self._store.get(self._key(name), options={"range": (start, end), "if_match": tag})
+                content = bytes(found.bytes())
+            except exceptions.PreconditionError:
+                raise StorageError(f"{self.show(name)}: replaced while it was read; read it again") from None
+        if len(content) != end - start:
+            raise CutShortError(f"{self.show(name)}: {len(content)} of {end - start} bytes came")
+        return content
 
     def _key(self, name: str) -> str:
         return f"{self.url.prefix}/{name}".strip("/")

@@ -1,5 +1,6 @@
 """`gal-friday backup` and `gal-friday restore`: everything that cannot be made again, in one file, and back."""
 
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 def backup(
     file: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="Where to; must not exist. By default a file named by the time, in the data directory's backups.",
+            help="Where to, a file or s3://BUCKET/NAME; must not exist. By default a file named by the time, in the data "
+            "directory's backups.",
             show_default=False,
         ),
     ] = None,
@@ -36,6 +38,8 @@ def backup(
     The file holds the key that signs models: keep it as you keep the key. Example: gal-friday backup /mnt/safe/friday.tar
     """
     from gal_friday_adapters.backup import Source, write
+    from gal_friday_adapters.backup.remote import written_to
+    from gal_friday_adapters.paths import data_dir
     from gal_friday_live.code_version import code_version
     from gal_friday_live.commands.ingest import progress_bars
     from gal_friday_live.commands.storage import untouched
@@ -43,19 +47,26 @@ def backup(
     settings = load_config(config).config
     now_ns = time.time_ns()
     target = _target(settings, file, now_ns)
-    with untouched(settings) as url, progress_bars() as progress:
+    with (
+        untouched(settings) as url,
+        progress_bars() as progress,
+        written_to(target, data_dir(settings) / "backups") as path,
+    ):
         source = Source(
             database_url=url,
             folders=_folders(settings, lake=lake, sessions=sessions),
             config=config,
             runs=runs,
         )
-        found = write(target, source, code_version=code_version(), now_ns=now_ns, progress=progress)
+        found = write(path, source, code_version=code_version(), now_ns=now_ns, progress=progress)
     _tell(target, found, as_json, "written")
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A file that gal-friday backup wrote.", show_default=False)],
+    file: Annotated[
+        str,
+        typer.Argument(help="What gal-friday backup wrote: a file, or s3://BUCKET/NAME.", show_default=False),
+    ],
     check: Annotated[
         bool, typer.Option("--check", help="Only look: is it whole, and what does it hold?")
     ] = False,
@@ -73,31 +84,36 @@ def restore(
     """
     from gal_friday_adapters.backup import Target, contents
     from gal_friday_adapters.backup import restore as put_back
+    from gal_friday_adapters.backup.remote import read_from
     from gal_friday_adapters.backup.restoring import examined
+    from gal_friday_adapters.locations import location
     from gal_friday_live.commands.ingest import progress_bars
     from gal_friday_live.commands.storage import untouched
 
-    if check:
-        with progress_bars() as progress:
-            found = examined(file, progress=progress)
-        _tell(file, found, as_json, "whole")
-        return
-    contents(file)  # what is no backup is told before a server is started
-    settings = load_config(config).config
-    with untouched(settings) as url, progress_bars() as progress:
-        target = Target(
-            database_url=url, folders=_folders(settings, lake=True, sessions=True), config=config_to
-        )
-        found = put_back(file, target, progress=progress)
-    _tell(file, found, as_json, "restored")
+    place = location(file, load_config(config).config.object_store) if "://" in file else Path(file)
+    with read_from(place, Path(tempfile.gettempdir())) as path:
+        if check:
+            with progress_bars() as progress:
+                found = examined(path, progress=progress)
+            _tell(place, found, as_json, "whole")
+            return
+        contents(path)  # what is no backup is told before a server is started
+        settings = load_config(config).config
+        with untouched(settings) as url, progress_bars() as progress:
+            target = Target(
+                database_url=url, folders=_folders(settings, lake=True, sessions=True), config=config_to
+            )
+            found = put_back(path, target, progress=progress)
+    _tell(place, found, as_json, "restored")
 
 
-def _target(settings: "Config", file: Path | None, now_ns: int) -> Path:
+def _target(settings: "Config", file: str | None, now_ns: int) -> "Location":
+    from gal_friday_adapters.locations import location
     from gal_friday_adapters.paths import data_dir
     from gal_friday_core.times import to_iso
 
     if file is not None:
-        return file
+        return location(file, settings.object_store) if "://" in file else Path(file)
     stamp = to_iso(now_ns)[:19].replace(":", "").replace("-", "")
     return data_dir(settings) / "backups" / f"gal-friday-{stamp}Z.tar"
 
@@ -120,7 +136,7 @@ def _folders(settings: "Config", *, lake: bool, sessions: bool) -> Mapping[str, 
     return {name: place for name, place in found.items() if isinstance(place, Path)}
 
 
-def _tell(file: Path, found: "Contents", as_json: bool, what: str) -> None:
+def _tell(file: "Location", found: "Contents", as_json: bool, what: str) -> None:
     told: dict[str, Any] = {
         "file": str(file),
         "state": what,
