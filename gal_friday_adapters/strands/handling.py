@@ -18,7 +18,7 @@ from gal_friday_adapters.postgres.database import Connection, cut_after
 from gal_friday_adapters.strands.inbox import Again, Claim, End, Held, Inbox
 from gal_friday_adapters.strands.transaction import Fate, FateHandler, Handler
 from gal_friday_adapters.strands.writing import strand_of, write
-from gal_friday_core.errors import ContractError, StorageError
+from gal_friday_core.errors import ContractError, LeaseError, StorageError
 from gal_friday_core.strands.settings import StrandsInboxConfig
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
@@ -70,7 +70,9 @@ class Handling:
         self.counts: Counter[str] = Counter()
 
     async def handle(self, inbox: Inbox, claims: Sequence[Claim]) -> None:
-        """All of a batch, durable on return. Raises psycopg's errors where the line broke: then nothing of it is."""
+        """All of a batch, durable on return. Raises psycopg's errors where the line broke, and LeaseError where a handler
+        did: then nothing of it is.
+        """
         connection, batch = inbox.connection, Batch()
         async with connection.transaction():
             began = time.monotonic()
@@ -98,6 +100,8 @@ class Handling:
                 async with connection.transaction(), asyncio.timeout(limit_s):
                     strand = _strand(held)
                     await self._handlers[claim.tag](strand, Writes(connection, self._module))
+        except LeaseError:  # another process plays this part now, and every strand is its
+            raise
         except TRIED_AGAIN as error:
             if connection.closed:
                 raise
@@ -125,6 +129,8 @@ class Handling:
             with cut_after(connection, self._settings.lease_s + GRACE_S):
                 async with connection.transaction(), asyncio.timeout(self._settings.lease_s):
                     await self._on_fate(_strand(held), fate, reason, Writes(connection, self._module))
+        except LeaseError:
+            raise
         except Exception:
             if connection.closed:
                 raise

@@ -83,7 +83,8 @@ class ModuleListener:
 
     async def run(self) -> None:
         """Until cancelled. Raises StorageError where nobody answers at the start, and SchemaMismatchError where the
-        tables are of another form, at the start or after the database came back.
+        tables are of another form, at the start or after the database came back; LeaseError where a handler found that
+        another process has taken its place: nothing of its batch was done, all of it waits for that one.
         """
         await self._open()
         hints = asyncio.create_task(self._listen(), name=f"{self.address.module} hints")
@@ -96,7 +97,7 @@ class ModuleListener:
             await self.close()
 
     async def pump(self) -> int:
-        """Handle all that is due now, without listening; how many came to their end. Raises StorageError."""
+        """Handle all that is due now, without listening; how many came to their end. Raises as `run` does."""
         before = self._ended()
         try:
             inbox = self._inbox or await self._open()
@@ -171,17 +172,20 @@ class ModuleListener:
         self._hint.clear()
         while claims := await inbox.claim(settings.batch, settings.lease_s):
             await self._handling.handle(inbox, claims)
+            await self._beat(inbox)
 
     async def _wait(self, inbox: Inbox) -> None:
-        """For a hint, or until it is time to look anyway, with a sign of life between."""
-        notifications = self._settings.notifications
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._beat_at:
-            await inbox.seen()
-            self._beat_at = loop.time() + notifications.heartbeat_s
+        """For a hint, or until it is time to look anyway."""
+        await self._beat(inbox)
         with suppress(TimeoutError):
-            async with asyncio.timeout(notifications.poll_s):
+            async with asyncio.timeout(self._settings.notifications.poll_s):
                 await self._hint.wait()
+
+    async def _beat(self, inbox: Inbox) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._beat_at:
+            await inbox.seen()
+            self._beat_at = now + self._settings.notifications.heartbeat_s
 
     def _ended(self) -> int:
         return self.counts["done"] + self.counts["failed"] + self.counts["expired"]

@@ -15,7 +15,7 @@ from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_adapters.strands import inbox as inbox_module
 from gal_friday_adapters.strands.communicator import DirectTableCommunicator
 from gal_friday_adapters.strands.listener import ModuleListener
-from gal_friday_core.errors import StorageError
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.strands.strands import DmStrand, TrStrand
 from tests.adapters.postgres.standing_still import standing_still
 from tests.adapters.strands.strand_parts import QUICK, Heard, plan, rows, running, until, with_database
@@ -181,6 +181,33 @@ def test_who_was_taken_over_in_mid_handling_does_nothing(url):
 
     with_database(url, body)
     assert rows(url, LOST) == [(0, 0, 5)]
+
+
+def test_who_finds_that_its_lease_is_another_s_leaves_every_strand_to_that_one(url):
+    async def body(database: Database) -> None:
+        alpha, heard = DirectTableCommunicator(database, "alpha"), Heard()
+        await alpha.write_many([plan(1), plan(2), plan(3, "timeout:0")])
+
+        async def fenced(strand, transaction):
+            raise LeaseError("another engine has taken over this session")
+
+        async def fate(strand, what, reason, transaction):
+            raise LeaseError("another engine has taken over this session")
+
+        for handler, on_fate in ((fenced, None), (heard.take, fate)):
+            old = ModuleListener(
+                database, "dm", heard.handlers(dm_evaluate_plan=handler), on_fate=on_fate, settings=QUICK
+            )
+            with pytest.raises(LeaseError):
+                await old.run()
+            assert rows(url, "select distinct state, attempts from dm_inbox") == [("waiting", 0)]
+        fresh = Heard()
+        new = ModuleListener(database, "dm", fresh.handlers(), settings=QUICK)
+        assert await new.pump() == 3
+        assert fresh.numbers == [1, 2]
+        await new.close()
+
+    with_database(url, body)
 
 
 def test_a_claim_whose_lease_ended_is_another_s_and_one_that_is_being_handled_is_not(url):
