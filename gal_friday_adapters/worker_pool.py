@@ -165,6 +165,14 @@ def _local(count: int) -> "Iterator[Client]":
 
 
 @contextmanager
+def cluster(address: str, tls: Sequence[Path] | None) -> "Iterator[Client]":
+    """A client of the scheduler there, whose workers run the same code as this process. Raises as `workers` does."""
+    with _cluster(address, tls) as client:
+        _same_code(client)
+        yield client
+
+
+@contextmanager
 def _cluster(address: str, tls: Sequence[Path] | None) -> "Iterator[Client]":
     require_safe(address, tls=bool(tls))
     try:

@@ -12,15 +12,26 @@ from dataclasses import asdict
 
 from gal_friday_adapters.postgres.trial_log import Question, TrialLog
 from gal_friday_core import artifact
-from gal_friday_core.config import Config
+from gal_friday_core.config import Config, TrainingConfig
 from gal_friday_core.errors import DataError
 from gal_friday_core.evidence.trials import Trials
 from gal_friday_core.label_sets import label_set
+from gal_friday_core.learners.base import Learner
+from gal_friday_core.learners.choice import provide
 from gal_friday_core.learning import Fits, Fold
 from gal_friday_core.progress import Progress, quiet
 from gal_friday_core.search import Suggests, attempt, parameters_of, shown, suggest, together
 from gal_friday_core.training import Candidate, train_on
 from gal_friday_core.training_set import TrainingSet
+
+
+def _on_a_cluster(settings: TrainingConfig) -> Learner:
+    from gal_friday_adapters.dask_trees import DaskTrees  # a second of imports, for those who have a cluster
+
+    return DaskTrees(settings)
+
+
+provide("xgboost-dask", _on_a_cluster)
 
 
 def make_candidate(

@@ -27,7 +27,7 @@ from gal_friday_core.training_set import TrainingSet
 SHARED = 0.5
 """Share of a candidate's days that a trial must have been tested on as well, to have been another choice in them."""
 
-NOT_LEARNT_WITH = {"workers", "search_trials", "search_objective"}
+NOT_LEARNT_WITH = {"workers", "search_trials", "search_objective", "scheduler", "scheduler_tls"}
 """Settings that change no model: two trials that differ in nothing else are the same trial."""
 
 

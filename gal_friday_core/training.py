@@ -170,7 +170,7 @@ def _candidate(  # noqa: PLR0917 - everything that a candidate is made of
         include={
             "barriers": True, "costs": True, "labels": True, "training": True, "validation": True, "gates": True,
         },
-        exclude={"training": {"workers"}},
+        exclude={"training": {"workers", "scheduler", "scheduler_tls"}},
     )  # fmt: skip
     labels = label_set(config)
     metadata = ModelMetadata(

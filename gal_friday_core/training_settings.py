@@ -1,8 +1,9 @@
 """How a model is trained: the configuration section `training`."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gal_friday_core.extensions.offers import unknown
 from gal_friday_core.section import Section
@@ -12,8 +13,16 @@ BOOKS = ("book-v1", "candles-book-v1")
 
 
 class TrainingConfig(Section):
-    learner: Literal["xgboost", "logistic"] = Field(
-        "xgboost", description="Boosted trees, or logistic regression as the baseline that they have to beat"
+    learner: Literal["xgboost", "logistic", "xgboost-dask"] = Field(
+        "xgboost",
+        description="Boosted trees, logistic regression as the baseline that they have to beat, or boosted trees "
+        "grown by a cluster, which are others",
+    )
+    scheduler: str | None = Field(
+        None, description="xgboost-dask: tls://HOST:PORT of the dask scheduler, or tcp://127.0.0.1:PORT"
+    )
+    scheduler_tls: tuple[Path, ...] = Field(
+        (), description="xgboost-dask: files of the authority, of the own certificate and of its key"
     )
     feature_set: str = Field(
         "candles-v1",
@@ -104,3 +113,15 @@ class TrainingConfig(Section):
         if problem:
             raise ValueError(problem)
         return value
+
+    @model_validator(mode="after")
+    def _has_its_cluster(self) -> Self:
+        if (self.learner == "xgboost-dask") != (self.scheduler is not None):
+            raise ValueError(
+                "training.learner xgboost-dask and training.scheduler are set together: no other learner has a cluster"
+            )
+        if len(self.scheduler_tls) not in {0, 3}:
+            raise ValueError(
+                "training.scheduler_tls names three files: of the authority, of the own certificate and of its key"
+            )
+        return self
