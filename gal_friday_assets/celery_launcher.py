@@ -24,6 +24,7 @@ from dagster_celery.tasks import create_execute_job_task
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+NOT_BEGUN = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 OUT_OF_REACH = (CeleryError, KombuError, RedisError, OSError)
 """What a broker that is down looks like."""
 ASK_S = 5.0
@@ -66,6 +67,9 @@ class WatchedCeleryLauncher(CeleryRunLauncher):
             instance_ref=None,  # the worker has its own home
             set_exit_code_on_failure=True,
         )
+        # Nobody waits for a result, the watch asks. A subscription for each run would never end, and once the broker was
+        # away no run could be sent any more.
+        self.celery.backend.on_task_call = _subscribe_to_nothing
         task = self._execute.si(execute_job_args_packed=pack_value(asked))
         try:
             self._launch_celery_task_run(run, task, TASK_EXECUTE_JOB_NAME)
@@ -95,6 +99,16 @@ class WatchedCeleryLauncher(CeleryRunLauncher):
         # One that was only slow must not go on beside the run that replaces this one.
         self.celery.control.revoke(task, terminate=True, signal="SIGKILL")
         return CheckRunHealthResult(WorkerStatus.FAILED, lost)
+
+    def get_run_worker_debug_info(
+        self,
+        run: dg.DagsterRun,
+        include_container_logs: bool | None = True,  # noqa: ARG002 - Dagster's signature
+    ) -> str | None:
+        """What is added where the watch fails a run: what to look at, for one that nobody began."""
+        if run.status in NOT_BEGUN:
+            return "No worker took it: see that one runs and has a free place, `celery -A gal_friday_assets.celery_app status`."
+        return None
 
     def _lost(self, run_id: str, task: str) -> str:
         """Why nobody executes the run any more; empty where somebody does, or may."""
@@ -133,3 +147,7 @@ class WatchedCeleryLauncher(CeleryRunLauncher):
         if silent_s < self._silence_s:
             return ""
         return f"{worker or 'whoever began it'} has not answered for {silent_s:.0f} s: killed, or down with its machine"
+
+
+def _subscribe_to_nothing(_producer: object, _task_id: str) -> None:
+    """In place of Celery's own, which listens for the end of every task that is sent."""

@@ -19,7 +19,7 @@ from dagster._core.code_pointer import FileCodePointer, ModuleCodePointer
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
 
-from tests.bounded import PATIENCE_S
+from tests.bounded import TEST_S
 
 ROOT = Path(__file__).parents[2]
 JOBS = Path(__file__).with_name("celery_jobs.py")
@@ -30,9 +30,9 @@ SMALL = FileCodePointer(str(JOBS), "defs", str(ROOT))
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Return once it holds. Raises AssertionError after a time that no sound machine needs."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + TEST_S
     while not condition():
-        assert time.monotonic() < end, f"waited {PATIENCE_S:g} s for: {what}"
+        assert time.monotonic() < end, f"waited {TEST_S:g} s for: {what}"
         time.sleep(0.05)
 
 

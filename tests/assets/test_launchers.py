@@ -1,10 +1,12 @@
 """Which launcher the configuration asks for, and what is said where it cannot be had."""
 
 import json
+import logging
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._daemon.monitoring.run_monitoring import monitor_starting_run
 from pydantic import ValidationError
 
 from gal_friday_assets import launchers
@@ -14,6 +16,7 @@ from gal_friday_assets.launchers import BROKER_VARIABLE
 from gal_friday_assets.worker import main
 from gal_friday_core.dagster_settings import DagsterConfig
 from gal_friday_core.errors import ConfigError
+from tests.assets import celery_jobs
 
 BROKER = "rediss://:opensesame@redis.internal:6379/0"
 CELERY = DagsterConfig(launcher="celery", broker_url=BROKER, runs_at_once=8, worker_silence_s=30)
@@ -45,6 +48,24 @@ def test_the_configuration_chooses_the_launcher_and_dagster_makes_it(
         assert queue is not None
         assert queue.max_concurrent_runs == 8
         assert queue.max_user_code_failure_retries > 0
+
+
+def test_a_run_that_nobody_began_fails_with_what_to_look_at(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url, CELERY).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        instance.wipe()
+        job = celery_jobs.defs.resolve_job_def("telling")
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+        record = instance.get_run_record_by_id(run.run_id)
+        assert record is not None
+        monkeypatch.setattr(type(instance), "run_monitoring_start_timeout_seconds", property(lambda _: 0))
+        monitor_starting_run(instance, record, logging.getLogger(__name__))
+        (failed,) = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert failed.dagster_run.run_id == run.run_id
+        assert "No worker took it" in " ".join(entry.message for entry in instance.all_logs(run.run_id))
 
 
 @pytest.mark.parametrize(

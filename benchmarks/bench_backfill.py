@@ -1,0 +1,212 @@
+"""A backfill of 368 partitions on one Celery worker and on two: Redis, PostgreSQL, Dagster's daemon, workers, all real.
+
+Sixteen pairs over 23 months, candles and features: what somebody asks for in the UI, which Dagster makes 16 runs of. Wall
+time from the first run's begin to the last one's end, and the CPU of each kind of process, since two workers on two cores
+share them with everything else: `others` is what would be on other machines. Asks for `redis-server`.
+
+    PYTHONPATH=. python benchmarks/bench_backfill.py [--pairs 16] [--months 23]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.paths import DATA_DIR_VARIABLE
+from gal_friday_adapters.postgres.migrate import upgrade
+from gal_friday_adapters.postgres.server import EmbeddedPostgres
+from gal_friday_assets.instance import configured, prepare_home
+from gal_friday_core.candles import Series
+from gal_friday_core.market_simulator import VENUE, simulate
+from gal_friday_core.times import from_iso
+
+ROOT = Path(__file__).parents[1]
+PASSWORD = "bench"
+FIRST = (2016, 1)
+PATIENCE_S = 1_800
+
+
+def month(number):
+    year, rest = divmod(FIRST[0] * 12 + FIRST[1] - 1 + number, 12)
+    return f"{year}-{rest + 1:02d}"
+
+
+def filled(lake, pairs, months):
+    """The same simulated bars of five minutes for every pair."""
+    start, end = from_iso(f"{month(0)}-01"), from_iso(f"{month(months)}-01")
+    series = [Series(VENUE, f"P{number:02d}/USD", "5m") for number in range(pairs)]
+    bars = (end - start) // series[0].interval_ns
+    candles = simulate(series[0], start, bars, seed=1)
+    for one in series:
+        lake.write(replace(candles, series=one))
+    return series
+
+
+def started(stack, arguments, env, log):
+    process = subprocess.Popen(
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdout=log.open("wb"), stderr=subprocess.STDOUT
+    )
+    stack.callback(ended, process)
+    return process
+
+
+def ended(process):
+    children = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    for one in (process, *children):
+        one.terminate()
+    process.wait(60)
+
+
+def until(condition, what):
+    end = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < end, what
+        time.sleep(1)
+    return found
+
+
+def cpu_s(process):
+    """User and system seconds of a process and its children, those that have ended included."""
+    spent = 0.0
+    for one in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # ended since: its parent has its seconds, by the next look
+            spent += sum(one.cpu_times()[:4])
+    return spent
+
+
+def backfilled(instance, keys):
+    """One backfill as the UI asks for it; its runs, once all are over."""
+    import dagster as dg
+    from dagster._core.execution.backfill import PartitionBackfill
+
+    from gal_friday_assets.definitions import defs
+
+    name = uuid.uuid4().hex[:8]
+    instance.add_backfill(
+        PartitionBackfill.from_asset_partitions(
+            backfill_id=name,
+            asset_graph=defs.resolve_asset_graph(),
+            partition_names=keys,
+            asset_selection=[dg.AssetKey("candles"), dg.AssetKey("feature_table")],
+            backfill_timestamp=time.time(),
+            tags={},
+            dynamic_partitions_store=instance,
+            all_partitions=False,
+            title=None,
+            description=None,
+            run_config=None,
+        )
+    )
+    until(lambda: instance.get_backfill(name).status.name != "REQUESTED", f"backfill {name}")
+    return instance.get_run_records(dg.RunsFilter(tags={"dagster/backfill": name}))
+
+
+def measured(instance, keys, watched):
+    before = {name: cpu_s(process) for name, process in watched.items()}
+    runs = backfilled(instance, keys)
+    assert {run.dagster_run.status.name for run in runs} == {"SUCCESS"}
+    wall = max(run.end_time for run in runs) - min(run.start_time for run in runs)
+    spent = {name: cpu_s(process) - before[name] for name, process in watched.items()}
+    busy = sum(run.end_time - run.start_time for run in runs)
+    return len(runs), wall, busy, spent
+
+
+def told(workers, runs, wall, busy, spent):
+    mine = sum(seconds for name, seconds in spent.items() if name.startswith("worker"))
+    others = sum(spent.values()) - mine
+    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
+    print(
+        f"{workers} worker(s): {runs} runs, {wall:.1f} s wall, {busy / wall:.2f} under way on average; "
+        f"CPU {mine:.1f} s in workers, {others:.1f} s in others ({parts})",
+        flush=True,
+    )
+    return wall, mine / runs, others / runs
+
+
+def environment(stack, folder):
+    from tests.assets.celery_parts import Redis
+
+    postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", durable=False))
+    upgrade(postgres.url())
+    for name in [name for name in os.environ if name.startswith(("GAL_FRIDAY_", "DAGSTER_"))]:
+        del os.environ[name]
+    os.environ |= {
+        "GAL_FRIDAY_DATABASE_URL": postgres.url(),
+        "GAL_FRIDAY__DAGSTER__LAUNCHER": "celery",
+        "GAL_FRIDAY__DAGSTER__BROKER_URL": stack.enter_context(Redis(folder, PASSWORD)).address,
+        "GAL_FRIDAY__DAGSTER__RUNS_AT_ONCE": "4",
+        "GAL_FRIDAY__STORAGE__LAKE": str(folder / "lake"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return dict(os.environ)
+
+
+def servers():
+    """PostgreSQL and Redis among our children."""
+    found = {}
+    for child in psutil.Process().children(recursive=True):
+        if child.name() in ("postgres", "redis-server") and child.parent().name() != child.name():
+            found[child.name()] = child
+    return found
+
+
+def measure(stack, folder, arguments):
+    import dagster as dg
+
+    from gal_friday_assets.partitions import PAIR, month_key
+
+    env = environment(stack, folder)
+    series = filled(CandleLake(folder / "lake"), arguments.pairs, arguments.months)
+    os.environ[DATA_DIR_VARIABLE] = str(folder / "daemon")
+    config = configured()
+    home = prepare_home(folder / "daemon" / "dagster", env["GAL_FRIDAY_DATABASE_URL"], config.dagster)
+    os.environ |= home
+    instance = stack.enter_context(dg.DagsterInstance.get())
+    instance.add_dynamic_partitions(PAIR, [one.key for one in series])
+    daemon = started(
+        stack, ["gal_friday_assets.instance", "dagster-daemon", "run"],
+        {**env, DATA_DIR_VARIABLE: str(folder / "daemon")}, folder / "daemon.log",
+    )  # fmt: skip
+    watched = {"daemon": psutil.Process(daemon.pid), **servers()}
+    keys = [month_key(one, month(number)) for number in range(arguments.months) for one in series]
+    print(f"{len(keys)} partitions of candles and of features", flush=True)
+    results = []
+    for count in (1, 2):
+        name = f"worker{count}"
+        log = folder / f"{name}.log"
+        worker = started(
+            stack, ["gal_friday_assets.worker", "--name", name],
+            {**env, DATA_DIR_VARIABLE: str(folder / name)}, log,
+        )  # fmt: skip
+        until(lambda log=log: " ready." in log.read_text(), name)
+        watched[name] = psutil.Process(worker.pid)
+        backfilled(
+            instance, [month_key(one, month(number)) for number in (0, 1) for one in series[:2]]
+        )  # imports, compiles
+        results.append(told(count, *measured(instance, keys, watched)))
+    (one, work, others), (two, *_) = results
+    print(
+        f"two workers are {one / two:.2f} times as fast as one; load of this machine {os.getloadavg()[0]:.1f}"
+    )
+    print(f"a run costs {work:.2f} s in its worker and {others:.2f} s elsewhere")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--months", type=int, default=23)
+    parser.add_argument("--pairs", type=int, default=16)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        measure(stack, Path(folder), parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
