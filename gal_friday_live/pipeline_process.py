@@ -10,6 +10,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from gal_friday_core import errors
@@ -17,9 +18,21 @@ from gal_friday_core.candles import Series
 from gal_friday_live.processes import Child, Children
 
 POLL_S = 0.2
+PIPELINE = ("dagster", "xgboost", "sklearn")
+"""Of its packages, some that the engine does without."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the step's name, what is done, and of how many."""
+
+
+def require_pipeline() -> None:
+    """Raises ConfigError where this installation has the engine's packages alone."""
+    lacking = [name for name in PIPELINE if find_spec(name) is None]
+    if lacking:
+        raise errors.ConfigError(
+            f"this takes the pipeline, and its packages are not installed here ({', '.join(lacking)}): "
+            "pip install 'gal-friday[pipeline]'. gal-friday live trades models that were trained elsewhere"
+        )
 
 
 def run_pipeline(

@@ -17,7 +17,7 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.dagster_processes import start_dagster
 from gal_friday_live.dashboard_process import Dashboard, start_dashboard
 from gal_friday_live.interruption import Interruption
-from gal_friday_live.pipeline_process import run_pipeline
+from gal_friday_live.pipeline_process import require_pipeline, run_pipeline
 from gal_friday_live.processes import Children
 from gal_friday_live.up_market import Market, bring_history_in
 from gal_friday_live.up_screen import SYNTHETIC_WARNING, Screen
@@ -42,6 +42,7 @@ def run(manager: ConfigurationManager, request: Request, screen: Screen) -> dict
 
     Raises whatever GalFridayError a step meets; everything that was started is stopped then, and on Ctrl-C.
     """
+    require_pipeline()
     started = time.monotonic()
     with ExitStack() as stack:
         check = stack.enter_context(Interruption()).check

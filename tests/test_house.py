@@ -1,6 +1,7 @@
 """What holds for the whole house: who may import whom, what no source may contain, what no file may tell."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -133,6 +134,49 @@ def test_importing_every_engine_module_loads_nothing_of_the_pipeline(package: st
 
 def defines_assets(path: Path) -> bool:
     return "@dg.asset" in (text := path.read_text(encoding="utf-8")) or "@dg.multi_asset" in text
+
+
+IMPORTS_THE_ENGINE = """
+import importlib, importlib.metadata, json, pkgutil, re, sys
+given = json.loads(sys.argv[1])
+def plain(name): return re.sub("[-_.]+", "-", name).lower()
+owners = importlib.metadata.packages_distributions()
+absent = {module for module, names in owners.items() if not {plain(name) for name in names} & set(given["locked"])}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"{name} is not installed", name=name)
+sys.meta_path.insert(0, Absent())
+failed = {}
+for package in given["packages"]:
+    for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        if ".migrations." not in found.name and not found.name.endswith("__main__"):
+            try:
+                importlib.import_module(found.name)
+            except ModuleNotFoundError as error:
+                failed[found.name] = error.name
+print(json.dumps(failed))
+"""
+
+
+def test_the_engine_imports_nothing_that_its_own_lock_lacks() -> None:
+    """Where requirements/engine.lock alone is installed, only what trains a model cannot be imported."""
+    lock = (ROOT / "requirements" / "engine.lock").read_text(encoding="utf-8")
+    locked = [
+        name.lower().replace("_", "-") for name in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)
+    ]
+    asked = json.dumps({"locked": locked, "packages": ENGINE})
+    ran = subprocess.run(
+        [sys.executable, "-c", IMPORTS_THE_ENGINE, asked],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    failed = json.loads(ran.stdout.splitlines()[-1])
+    assert {name: why for name, why in failed.items() if ".learners." not in name} == {}
+    assert set(failed.values()) <= set(PIPELINE_ONLY)
 
 
 def test_jobs_and_sensors_select_assets_and_never_import_them() -> None:

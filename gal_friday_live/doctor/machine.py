@@ -16,10 +16,9 @@ from gal_friday_core.config import Config
 from gal_friday_core.doctor import machine
 from gal_friday_core.doctor.check import Check, broken, doubtful, fine
 from gal_friday_core.extensions.in_use import in_use
+from gal_friday_live.pipeline_process import PIPELINE
 
 MEGABYTE = 1_000_000
-PIPELINE = ("dagster", "xgboost", "sklearn")
-"""What training needs and an engine does not."""
 
 
 def python() -> Sequence[Check]:
