@@ -46,6 +46,13 @@ def described(found: list[dict[str, Any]], pages: dict[str, Path]) -> Metadata:
         for one, comparison in compared
         for name in ("difference", "low", "high", "p_value")
     }
+    measured |= {
+        f"{one['name']}_{answered['variant']}_{name}": answered[name]
+        for one in found
+        for answered in one["answers"]
+        for name in ("refused_share", "filled_share")
+        if answered[name] is not None
+    }
     lines = [
         f"| {one['name']} | {comparison['variant']} | {one['units']} | {comparison['verdict']} "
         f"| {comparison['p_value']:.4f} | {one['state']} | {one['recommendation']} |"

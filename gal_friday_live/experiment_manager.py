@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.paths import lake_dir
 from gal_friday_adapters.postgres.database import DatabaseManager
 from gal_friday_adapters.postgres.experiments import ExperimentRepository, Step, Stored
@@ -70,8 +71,9 @@ class ExperimentManager:
         self._bus = bus
         self._traffic = traffic
         self._observer = ExperimentObserver(
-            config.config, self._experiments, self._registry, lake or CandleLake(lake_dir(config.config))
-        )
+            config.config, self._experiments, self._registry, lake or CandleLake(lake_dir(config.config)),
+            LiveRecords(database),
+        )  # fmt: skip
 
     async def create_experiment(self, experiment_config: Mapping[str, Any], *, actor: str = ENGINE) -> str:
         """The id of a new experiment, which does nothing before `start_experiment`.
@@ -194,7 +196,7 @@ class ExperimentManager:
     async def analyze_experiment(self, experiment_id: str) -> dict[str, Any]:
         """Each challenger against the control, what is wrong, and what to do; JSON-able. Looking changes nothing."""
         stored, analysis, _ = await self._analysed(experiment_id)
-        return record.analysis(stored, analysis)
+        return await self._told(stored, analysis)
 
     async def review(self, experiment_id: str) -> dict[str, Any]:
         """Collect, analyse, and do what follows by itself: stop losing variants and those that left their stage, move
@@ -207,7 +209,15 @@ class ExperimentManager:
             analysis = msgspec.structs.replace(analysis, alarms=(*absent, *analysis.alarms))
             await self._act(stored, analysis, outcomes)
         stored = await self._experiments.named(stored.experiment_id)
-        return record.analysis(stored, analysis)
+        return await self._told(stored, analysis)
+
+    async def _told(self, stored: Stored, analysis: Analysis) -> dict[str, Any]:
+        """With what became of each variant's signals since the start."""
+        started_ns = (await self._known(stored.experiment_id))[1]
+        now_ns = self._clock.now_ns()
+        since_ns = now_ns if started_ns is None else started_ns
+        answers = await self._observer.answers(stored.design, since_ns, now_ns)
+        return record.analysis(stored, analysis) | {"answers": answers}
 
     async def check_significance(self, experiment_id: str) -> dict[str, Any]:
         """By challenger: difference, interval, p-value, verdict; valid whenever and however often it is asked."""

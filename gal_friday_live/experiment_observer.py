@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gal_friday_adapters.lake import CandleLake
+from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.postgres.experiments import Assignment, ExperimentRepository, Outcome, Stored
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
@@ -21,6 +22,7 @@ from gal_friday_core.experiments.trades import Turn, earned, trades_of
 from gal_friday_core.features.drivers import FeatureTable, compute
 from gal_friday_core.label_sets import VOLATILITY
 from gal_friday_core.labels import Labels, label_trades
+from gal_friday_core.live_answers import answers_of
 from gal_friday_core.predictor import Predictor
 from gal_friday_live.experiment_traffic import unit_ns
 from gal_friday_live.model_registry import ModelRegistry
@@ -37,12 +39,18 @@ class ExperimentObserver:
     """Reads predictions, fills and candles; writes nothing."""
 
     def __init__(
-        self, config: Config, experiments: ExperimentRepository, registry: ModelRegistry, lake: CandleLake
+        self,
+        config: Config,
+        experiments: ExperimentRepository,
+        registry: ModelRegistry,
+        lake: CandleLake,
+        records: LiveRecords,
     ) -> None:
         self._config = config
         self._experiments = experiments
         self._registry = registry
         self._lake = lake
+        self._records = records
 
     async def observe(self, stored: Stored, start_ns: int, end_ns: int) -> Seen:
         """Every assignment and outcome of [start, end) that is known now, by the order of units."""
@@ -50,6 +58,15 @@ class ExperimentObserver:
             return await self._served(stored, start_ns, end_ns)
         found = await self.pairs(stored.design, start_ns, end_ns)
         return [], _told(stored.design, found)
+
+    async def answers(self, design: Design, start_ns: int, end_ns: int) -> list[dict[str, Any]]:
+        """What became of each variant's signals: verdicts of the risk check by code, and entries that were filled."""
+        lines = await self._records.traded(Series.parse(design.series), start_ns, end_ns)
+        found = answers_of(lines, [variant.model_id for variant in design.variants])
+        return [
+            {"variant": variant.name, "model_id": variant.model_id, **found[variant.model_id].told()}
+            for variant in design.variants
+        ]
 
     async def pairs(self, design: Design, start_ns: int, end_ns: int) -> Paired:
         """What all variants were worth at the bars that any of them predicted; also before an experiment began."""

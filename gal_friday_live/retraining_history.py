@@ -40,6 +40,7 @@ class RetrainingHistory:
         return {
             **_plain(run),
             "findings": info.get("findings", []),
+            "answers": info.get("answers"),
             "successor_stage": successor["stage"] if successor else None,
             "certificate": successor["certificate"] if successor else None,
             "timeline": [

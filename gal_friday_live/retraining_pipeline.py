@@ -7,16 +7,19 @@ in which it did no worse, and with `retraining.promote: ask` (the default) an op
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.retrainings import RetrainingRepository
+from gal_friday_core.candles import Series
 from gal_friday_core.drift.delay import Scored
 from gal_friday_core.drift.ladder import in_force, news, shown, unfinished
 from gal_friday_core.drift.looks import DriftRecords, Look, Watched, look
 from gal_friday_core.errors import ArtifactError, DataError, RegistryError
+from gal_friday_core.live_answers import answers_of
 from gal_friday_core.ports import Clock
 from gal_friday_core.retraining.policy import (
     CAUSES,
@@ -28,7 +31,7 @@ from gal_friday_core.retraining.policy import (
     window_of,
 )
 from gal_friday_core.retraining.shadow import ShadowResult, compare
-from gal_friday_core.times import from_iso, to_iso
+from gal_friday_core.times import DAY_NS, from_iso, to_iso
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.drift_detector import DriftDetector
@@ -38,6 +41,10 @@ log = logging.getLogger(__name__)
 
 ACTOR = "retraining"
 """Who a promotion was made by that nobody's hand was on."""
+
+
+ANSWERED_DAYS: Final = 30
+"""So far back a request for a retraining looks at what became of the model's signals."""
 
 
 class RetrainingRecords(DriftRecords, Protocol):
@@ -66,6 +73,7 @@ class RetrainingPipeline:
         self._registry = model_registry
         self._runs = RetrainingRepository(database)
         self._records = records
+        self._lines = LiveRecords(database)
         self._clock = clock or SystemClock()
         self._detector = DriftDetector(config, records=records, clock=self._clock)
 
@@ -133,9 +141,18 @@ class RetrainingPipeline:
         asked = Request(
             model_type=model.model_type, model_id=model_id, cause=cause, reason=reason, trained=trained,
             window=drift_info.get("window") or window_of(cause, model_id, now_ns),
-            info={name: drift_info[name] for name in ("findings", "at") if name in drift_info},
+            info={
+                **{name: drift_info[name] for name in ("findings", "at") if name in drift_info},
+                "answers": await self._answers(model_id, now_ns),
+            },
         )  # fmt: skip
         return await self._runs.request(asked, lambda past: held_back(asked, past, self._settings, now_ns))
+
+    async def _answers(self, model_id: str, now_ns: int) -> dict[str, object]:
+        """What became of the model's signals lately: how many were refused, and why, and how many filled."""
+        series = Series.parse(model_id.partition("@")[0])
+        lines = await self._lines.traded(series, now_ns - ANSWERED_DAYS * DAY_NS, now_ns)
+        return answers_of(lines, [model_id])[model_id].told()
 
     async def validate_retrained_model(
         self, model_id: str, validation_data: ShadowResult | None = None

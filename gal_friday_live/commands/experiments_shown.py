@@ -32,6 +32,7 @@ def print_analysis(found: Found) -> None:
     )
     _columns(found["figures"], "name model_id units mean total wins losses")
     _columns(found["comparisons"], "variant difference low high p_value verdict decided_after")
+    _columns(list(map(_answered, found["answers"])), "variant signals approved refused filled")
     for alarm in found["alarms"]:
         out.print(f"[bold red]{alarm['code']}[/] {escape(alarm['text'])}")
     out.print(escape(found["recommendation"]))
@@ -47,6 +48,12 @@ def print_analysis(found: Found) -> None:
 
 def _columns(rows: list[Found], names: str) -> None:
     table([{name: _short(row[name]) for name in names.split()} for row in rows], "")
+
+
+def _answered(found: Found) -> Found:
+    """Refusals with their codes, in words."""
+    codes = ", ".join(f"{code} {number}" for code, number in found["refused"].items())
+    return {**found, "refused": codes or 0}
 
 
 def _short(value: Any) -> Any:

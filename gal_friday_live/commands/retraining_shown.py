@@ -40,12 +40,22 @@ def story(found: Mapping[str, Any]) -> None:
     if found["dagster_run"]:
         out.print(f"Dagster run {found['dagster_run']}, {found['cpu_s']:.1f} s of processor time")
     _findings(found["findings"])
+    _answers(found["answers"])
     if found["successor"]:
         out.print(f"successor [bold]{escape(found['successor'])}[/], in {found['successor_stage']}")
         verdict = gates(found["certificate"])
         if verdict is not None:
             out.print(verdict)
     _timeline(found["timeline"])
+
+
+def _answers(answers: Mapping[str, Any] | None) -> None:
+    """What became of the model's signals in the month before the request."""
+    if not answers or not answers["signals"]:
+        return
+    codes = ", ".join(f"{code} {number}" for code, number in answers["refused"].items())
+    refused = f"{answers['refused_share']:.0%} refused ({codes})" if codes else "none refused"
+    wide().print(f"Signals before: {answers['signals']:,}, {refused}, {answers['filled_share']:.0%} filled.")
 
 
 def _findings(findings: Sequence[Mapping[str, Any]]) -> None:

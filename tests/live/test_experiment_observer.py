@@ -65,7 +65,7 @@ async def test_split_outcomes_come_from_the_fills_of_a_running_engine(room):
         written = PostgresJournal(here.database, "00000000-0000-4000-8000-000000000002", here.clock)
         await written.begin("paper", config_hash="x", code_version="x")
         for entry in journal.entries:
-            if entry.kind in {"ORDER_INTENT", "FILL", "EXPERIMENT_ASSIGNMENT"}:
+            if entry.kind in {"SIGNAL", "ORDER_INTENT", "FILL", "EXPERIMENT_ASSIGNMENT"}:
                 written.note(entry.kind, entry.key, entry.ts_ns, entry.record)
         await written.close()
         stored = await here.manager._experiments.named("split")
@@ -74,6 +74,12 @@ async def test_split_outcomes_come_from_the_fills_of_a_running_engine(room):
         await here.manager._experiments.assign(stored.experiment_id, assignments)
         await here.manager._experiments.record(stored.experiment_id, outcomes)
         found = await here.manager.analyze_experiment("split")
+        answers = await here.manager._observer.answers(stored.design, START, engine.clock.now_ns())
+    assert [one["variant"] for one in answers] == [one["variant"] for one in found["answers"]]
+    assert all(one["approved"] >= one["filled"] > 0 for one in answers)
+    assert sum(one["filled"] for one in answers) == sum(
+        entry.record["purpose"] == "ENTRY" for entry in journal.entries if entry.kind == "ORDER_INTENT"
+    )
     assert len(outcomes) == len(assignments) > 50
     assert {one.variant for one in outcomes} == {"champion", "challenger"}
     assert all(one.propensity == {"champion": 0.5, "challenger": 0.5} for one in assignments)

@@ -83,6 +83,7 @@ def test_a_retraining_is_told_from_drift_to_the_engine_that_swapped(world):
     assert found["certificate"]["passed"]
     assert found["successor_stage"] == "production"
     assert "DATA_DRIFT" in [one["drift_type"] for one in found["findings"]]
+    assert found["answers"]["signals"] == 0
     moments = [(one["what"], one["whom"]) for one in found["timeline"]]
     steps = [one for one in moments if one[1] == OLD]
     assert steps[0][0] in {"note", "shrink", "shadow_only"}
