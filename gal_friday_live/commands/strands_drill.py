@@ -51,13 +51,17 @@ def drill(
             folder=folder, kills=kills, disconnects=disconnects, restarts=restarts, standby=standby, speed=speed,
             seed=seed,
         )  # fmt: skip
-        found = asyncio.run(run(terms, say=console.print))
+        found = asyncio.run(run(terms, say=_say))
     if as_json:
         print_json(_told(found))
     else:
         _print(found)
     if not found.holds:
         raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    console.print(text, soft_wrap=True)
 
 
 def _told(found: "Result") -> Any:

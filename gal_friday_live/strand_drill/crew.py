@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,7 @@ class GuardedProcess:
 
 @dataclass(slots=True)
 class Member:
-    """One running role; `name` is the role's, or that of a standby. `heard` is what it said, by event."""
+    """One running process; `name` is that of its folder. `heard` is what it said, by event."""
 
     name: str
     folder: Path
@@ -127,27 +128,32 @@ class Member:
 
 @dataclass(slots=True)
 class Crew:
-    """Starts, kills and asks roles. `env` is every role's, `commands` the arguments of each by name."""
+    """Starts, kills and asks roles. `members` and `commands`, the arguments, are by seat; `env` is everybody's."""
 
     folder: Path
     starts: Starts
     env: Mapping[str, str]
     commands: Mapping[str, Sequence[str]]
     members: dict[str, Member] = field(default_factory=dict)
+    lives: Counter[str] = field(default_factory=Counter)
 
-    async def start(self, name: str) -> Member:
-        """A role's process; who calls waits for it to be ready. One of the same name must have ended."""
+    async def start(self, seat: str, name: str | None = None) -> Member:
+        """A process for a seat; who calls waits for its words. `name`, the seat's if left out, is that of its folder: whoever had
+        it before must have ended.
+        """
+        name = name or seat
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
+        self.lives[name] += 1
         # What libpq calls the connections, so that those of one role can be told from all others.
         own = {"GAL_FRIDAY_DATA_DIR": str(folder), "PGAPPNAME": application_name(name)}
-        process = await self.starts(name, self.commands[name], {**self.env, **own})
-        self.members[name] = Member(name, folder, process)
-        return self.members[name]
+        process = await self.starts(f"{name}-{self.lives[name]}", self.commands[seat], {**self.env, **own})
+        self.members[seat] = Member(name, folder, process)
+        return self.members[seat]
 
-    async def kill(self, name: str) -> None:
+    async def kill(self, seat: str) -> None:
         """`kill -9`; gone when it returns."""
-        await self.members.pop(name).process.kill()
+        await self.members.pop(seat).process.kill()
 
     def require_running(self) -> None:
         """Raises GalFridayError where one ended by itself."""
@@ -155,6 +161,6 @@ class Crew:
             member.require_running()
 
 
-def application_name(role: str) -> str:
-    """How a role's connections are called at the database."""
-    return f"gal-friday drill {role}"
+def application_name(name: str) -> str:
+    """How a process's connections are called at the database."""
+    return f"gal-friday drill {name}"

@@ -26,6 +26,8 @@ from gal_friday_live.strand_drill.witness import Witness
 ALPHA, DECISION, TRADER = ROLES = ("alpha", "decision", "trader")
 STANDBY: Final = "trader-standby"
 READY, STANDING_BY = "ready", "standby"
+SUPERSEDED: Final = "has taken over as trader"
+"""Among the last words of a trader whose lease another one took: here only its standby can."""
 LOOK_EVERY_S: Final = 0.1
 MOVES_WITHIN_S: Final = 120.0
 RESTS_WITHIN_S: Final = 90.0
@@ -121,7 +123,7 @@ class Drill:
         for name in ROLES:
             await self._crew.members[name].until(READY)
         if self._terms.standby:  # only now: whoever comes first has the account
-            await (await self._crew.start(STANDBY)).until(STANDING_BY)
+            await self._stand_by()
         for strike in schedule(
             ROLES, kills=self._terms.kills, disconnects=self._terms.disconnects,
             restarts=self._terms.restarts, seed=self._terms.seed,
@@ -137,7 +139,7 @@ class Drill:
         """Wait until plans were decided since the last blow. Raises GalFridayError where none are."""
         deadline = time.monotonic() + MOVES_WITHIN_S
         while (decided := await self._witness.decided()) < self._decided + self._terms.between:
-            self._crew.require_running()
+            await self._require_running()
             if time.monotonic() > deadline:
                 raise GalFridayError(
                     f"no {self._terms.between} plans were decided in {MOVES_WITHIN_S:g} s after "
@@ -169,24 +171,39 @@ class Drill:
             await standby.until(READY)
         self._away(KILL, role, role, struck, by_standby=standby is not None)
         if standby is not None:
-            await (await self._crew.start(STANDBY)).until(STANDING_BY)
+            await self._stand_by()
 
     async def _shaken(self, strike: Strike, struck: float) -> None:
         """Connections end, nobody dies: each role that was hit handles its next strand."""
         hit = ROLES if strike.blow == RESTART else (strike.target,)
         before = {role: await self._witness.handled(role) for role in hit}
         if strike.blow == DISCONNECT:
-            await self._witness.disconnect(strike.target)
+            await self._witness.disconnect(self._crew.members[strike.target].name)
         else:
             await self._ground.restart_database()
         for role in hit:
             await self._moves(role, before[role], strike)
             self._away(strike.blow, strike.target, role, struck)
 
+    async def _require_running(self) -> None:
+        """Raises GalFridayError where a role ended by itself; a trader that lost the account to its standby is meant to."""
+        trader, standby = self._crew.members[TRADER], self._crew.members.get(STANDBY)
+        if standby is not None and not trader.process.running and SUPERSEDED in trader.process.last_words():
+            self._say("the standby was first after the outage: it is the trader now")
+            self._crew.members[TRADER] = self._crew.members.pop(STANDBY)
+            await standby.until(READY)
+            await self._stand_by()
+        self._crew.require_running()
+
+    async def _stand_by(self) -> None:
+        """A new process waits for the account, in the folder that is free."""
+        taken = self._crew.members[TRADER].name
+        await (await self._crew.start(STANDBY, TRADER if taken == STANDBY else STANDBY)).until(STANDING_BY)
+
     async def _moves(self, role: str, before: int, strike: Strike) -> None:
         deadline = time.monotonic() + MOVES_WITHIN_S
         while await self._witness.handled(role) <= before:
-            self._crew.require_running()
+            await self._require_running()
             if time.monotonic() > deadline:
                 raise GalFridayError(f"{role} handled nothing in {MOVES_WITHIN_S:g} s after {strike.blow}")
             await asyncio.sleep(LOOK_EVERY_S)
@@ -214,7 +231,7 @@ class Drill:
                 raise GalFridayError(
                     "a role did not answer any more, so that its books could not be compared"
                 )
-            self._crew.require_running()
+            await self._require_running()
             await asyncio.sleep(REST_LOOK_S)
 
     async def _halted(self) -> None:

@@ -93,9 +93,9 @@ class Witness:
         """Strands that a role has handled."""
         return int((await self._patiently(_HANDLED))[0][role])
 
-    async def disconnect(self, role: str) -> int:
-        """End every connection of the role but its lease's, which has a name of its own; how many."""
-        return len(await self._rows(_DISCONNECT, {"name": application_name(role)}))
+    async def disconnect(self, name: str) -> int:
+        """End every connection of a process but its lease's, which has a name of its own; how many."""
+        return len(await self._rows(_DISCONNECT, {"name": application_name(name)}))
 
     async def latency_ms(self) -> dict[str, dict[str, float]]:
         """From a strand's writing to the end of its handling, outages included, by role and urgency."""

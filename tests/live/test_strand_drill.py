@@ -3,7 +3,6 @@
 import asyncio
 import json
 import uuid
-from itertools import count
 
 import psycopg
 import pytest
@@ -23,11 +22,10 @@ class Forks:
     def __init__(self, nursery, folder):
         self._nursery = nursery
         self._folder = folder
-        self._numbers = count(1)
         self.started = []
 
     async def __call__(self, name, arguments, env):
-        log = self._folder / f"{name}-{next(self._numbers)}.log"
+        log = self._folder / f"{name}.log"
         process = Fork(
             await asyncio.to_thread(self._nursery.spawn, ["gal_friday_live.cli"], arguments, log, env)
         )
