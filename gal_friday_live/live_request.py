@@ -64,7 +64,7 @@ class LiveRequest:
                 "with gal-friday models promote"
             )
         self._check_mode(config)
-        self._check_role()
+        self._check_role(config)
 
     def check_files(self) -> None:
         """Raises ConfigError where the recorded market is not there: sooner than a database is started for it."""
@@ -92,7 +92,7 @@ class LiveRequest:
         elif self.real_money:
             raise ConfigError(f"--i-understand-real-money goes with --mode live only, not {self.mode}")
 
-    def _check_role(self) -> None:
+    def _check_role(self, config: Config) -> None:
         if self.role is None:
             if self.name or self.standby:
                 raise ConfigError(
@@ -103,6 +103,11 @@ class LiveRequest:
             raise ConfigError(
                 "roles meet on one market that all of them hear: --venue, or the exchange's own; no --candles, "
                 "--session, --record or --mode replay"
+            )
+        if config.storage.database_url is None and config.module_communication.database.host is None:
+            raise ConfigError(
+                "roles meet in one database: set storage.database_url, or module_communication.database.host with the "
+                "role's own login"
             )
         if self.name and self.role != "alpha":
             raise ConfigError(f"--name tells alphas apart: an account has one {self.role}")

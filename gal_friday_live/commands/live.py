@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -193,7 +194,8 @@ async def _trade(
         (print_json if as_json else _announce)(state)
 
     async def run() -> dict[str, Any]:
-        async with running_url(manager.config) as url:
+        strands = manager.config.module_communication.database.url if request.role is not None else None
+        async with nullcontext(strands) if strands is not None else running_url(manager.config) as url:
             part = run_live if request.role is None else run_role
             return await part(manager, request, database_url=url, stop=stop, reload=reload, announce=tell)
 

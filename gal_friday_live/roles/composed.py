@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
@@ -19,6 +20,7 @@ from gal_friday_live.live_request import LiveRequest
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.prediction_service import ModelOverride
 from gal_friday_live.roles.alpha import Alpha
+from gal_friday_live.roles.cleaning import clean_by_the_clock
 from gal_friday_live.roles.decision import Decision
 from gal_friday_live.roles.forwarder import Forwarder
 from gal_friday_live.roles.journals import WatchedJournal
@@ -82,6 +84,7 @@ async def composed(place: Place, request: LiveRequest, stage: Stage) -> Role:
         decision = Decision(
             config, _ports(place, stage, models, watched), seat, telling, plans=plans, registry=models
         )
+        decision.tells(partial(clean_by_the_clock, strands, config.config.module_communication.cleanup))
         return _telling(place, decision, watched, decision.told, decision)
     override = await terms_of(request, models)
     ports = _ports(place, stage, models, place.journal, override=override)

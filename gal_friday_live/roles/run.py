@@ -225,7 +225,14 @@ async def _assembled(
             },
         )  # fmt: skip
         listener = ModuleListener(
-            database, module, role.guarded(), account=account, name=name, exclusive=True, on_fate=role.on_fate
+            database,
+            module,
+            role.guarded(),
+            account=account,
+            name=name,
+            exclusive=True,
+            on_fate=role.on_fate,
+            settings=config.module_communication,
         )
         logger = LoggerService(
             stage.manager, role.base.bus, clock=stage.clock, run=run_id, database_url=database_url

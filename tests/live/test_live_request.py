@@ -7,10 +7,14 @@ import pytest
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError
 from gal_friday_live.commands.live import parse
-from gal_friday_live.live_request import LiveRequest
+from gal_friday_live.live_request import ROLES, LiveRequest
 
 URL = "http://127.0.0.1:8600"
 FILE = Path("candles.csv")
+SHARED = Config.model_validate({"storage": {"database_url": "postgresql://db/desk"}})
+OWN_LOGIN = Config.model_validate(
+    {"module_communication": {"database": {"host": "db", "user": "desk_trader"}}}
+)
 
 
 @pytest.mark.parametrize(
@@ -91,3 +95,34 @@ def test_the_programs_arguments_are_read_by_name_with_their_defaults():
     assert options["i_understand_real_money"] is False
     with pytest.raises(ConfigError, match="No such option: --sped"):
         parse(["--sped", "30"])
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"name": "btc"}, "--name and --standby are of one role"),
+        ({"standby": True}, "--name and --standby are of one role"),
+        ({"role": "trader", "name": "btc"}, "--name tells alphas apart: an account has one trader"),
+        ({"role": "decision", "candles": Path("c.csv")}, "roles meet on one market that all of them hear"),
+        ({"role": "alpha", "mode": "replay", "session": Path("s")}, "roles meet on one market"),
+        ({"role": "alpha", "record": Path("f")}, "roles meet on one market"),
+        (
+            {"role": "trader", "model": "m@v1", "override_reason": "r"},
+            "--model is the alpha's, not the trader's",
+        ),
+    ],
+)
+def test_a_role_is_refused_what_only_a_whole_engine_or_another_role_can_do(given, problem):
+    with pytest.raises(ConfigError, match=problem):
+        LiveRequest(**given).check(SHARED)
+
+
+def test_each_role_may_meet_the_others_at_a_venue():
+    for role in ROLES:
+        LiveRequest(role=role, venue=URL, standby=True).check(SHARED)
+        LiveRequest(role=role, venue=URL).check(OWN_LOGIN)
+
+
+def test_a_role_without_a_database_for_all_is_refused():
+    with pytest.raises(ConfigError, match="roles meet in one database: set storage"):
+        LiveRequest(role="trader", venue=URL).check(Config())
