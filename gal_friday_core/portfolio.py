@@ -49,11 +49,15 @@ class PositionState(msgspec.Struct, frozen=True, gc=False):
     base_asset: str
     quote_asset: str
     quantity: Decimal
-    average_entry_price: Decimal
+    cost: Decimal
     mark_price: Decimal
     market_value: Decimal
     unrealized_pnl: Decimal
     opened_at: int | None
+
+    @property
+    def average_entry_price(self) -> Decimal:
+        return ratio(self.cost, self.quantity)
 
 
 class PortfolioState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -206,12 +210,12 @@ class Portfolio:
         self.marks[pair] = Mark(price, ts_ns)
         self._observe(ts_ns)
 
-    def carry(self, marks: Mapping[str, Mark], peaks: Peaks, now_ns: int) -> None:
-        """Go on from marks that were taken elsewhere, by the same arithmetic, up to `now_ns`."""
+    def carry(self, marks: Mapping[str, Mark], peaks: Peaks, now_ns: int, equity: Decimal) -> None:
+        """Go on from marks that were taken elsewhere up to `now_ns`, and valued by the same arithmetic."""
         self.marks |= marks
         self.peaks = peaks
         self.now_ns = max(self.now_ns, now_ns)
-        self.revalue()
+        self.equity, self._state = equity, None
 
     def credit(self, flow: Flow, price: Decimal | None = None) -> Credited | Duplicate:
         """Book money that came or went without a trade, once.
@@ -332,18 +336,11 @@ class Portfolio:
         return value_of(quantity, self.marks[pair].price) if quantity else ZERO
 
     def _position(self, pair: str) -> PositionState:
-        position, value = self.positions[pair], self.worth(pair)
+        position, price = self.positions[pair], self.marks[pair].price
         base, _, quote = pair.partition("/")
-        return PositionState(
-            base_asset=base,
-            quote_asset=quote,
-            quantity=position.quantity,
-            average_entry_price=position.average_entry_price,
-            mark_price=self.marks[pair].price,
-            market_value=value,
-            unrealized_pnl=value - position.cost,
-            opened_at=position.opened_at,
-        )
+        quantity, cost = position.quantity, position.cost
+        value = value_of(quantity, price)
+        return PositionState(base, quote, quantity, cost, price, value, value - cost, position.opened_at)
 
 
 def _taken_in(report: ExecutionReport, quote: str) -> tuple[Decimal, Decimal, Decimal, Decimal]:

@@ -21,6 +21,7 @@ from gal_friday_core.backtest.scan import (
     ENTER,
     EQUITY,
     HELD,
+    LATEST,
     MOVED,
     PAIR,
     PEAKS,
@@ -102,6 +103,8 @@ class _Run:
         flags = np.empty(bars, np.uint8)
         for number, seat in enumerate(trader.seats):
             tape.spread(number, seat.forecast.entries, flags)  # True is ENTER
+        self._times = tape.times.data
+        self._rows: Any = range(bars) if tape.row_of is None else tape.row_of.data
         self._bars = (tape.close_ns, tape.which, tape.low, tape.high, tape.close, flags)
         pairs, triggers = np.zeros((count, PAIR), np.int64), np.empty((count, 2))
         pairs[:, WANTED], pairs[:, DUE] = ENTER, bars
@@ -126,13 +129,12 @@ class _Run:
         """To the last bar; entries that wait then are cancelled, as at the end of every run."""
         tape, trader, books, end = self._tape, self._trader, self._books, self._end
         curve = self._curve[1:]
-        which, times, marked, seats = tape.which.data, tape.times.data, curve.data, trader.seats
-        rows = range(end) if tape.row_of is None else tape.row_of.data
+        which, times, rows, marked, seats = tape.which.data, self._times, self._rows, curve.data, trader.seats
         first = 0
         self._read_books()
         for place in stops(self._bars, *self._arrays, curve):
             if place > first and self._held:
-                self._write_books(first, place)
+                self._write_books(first)
             if place == end:
                 break
             number, first = which[place], place + 1
@@ -146,21 +148,21 @@ class _Run:
         self._curve[0] = int(cash.scaleb(_CENTS).to_integral_value())
         return Ran(tape, trader, Equity(cash, tape.times, self._curve), self._visited)
 
-    def _write_books(self, first: int, end: int) -> None:
-        """Tell the portfolio what the scan marked in bars [first, end)."""
-        tape, marks, latest = self._tape, dict[str, Mark](), 0
+    def _write_books(self, first: int) -> None:
+        """Tell the portfolio what the scan marked from the bar `first` on."""
+        tape, times, marks = self._tape, self._times, dict[str, Mark]()
         for number, pair in self._held.items():
-            row, place = tape.before(number, end)
+            place = self._pairs[number][LATEST]
             if place >= first:
-                close_ns = tape.times.item(place + 1)
-                marks[pair] = Mark(tape.markets[number].closed(row)[1], close_ns)
-                latest = max(latest, close_ns)
+                price = tape.markets[number].closed(self._rows[place])[1]
+                marks[pair] = Mark(price, times[place + 1])
         if not marks:
             return
+        latest = max(mark.ts_ns for mark in marks.values())
         peaks = self._account.portfolio.peaks
         if self._books[MOVED]:
             peaks = Peaks.of(*(self._peak(which, peak) for which, peak in enumerate(peaks.each)))
-        self._account.portfolio.carry(marks, peaks, latest)
+        self._account.portfolio.carry(marks, peaks, latest, product(Decimal(self._books[EQUITY]), _CENT))
 
     def _peak(self, which: int, peak: Peak) -> Peak:
         """As the scan left it."""

@@ -18,11 +18,11 @@ ENTER, LEAVE = 1, 2
 """Flags of a bar: the strategy may enter, or leave, at its close."""
 DAY, WEEK, TOTAL = 0, 1, 2
 """Rows of peaks and limits."""
-WANTED, DUE, HELD, WORTH, UNIT = range(5)
+WANTED, DUE, HELD, WORTH, UNIT, LATEST = range(6)
 """Columns of a pair's numbers: flags that matter, the first bar that must be seen whatever it is like, what is held and
-its worth in 1e-8, and one in whole prices.
+its worth in 1e-8, one in whole prices, and the bar at whose close it was marked last.
 """
-PAIR = 5
+PAIR = 6
 EQUITY, PEAKS, PERIODS, MOVED = 0, 1, 4, 7
 """Where in the books equity stands, the three peaks, and their periods; then whether the scan moved a peak."""
 BOOKS = 8
@@ -147,6 +147,7 @@ def run_on(  # noqa: PLR0917 - compiled kernels take positions
                 total = now
                 until, least, most = _calm(peaks, periods, limits)
                 books[MOVED] = 1
+            pairs[pair, LATEST] = bar
         curve[bar] = total
     books[EQUITY] = total
     return end

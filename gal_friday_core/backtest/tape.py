@@ -102,13 +102,6 @@ class Tape:
             return len(self)
         return self.places[number].item(row) if self.places else row
 
-    def before(self, number: int, end: int) -> tuple[int, int]:
-        """Which bar of its market is the last one before `end`, and where that is; -1 where there is none."""
-        if not self.places:
-            return end - 1, end - 1
-        row = int(np.searchsorted(self.places[number], end)) - 1
-        return row, self.places[number].item(row) if row >= 0 else -1
-
 
 def tape_of(markets: Sequence[Market]) -> Tape:
     """Lay out the bars of markets of different pairs; of bars that close together, those of the first pair by name first.

@@ -56,7 +56,7 @@ def scan(closes, *, quantity=100_000_000, limits=NO_LIMITS, step_ns=MINUTE_NS, *
     value = int(worth(quantity, 10_000, 100))
     equity = value + 5 * 10**8
     pairs = np.zeros((1, PAIR), np.int64)
-    pairs[0] = changes.get("wanted", 0), changes.get("due", bars), quantity, value, 100
+    pairs[0] = changes.get("wanted", 0), changes.get("due", bars), quantity, value, 100, -1
     triggers = np.array([[changes.get("low", -inf), changes.get("high", inf)]])
     books = np.array([equity, equity, equity, equity, 0, 0, 0, 0], np.int64)
     curve = np.zeros(bars, np.int64)
