@@ -191,7 +191,8 @@ def test_a_decision_maker_that_lost_its_seat_decides_nothing_any_more(database_u
             decision.verdicts._journal = JournalWithin(session, first.fence)
             await first.release()
             await second.take()
-            await until_buy(split)
+            with pytest.raises(LeaseError, match="another process has taken over this session"):
+                await until_buy(split)
             assert decision.monitoring.superseded
             with pytest.raises(LeaseError, match="another process has taken over as dm"):
                 decision.require_session()
