@@ -161,11 +161,23 @@ def test_nobody_listened_and_nobody_traded_in_a_fresh_database(database_url):
         assert list(asked(database_url, question)) == []
 
 
-def test_a_lease_is_held_while_its_lock_is(database_url):
+def test_a_lease_is_held_while_its_lock_is_and_says_whose_it_is(database_url):
     session = "d8e29607-36b0-5723-897e-99c8d9daea4c"
     changed(database_url, "select take_engine_lease(%s, 'process 1')", session)
+    changed(
+        database_url,
+        "insert into sessions (session_id, mode, started_ns, config_hash, code_version) values (%s, 'paper', 1, '', '')",
+        session,
+    )
+    changed(
+        database_url,
+        "insert into journal (session, kind, key, ts_ns, record) values (%s, 'RUN', 'r', 1, %s)",
+        session,
+        Jsonb({"role": "alpha", "name": "trend"}),
+    )
     (free,) = asked(database_url, StrandRecords.leases)
     with connect(database_url) as holder:
         holder.execute("select pg_advisory_lock(%s)", (lock_of(session),))
         (held,) = asked(database_url, StrandRecords.leases)
     assert (free["session"], free["held"], held["held"]) == (session, False, True)
+    assert (free["role"], free["name"], free["holder"]) == ("alpha", "trend", "process 1")
