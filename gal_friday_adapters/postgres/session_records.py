@@ -18,6 +18,7 @@ from sessions s
     left join lateral (
         select record from journal where session = s.session_id and kind = 'RUN' order by seq desc limit 1
     ) run on true
+where s.mode !~ '-(alpha|dm)$'  -- roles that only mirror an account: the trader's session is the account's
 order by last.seq desc
 """
 # One number of 64 bits is held as two of 32, in the database that it was taken in.

@@ -17,6 +17,7 @@ from gal_friday_core.strands.tags import (
     EVALUATE_PLAN,
     EXECUTE_PLAN,
 )
+from gal_friday_core.times import SECOND_NS
 from gal_friday_live import composition
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine_ports import Ports
@@ -33,6 +34,10 @@ from gal_friday_live.roles.verdicts import VerdictBridge
 
 UNOPENED = "NOT_WARM"
 """The code in the gate until the trader has told what the account holds."""
+
+
+LATE_S = 60.0
+"""What expired so long ago has begun, and is known, or never will."""
 
 
 class Plans(Protocol):
@@ -60,6 +65,7 @@ class Decision(Role):
         base = composition.foundation(config, ports)
         super().__init__(base)
         self._telling = telling
+        self._late_ns = int(LATE_S * telling.speed * SECOND_NS)
         self._plans = plans
         self.journal = seat.mirrored(ports.journal)
         self.portfolio = composition.account(base, None, self.journal)
@@ -134,6 +140,8 @@ class Decision(Role):
             approved = approved_of(command)
             if approved.signal_id in known or approved.signal_id in self.base.reservations:
                 continue
+            if approved.expires_at + self._late_ns < self.base.clock.now_ns():
+                continue  # nobody may begin it any more
             self.base.reservations.reserve(reservation_of(approved, command, self.base.reservations.fee_rate))
             self.deciding.risk.conduct.remember(approved.signal_id, approved.expires_at)
 

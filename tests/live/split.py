@@ -76,8 +76,9 @@ async def whole(config, played, journal=None, before=lambda engine: None):
 class Desk:
     """The roles by name, and whatever is between them. `play` has every role see each bar, and digests it."""
 
-    def __init__(self, config, played, database, account=ACCOUNT):
+    def __init__(self, config, played, database, account=ACCOUNT, own=None):
         self.config, self.played, self.database, self.account = config, played, database, account
+        self.own = own or {}  # a module's way to the database, where that is its own
         self.roles, self.listeners, self.forwarders, self._news = {}, {}, {}, set()
         self.trader = self.decision = None
         self.now_ns = int(played[0].bars.ts[0])
@@ -86,19 +87,22 @@ class Desk:
             config, [item.instrument for item in played], played[0].series.quote, self.exchange_clock
         )
 
+    def of(self, module):
+        return self.own.get(module, self.database)
+
     async def seat(self, name, module):
         session = self.account if module == "trader" else derived("session", self.account, module, name)
-        clock = SimulatedClock(self.now_ns)
-        journal = PostgresJournal(self.database, session, clock)
+        clock, database = SimulatedClock(self.now_ns), self.of(module)
+        journal = PostgresJournal(database, session, clock)
         await journal.begin("split", config_hash="0", code_version="test")
         within = JournalWithin(session, None)
-        account = PostgresJournal(self.database, self.account, clock)
+        account = PostgresJournal(database, self.account, clock)
         return journal, Seat(name=name, within=within, account_journal=account)
 
     async def take(self, name, module, played=None):
         """Compose a role and start it."""
         journal, seat = await self.seat(name, module)
-        telling, strands = Telling(account=self.account), DirectTableCommunicator(self.database, module)
+        telling, strands = Telling(account=self.account), DirectTableCommunicator(self.of(module), module)
         if module == "alpha":
             role = Alpha(self.config, ports(played or self.played, journal), seat, telling, strands)
         else:
@@ -116,7 +120,12 @@ class Desk:
             else:
                 self.trader = role = Trader(self.config, given, watched, telling)
             self.forwarders[name] = Forwarder(
-                self.database, module, journal=seat.within, kinds=role.told, tell=role.tell, clock=given.clock
+                self.of(module),
+                module,
+                journal=seat.within,
+                kinds=role.told,
+                tell=role.tell,
+                clock=given.clock,
             )
             watched.on_append(lambda kind: self._news.add(name) if kind in role.told else None)
             self._news.add(name)
@@ -124,7 +133,7 @@ class Desk:
         await role.start()
         self.roles[name] = role
         self.listeners[name] = ModuleListener(
-            self.database,
+            self.of(module),
             module,
             role.guarded(),
             account=self.account,
@@ -201,11 +210,14 @@ def closes(played):
 
 
 @asynccontextmanager
-async def desk(database_url, config, played, alphas=None, account=ACCOUNT):
+async def desk(database_url, config, played, alphas=None, *, account=ACCOUNT, logins=None):
     """A trader, a decision maker, and alphas by name with what each trades; ended afterwards."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(database_url))
-        made = Desk(config, played, database, account)
+        own = {
+            module: await stack.enter_async_context(Database(url)) for module, url in (logins or {}).items()
+        }
+        made = Desk(config, played, database, account, own)
         await made.take("trader", "trader")
         await made.take("dm", "dm")
         for name, traded in (alphas or {"alpha": played}).items():
