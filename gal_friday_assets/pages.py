@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from gal_friday_adapters.files import files_at
+from gal_friday_adapters.files import Files, files_at
 from gal_friday_adapters.paths import reports_dir, reports_place
 from gal_friday_assets.resources import Settings
 
@@ -39,5 +39,8 @@ def _share(page: Path) -> None:
         return
     files, folder = files_at(place), "/".join(page.parts[-DEPTH:-1])
     for path in (*(path for path in sorted(page.parent.iterdir()) if path.suffix != _PAGE), page):
-        content = path.read_bytes()
-        files.change(f"{folder}/{path.name}", lambda _, content=content: content)
+        _put(files, f"{folder}/{path.name}", path.read_bytes())
+
+
+def _put(files: Files, name: str, content: bytes) -> None:
+    files.change(name, lambda _: content)

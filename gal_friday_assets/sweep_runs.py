@@ -31,7 +31,8 @@ from gal_friday_live.sweeping import Model, Request, sweep
 
 class SweepSettings(dg.Config):  # type: ignore[misc]  # Dagster's is not typed
     """As `gal-friday sweep` takes them. `grid` empty: the strategy's usual one; `start` empty: all that the model has
-    not learnt from, without a model all that is stored; `train_days` 0: no walk forward; `workers` 0: one a core.
+    not learnt from, without a model all that is stored; `train_days` 0: no walk forward; `workers` 0: one a core;
+    `scheduler`: the workers of this dask cluster instead, `tls` its three files.
     """
 
     grid: list[str] = []  # noqa: RUF012 - Dagster copies it
@@ -41,6 +42,8 @@ class SweepSettings(dg.Config):  # type: ignore[misc]  # Dagster's is not typed
     train_days: int = 0
     test_days: int = 30
     workers: int = 1
+    scheduler: str = ""
+    tls: list[str] = []  # noqa: RUF012 - Dagster copies it
 
 
 def made(
@@ -70,7 +73,8 @@ def made(
         models=models,
         walk=(asked.train_days, asked.test_days, False) if asked.train_days else None,
     )
-    with workers(asked.workers or None) as hands:
+    tls = [Path(file) for file in asked.tls]
+    with workers(asked.workers or None, asked.scheduler or None, tls=tls or None) as hands:
         return sweep(
             config, {series: candles}, request, hands, log=TrialLog(settings.database_url), progress=progress
         )

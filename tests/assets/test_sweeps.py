@@ -53,5 +53,8 @@ def test_what_cannot_be_swept_is_said(stored):
         made(SweepSettings(), *given, ETH, progress=lambda *_: None)
     with pytest.raises(RegistryError, match="no production model to sweep threshold with"):
         made(SweepSettings(), *given, BTC, progress=lambda *_: None)
+    far = SweepSettings(strategy="ema_cross", scheduler="tcp://10.0.0.7:8786")
+    with pytest.raises(ConfigError, match="plain TCP lets anybody"):
+        made(far, *given, BTC, progress=lambda *_: None)
     with pytest.raises(ConfigError, match="strategy"):
         made(SweepSettings(strategy="nothing"), *given, BTC, progress=lambda *_: None)
