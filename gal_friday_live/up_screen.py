@@ -1,8 +1,9 @@
 """What `up` shows: progress bars while it prepares, then one live screen, then the summary."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -23,6 +24,9 @@ SYNTHETIC_WARNING = (
     "SYNTHETIC MARKET: no exchange was reachable and no --history was given, so these candles come from the "
     "built-in market simulator. Nothing learned or earned on them says anything about a real market."
 )
+PACE_OVER_S: Final = 10.0
+KEPT: Final = 0.9
+"""Of the speed asked for: less is told."""
 
 
 class Screen:
@@ -80,6 +84,34 @@ class LiveScreen:
 
     def show(self, snapshot: Mapping[str, Any], footer: str) -> None:
         self._live.update(Group(_figures("Paper engine", snapshot), Text(footer, style="dim")))
+
+
+class PlayedPace:
+    r"""Whether recorded history is played as fast as asked, over the last `PACE_OVER_S`; where nothing is asked, it is.
+
+    >>> pace = PlayedPace(20.0)
+    >>> [pace.said(bars, now_s) for bars, now_s in ((0, 0.0), (100, 5.0), (110, 10.0))]
+    ['', '', 'This machine is busy: it plays 11 of the 20 bars a second that were asked for.\n']
+    """
+
+    def __init__(self, asked: float | None) -> None:
+        self._asked = asked
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def said(self, bars: int, now_s: float) -> str:
+        """A line for whoever watches; empty while it is too soon to tell, or nothing is the matter."""
+        seen = self._seen
+        seen.append((now_s, bars))
+        while len(seen) > 2 and seen[1][0] <= now_s - PACE_OVER_S:
+            seen.popleft()
+        first_s, first = seen[0]
+        elapsed_s = now_s - first_s
+        if self._asked is None or elapsed_s < PACE_OVER_S:
+            return ""
+        played = (bars - first) / elapsed_s
+        if played >= KEPT * self._asked:
+            return ""
+        return f"This machine is busy: it plays {played:.3g} of the {self._asked:g} bars a second that were asked for.\n"
 
 
 def _figures(title: str, figures: Mapping[str, Any]) -> Panel:

@@ -1,6 +1,7 @@
 """The trading part of `up`: the paper engine on the production model, or on a refused one under a named override."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -23,7 +24,7 @@ from gal_friday_live.override import override_for
 from gal_friday_live.paper import build_paper_engine
 from gal_friday_live.paper_control import PaperControl
 from gal_friday_live.up_market import Market
-from gal_friday_live.up_screen import LiveScreen, Screen
+from gal_friday_live.up_screen import LiveScreen, PlayedPace, Screen
 
 REFRESH_S = 0.25
 
@@ -85,7 +86,8 @@ async def trade(
             await engine.start()
             try:
                 with screen.live() as live:
-                    await _run(engine, live, footer, look)
+                    pace = PlayedPace(None if market.live else replay.bars_per_second)
+                    await _run(engine, live, footer, look, pace)
                     if not replay.ends:
                         live.show(engine.snapshot(), f"the recorded history has ended\n{footer}")
                         await _idle(look)
@@ -137,12 +139,15 @@ async def _idle(check: Callable[[], None]) -> None:
         await asyncio.sleep(REFRESH_S)
 
 
-async def _run(engine: Engine, live: LiveScreen, footer: str, check: Callable[[], None]) -> None:
+async def _run(
+    engine: Engine, live: LiveScreen, footer: str, check: Callable[[], None], pace: PlayedPace
+) -> None:
     runner = asyncio.ensure_future(engine.run())
     try:
         while not runner.done():
             check()
-            live.show(engine.snapshot(), footer)
+            slow = pace.said(engine.ingestor.published, time.monotonic())
+            live.show(engine.snapshot(), f"{slow}{footer}")
             await asyncio.wait({runner}, timeout=REFRESH_S)
     finally:
         if not runner.done():

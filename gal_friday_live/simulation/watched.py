@@ -50,6 +50,7 @@ class WatchedExchange(Exchange):
         super().__init__(*given, **named)
         self.hub: WatchedHub = WatchedHub(self.markets, counter=self._counter)
 
-    def advance(self) -> None:
-        super().advance()
+    def advance(self) -> bool:
+        present = super().advance()
         self.advanced()
+        return present
