@@ -46,8 +46,8 @@ class DirectTableCommunicator:
         return written
 
     async def write_many(self, strands: Sequence[Strand]) -> list[str]:
-        """All of them or none, in one transaction with one notification; their ids, in order."""
-        async with self._transaction() as connection:
+        """All of them or none, by one statement with one notification; their ids, in order."""
+        async with self._statement() as connection:
             return await write(connection, self.module_type, strands)
 
     async def read_by_id(self, table_name: str, record_id: str) -> Strand | None:
@@ -65,12 +65,12 @@ class DirectTableCommunicator:
 
     async def check_schema(self) -> None:
         """Raises SchemaMismatchError where the database's strands are not of the form that this code knows."""
-        async with self._transaction() as connection:
+        async with self._statement() as connection:
             await check_protocol(connection)
 
     async def clean(self, days: int) -> int:
         """Remove finished strands older than so many days, at least 1; how many. For the decision maker's login."""
-        async with self._transaction() as connection:
+        async with self._statement() as connection:
             row = await (await connection.execute(CLEAN, {"days": days})).fetchone()
         assert row is not None
         return int(row["removed"])
@@ -81,16 +81,16 @@ class DirectTableCommunicator:
         if table_name not in KINDS:
             raise ContractError(f"{table_name!r} holds no strands: use one of {', '.join(KINDS)}")
         table = cast("Table", table_name)
-        async with self._transaction() as connection:
+        async with self._statement() as connection:
             rows = await (await connection.execute(statements[table], values)).fetchall()
         return [strand_of(table, row["strand"]) for row in rows]
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[Connection]:
-        async with self._database.connection() as connection:
+    async def _statement(self) -> AsyncIterator[Connection]:
+        """A connection for one statement, which is durable when it returns."""
+        async with self._database.autocommit() as connection:
             with cut_after(connection, ANSWER_S):
-                async with connection.transaction():
-                    yield connection
+                yield connection
 
 
 async def check_protocol(connection: Connection) -> None:

@@ -19,7 +19,8 @@ from gal_friday_core.errors import StorageError
 from gal_friday_core.strands.strands import Table
 from gal_friday_core.strands.tags import Module
 
-# A claim that a crashed server forgets was never acknowledged either: it need not wait for the disk.
+# A claim that a crashed server forgets was never acknowledged either: it need not wait for the disk. What is handled
+# does: `hold` says so for its transaction.
 _SETTINGS: Final = (
     "set application_name = 'gal-friday strands'",
     "set statement_timeout = '10s'",
@@ -28,8 +29,8 @@ _SETTINGS: Final = (
     "set tcp_keepalives_interval = 5",
     "set tcp_keepalives_count = 3",
     "set timezone = 'UTC'",
+    "set synchronous_commit = off",
 )
-_AT_ONCE: Final = "set local synchronous_commit = off"
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,14 +125,12 @@ class Inbox:
         """What is due, the urgent first and the oldest of those; what failed before comes alone."""
         values = {**self._values, "limit": limit, "lease_s": lease_s}
         with cut_after(self.connection, ANSWER_S):
-            async with self.connection.transaction():
-                await self.connection.execute(_AT_ONCE)
-                cursor = await self.connection.execute(self._statements.claim, values)
-                rows = await cursor.fetchall()
+            cursor = await self.connection.execute(self._statements.claim, values)
+            rows = await cursor.fetchall()
         return [Claim(**row) for row in rows]
 
     async def hold(self, claims: Sequence[Claim]) -> list[Held]:
-        """Those of the claims that are still ours, with their strands, inside the caller's transaction."""
+        """Those of the claims that are still ours, with their strands, inside the caller's transaction: durable from here."""
         known = {claim.seq: claim for claim in claims}
         values = {**self._values, "seqs": list(known), "attempts": claims[0].attempts}
         with cut_after(self.connection, ANSWER_S):

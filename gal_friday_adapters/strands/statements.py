@@ -124,9 +124,9 @@ def _inbox(inbox: str) -> InboxStatements:
                     when 'dm_strands' then (select to_jsonb(s) from dm_strands s where s.id = strand_id)
                     when 'tr_strands' then (select to_jsonb(s) from tr_strands s where s.id = strand_id)
                 end as strand
-            from {inbox}
+            from (select set_config('synchronous_commit', 'on', true)) durable, {inbox} held
             where seq = any (%(seqs)s) and state = 'claimed' and worker = %(worker)s and attempts = %(attempts)s
-            order by high desc, seq for update
+            order by high desc, seq for update of held
         """,  # noqa: S608 - words of ours
         end=f"""
             update {inbox} i set state = said.state, error = said.error, ended_at = clock_timestamp()

@@ -4,7 +4,7 @@ from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.strands.communicator import DirectTableCommunicator
 from gal_friday_adapters.strands.listener import ModuleListener
 from gal_friday_core.strands.strands import DmStrand
-from tests.adapters.strands.strand_parts import QUICK, Heard, plan, running, with_database
+from tests.adapters.strands.strand_parts import QUICK, Heard, plan, rows, running, until, with_database
 
 
 def test_a_strand_is_handled_at_once_and_its_answer_reaches_the_alpha_that_asked(database_url):
@@ -43,5 +43,48 @@ def test_what_was_written_while_nobody_listened_is_handled_in_order_the_urgent_f
         assert heard.numbers == [50, *range(50)]
         assert await listener.pump() == 0
         await listener.close()
+
+    with_database(database_url, body)
+
+
+def test_what_was_handled_is_on_disk_and_a_claim_need_not_be(database_url):
+    async def body(database: Database) -> None:
+        alpha, told = DirectTableCommunicator(database, "alpha"), []
+
+        async def look(strand, transaction):
+            row = await (await transaction.connection.execute("show synchronous_commit")).fetchone()
+            told.append(row["synchronous_commit"])
+
+        await alpha.write_many([plan(1), plan(2)])
+        listener = ModuleListener(database, "dm", Heard().handlers(dm_evaluate_plan=look), settings=QUICK)
+        await listener.pump()
+        row = await (await listener._inbox.connection.execute("show synchronous_commit")).fetchone()
+        assert (told, row["synchronous_commit"]) == (["on", "on"], "off")
+        await listener.close()
+
+    with_database(database_url, body)
+
+
+def test_without_notifications_strands_are_found_by_looking(database_url):
+    async def body(database: Database) -> None:
+        alpha, heard = DirectTableCommunicator(database, "alpha"), Heard()
+        deaf = QUICK.notifications.model_copy(update={"enabled": False, "poll_s": 0.02})
+        settings = QUICK.model_copy(update={"notifications": deaf})
+        listener = ModuleListener(database, "dm", heard.handlers(), settings=settings)
+        async with running(listener):
+            await alpha.write_with_tags(plan(1))
+            await heard.reached(1)
+
+    with_database(database_url, body)
+
+
+def test_a_listener_tells_that_it_lives_and_who_it_is(database_url):
+    async def body(database: Database) -> None:
+        look = "select module, account, name, worker, seen_at > started_at from strand_modules"
+        listener = ModuleListener(
+            database, "alpha", Heard().handlers("alpha"), name="night", worker="w1", settings=QUICK
+        )
+        async with running(listener):
+            await until(lambda: rows(database_url, look) == [("alpha", "main", "night", "w1", True)])
 
     with_database(database_url, body)
