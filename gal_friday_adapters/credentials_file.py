@@ -1,6 +1,7 @@
-"""Keys of an S3 client from the file that all of them share."""
+"""Keys of an S3 client from the file that all of them share, and what of them must never be shown."""
 
 import configparser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
     from obstore.store import S3Config
 
 VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
+SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+
+def secrets_of(environ: Mapping[str, str]) -> list[str]:
+    """The secret values that the environment holds: for logs to leave out."""
+    return [value for name in SECRETS if (value := environ.get(name))]
 
 
 def shared_keys(file: Path, profile: str) -> "S3Config":

@@ -6,6 +6,7 @@ out (`log_destinations`). Nothing here publishes on the bus: a `LOG_ENTRY` comes
 
 import asyncio
 import logging
+import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from gal_friday_adapters import alerts
+from gal_friday_adapters.credentials_file import secrets_of
 from gal_friday_adapters.influx import FieldValue, InfluxSink
 from gal_friday_adapters.outbox import Outbox
 from gal_friday_adapters.paths import logs_dir
@@ -202,9 +204,10 @@ def series_sink(settings: Config, on_trouble: Callable[[str, str], None] | None 
 
 
 def _configured_secrets(config: ConfigurationManager, urls: Iterable[str | None]) -> list[str]:
-    """Exchange keys, the time series' token, where alerts go, and the passwords in the database's addresses."""
+    """Keys of exchange and buckets, the time series' token, where alerts go, passwords of the database's addresses."""
     found = [secret.get_secret_value() for secret in config.get_api_keys().values()]
     found += alerts.secrets(config.config.alerts)
+    found += secrets_of(os.environ)
     if token := _secret(config.config.timeseries.token):
         found.append(token)
     for url in filter(None, urls):

@@ -228,6 +228,14 @@ def test_a_configuration_file_with_a_secret_must_be_private_and_one_without_need
     assert SECRET not in str(told.value)
 
 
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_keys_of_a_bucket_are_left_out_of_every_line(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "the/key+of=a-bucket")
+    text = written(tmp_path, lambda service: service.log("ERROR", "refused: the/key+of=a-bucket", "test"))
+    assert "the/key+of=a-bucket" not in text
+    assert "refused: " in text
+
+
 def test_an_alert_address_is_a_secret_in_logs_in_files_and_in_errors(tmp_path):
     address = "tgram://123456789:AbCdEf-gh_IjK/987654"
     environ = {
