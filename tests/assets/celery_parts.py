@@ -15,7 +15,7 @@ from typing import Self
 import dagster as dg
 import psutil
 import pytest
-from dagster._core.code_pointer import FileCodePointer, ModuleCodePointer
+from dagster._core.code_pointer import CodePointer, FileCodePointer, ModuleCodePointer
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
 
@@ -124,15 +124,15 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def send(
-    instance: dg.DagsterInstance,
-    job: dg.JobDefinition,
-    code: ModuleCodePointer | FileCodePointer,
-    **run: object,
-) -> str:
+def origin(job: dg.JobDefinition, code: CodePointer) -> JobPythonOrigin:
+    """Where a worker finds the job."""
+    repository = RepositoryPythonOrigin(sys.executable, code, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
+    return JobPythonOrigin(job.name, repository)
+
+
+def send(instance: dg.DagsterInstance, job: dg.JobDefinition, code: CodePointer, **run: object) -> str:
     """Hand one run of the job to the launcher, as the daemon does when its turn has come; the run's id."""
-    origin = RepositoryPythonOrigin(sys.executable, code, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
-    made = instance.create_run_for_job(job, job_code_origin=JobPythonOrigin(job.name, origin), **run)
+    made = instance.create_run_for_job(job, job_code_origin=origin(job, code), **run)
     instance.run_launcher.launch_run(LaunchRunContext(made, workspace=None))
     return made.run_id
 

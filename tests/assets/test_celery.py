@@ -12,19 +12,34 @@ import dagster as dg
 import numpy as np
 import psutil
 import pytest
+from dagster._core.code_pointer import FileCodePointer
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
+from dagster._grpc.types import ExecuteRunArgs
+from dagster._serdes import pack_value
+from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 
 from gal_friday_adapters.feature_tables import table_name
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.paths import dagster_home
+from gal_friday_assets.celery_launcher import WatchedCeleryLauncher
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.instance import configured, prepare_home
 from gal_friday_assets.partitions import PAIR, range_tags
 from gal_friday_core.candles import Series
 from gal_friday_core.features.candle_set import CANDLES_V1
 from tests.assets import celery_jobs
-from tests.assets.celery_parts import GAL_FRIDAY, SMALL, Redis, Worker, open_gate, send, until, worker
+from tests.assets.celery_parts import (
+    GAL_FRIDAY,
+    SMALL,
+    Redis,
+    Worker,
+    open_gate,
+    origin,
+    send,
+    until,
+    worker,
+)
 from tests.assets.conftest import BARS, market
 
 SILENCE_S = 1.0
@@ -176,6 +191,19 @@ def test_a_broker_that_was_killed_and_knows_nothing_more_loses_no_run_that_has_b
     assert cluster.over(begun.run) == [dg.DagsterRunStatus.SUCCESS]
 
 
+def test_a_run_that_its_worker_knows_nothing_of_fails_and_is_not_worked_on_any_more(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    begun = cluster.gated(tmp_path / "a")
+    answers = WatchedCeleryLauncher._asked
+    monkeypatch.setattr(
+        WatchedCeleryLauncher, "_asked", lambda *asked: {name: {} for name in answers(*asked)}
+    )
+    assert cluster.watch(begun.run) is dg.DagsterRunStatus.FAILURE
+    assert "was started anew and knows nothing of it" in cluster.last_words(begun.run)
+    until(lambda: not psutil.pid_exists(begun.pid), "the end of its process")
+
+
 def test_a_killed_worker_fails_its_own_run_and_no_other(cluster: Cluster, tmp_path: Path):
     gates = [cluster.gated(tmp_path / name) for name in "ab"]
     dead = cluster.workers[0]
@@ -188,6 +216,19 @@ def test_a_killed_worker_fails_its_own_run_and_no_other(cluster: Cluster, tmp_pa
     assert cluster.watch(kept.run) is dg.DagsterRunStatus.STARTED
     open_gate(kept.gate)
     assert cluster.over(kept.run) == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_a_message_brings_no_code(cluster: Cluster, tmp_path: Path):
+    (tmp_path / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    theirs = origin(telling, FileCodePointer(str(tmp_path / "theirs.py"), "defs", str(tmp_path)))
+    run = cluster.instance.create_run_for_job(telling, job_code_origin=origin(telling, SMALL))
+    launcher = cluster.instance.run_launcher
+    asked = ExecuteRunArgs(theirs, run.run_id, None, set_exit_code_on_failure=True)
+    task = launcher._execute.si(execute_job_args_packed=pack_value(asked))
+    launcher._launch_celery_task_run(run, task, TASK_EXECUTE_JOB_NAME)
+    assert cluster.over(run.run_id) == [dg.DagsterRunStatus.SUCCESS]
+    assert not (tmp_path / "ran").exists()
+    assert list(launcher.celery.conf.accept_content) == ["json"]
 
 
 def test_no_file_and_no_log_has_the_password_of_the_broker(cluster: Cluster):

@@ -85,7 +85,7 @@ def blind_to_targets(monkeypatch):
 
 def late_for_marks(monkeypatch):
     carry = Portfolio.carry
-    monkeypatch.setattr(Portfolio, "carry", lambda self, marks, peaks, now_ns: carry(self, {}, peaks, now_ns))
+    monkeypatch.setattr(Portfolio, "carry", lambda self, _marks, *rest: carry(self, {}, *rest))
 
 
 def deaf_to_fees(monkeypatch):
