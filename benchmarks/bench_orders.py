@@ -200,11 +200,13 @@ class QuietRest:
 class Desk:
     """The engine between the two ends of the wire, warm and standing."""
 
-    def __init__(self, model, snapshot):
+    def __init__(self, model, snapshot, book_every_ms=1):
         self.clock = SimulatedClock(START)
         self.public, self.private = PublicKraken(snapshot), PrivateKraken()
         settings = manager(
-            features={"sets": ["candles-book-v1"], "book_every_ms": 1}, market={"max_lag_s": 10**9}, risk=CALM
+            features={"sets": ["candles-book-v1"], "book_every_ms": book_every_ms},
+            market={"max_lag_s": 10**9},
+            risk=CALM,
         )
         exchange = KrakenExchange(
             QuietRest(), self.clock, KrakenSettings(tier="pro"), transport=self.private,

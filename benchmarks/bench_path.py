@@ -61,6 +61,11 @@ def trained(candles: Candles) -> xgboost.Booster:
 
 def predictor_of(booster: xgboost.Booster) -> Predictor:
     """The same booster as the engine gets it: through a sealed artifact."""
+    return Predictor.from_files(artifact_of(booster), model_id="b", model_type="b", version=1)
+
+
+def artifact_of(booster: xgboost.Booster) -> dict[str, bytes]:
+    """The files of the artifact."""
     metadata = ModelMetadata(
         series="bench", target=TARGET, schema_hash=CANDLES_V1.hash, entry_threshold=0.5, mean_win=1.0,
         mean_loss=1.0, holdout_start_ns=0, oos_quantiles={"0.95": 0.5}, label="",
@@ -74,7 +79,7 @@ def predictor_of(booster: xgboost.Booster) -> Predictor:
         artifact.METADATA: artifact.to_json(msgspec.to_builtins(metadata)),
         artifact.REPORT: artifact.to_json({}),
     }
-    return Predictor.from_files(artifact.seal(files), model_id="b", model_type="b", version=1)
+    return artifact.seal(files)
 
 
 def ours(rows: list, predictor: Predictor) -> None:

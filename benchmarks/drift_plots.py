@@ -8,29 +8,15 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_drift import ROWS, series
+from drawing import HEIGHT, WIDTH, line, written
 
-from gal_friday_adapters.report_chart import Frame, svg, ticks
+from gal_friday_adapters.report_chart import Frame, ticks
 from gal_friday_core.drift.betting import against
 from gal_friday_core.drift.statistics import apart, smirnov_p_value
 from gal_friday_core.drift.thinning import inefficiency_of_shares
 
-WIDTH, HEIGHT, RUNS, LOOKS = 900, 320, 5, 200
+RUNS, LOOKS = 5, 200
 CHANGE, END = 1_500, 1_900
-STYLE = """<style>svg { background: #ffffff; } .grid { stroke: #dfe4ea; } .zero { stroke: #5d6878; }
-.tick { fill: #5d6878; font: 12px sans-serif; } polyline { fill: none; stroke-width: 1.3; }
-.ours { stroke: #1f6feb; } .plain { stroke: #c2413a; } .limit { stroke: #c2413a; stroke-dasharray: 6 4; }
-.change { stroke: #5d6878; stroke-dasharray: 2 4; }</style>"""
-
-
-def written(path: Path, title: str, parts: list[str]) -> None:
-    text = svg(WIDTH, HEIGHT, title, [STYLE, *parts])
-    path.write_text(
-        text.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n", encoding="utf-8"
-    )
-
-
-def line(frame: Frame, kind: str, places, values) -> str:
-    return f'<polyline class="{kind}" points="{frame.points(places, values)}"/>'
 
 
 def evidence(path: Path) -> None:

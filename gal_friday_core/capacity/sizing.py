@@ -37,6 +37,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     bytes_per_bar: float
     rows_per_order: float
     durable_per_order: float
+    reports_per_order: float
     bytes_per_order: float
     note_us: float
     note_server_us: float
@@ -56,8 +57,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """`pairs` of each of the `accounts`. Of each pair: book messages a second, seconds of a bar, orders a day.
 
-    `split`: alpha, decision maker and trader are processes of their own, `strands_per_order` what they then say
-    about one order. `decide_s` is how late the last pair's decision may come after a common close. Models are trained
+    `split`: alpha, decision maker and trader are processes of their own. `decide_s` is how late the last pair's decision may come after a common close. Models are trained
     again every `retrain_days`; `recorded` keeps every message of the market.
     """
 
@@ -67,7 +67,6 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     bar_s: float = 60.0
     orders_per_day: float = 20.0
     split: bool = False
-    strands_per_order: float = 8.0
     decide_s: float = 0.25
     retrain_days: float = 7.0
     recorded: bool = False
@@ -111,6 +110,11 @@ def costs_of(measured: Mapping[str, float]) -> Costs:
         ) from None
 
 
+def strands_per_s(costs: Costs, demand: Demand) -> float:
+    """Of an order that roles split: its plan, the verdict, the word to the trader, and every report."""
+    return demand.orders_per_s * (3 + costs.reports_per_order) if demand.split else 0.0
+
+
 def message_cores(costs: Costs, demand: Demand) -> float:
     """Messages only: what goes on at every moment, also while bars close."""
     each = costs.message_us + (costs.record_us if demand.recorded else 0.0)
@@ -122,8 +126,8 @@ def engine_cores(costs: Costs, demand: Demand) -> float:
     bars = demand.traded / demand.bar_s * (costs.bar_us + costs.rows_per_bar * costs.note_us)
     kept = costs.durable_per_order * costs.append_us
     noted = (costs.rows_per_order - costs.durable_per_order) * costs.note_us
-    strands = demand.strands_per_order * costs.strand_us if demand.split else 0.0
-    orders = demand.orders_per_s * (costs.order_us + kept + noted + strands)
+    orders = demand.orders_per_s * (costs.order_us + kept + noted)
+    orders += strands_per_s(costs, demand) * costs.strand_us
     return message_cores(costs, demand) + (bars + orders) * _US + demand.accounts * costs.engine_cores
 
 
@@ -144,7 +148,7 @@ def server_cores(costs: Costs, demand: Demand) -> float:
     noted = demand.traded / demand.bar_s * costs.rows_per_bar
     noted += demand.orders_per_s * (costs.rows_per_order - costs.durable_per_order)
     durable = demand.orders_per_s * costs.durable_per_order * costs.append_server_us
-    said = demand.orders_per_s * demand.strands_per_order * costs.strand_server_us if demand.split else 0.0
+    said = strands_per_s(costs, demand) * costs.strand_server_us
     return (noted * costs.note_server_us + durable + said) * _US
 
 
@@ -183,8 +187,7 @@ RESOURCES: Final = (
     Resource("PostgreSQL", "cores", "server cores", server_cores, lambda *_: 1.0),
     Resource(
         "strands", "strands/s", "decision makers",
-        lambda _, demand: demand.orders_per_s * demand.strands_per_order if demand.split else 0.0,
-        lambda costs, _: costs.strand_batch_per_s,
+        strands_per_s, lambda costs, _: costs.strand_batch_per_s,
     ),
     Resource("pipeline", "cores", "worker cores", pipeline_cores, lambda *_: 1.0),
 )  # fmt: skip

@@ -22,7 +22,7 @@ NOTHING = Costs(**dict.fromkeys(Costs.__struct_fields__, 0.0))
 COSTS = msgspec.structs.replace(
     NOTHING, message_us=30.0, bar_us=100.0, order_us=1_000.0, rows_per_bar=2.0, note_us=25.0, engine_mb=200.0, pair_mb=1.0,
     model_mb=0.5, bytes_per_bar=1_500.0, append_ms=2.0, durable_per_order=6.0, rows_per_order=7.0, append_us=500.0,
-    note_server_us=20.0, strand_batch_per_s=500.0, strand_us=600.0, partition_s=0.5, engine_cores=0.02,
+    note_server_us=20.0, strand_batch_per_s=500.0, strand_us=600.0, reports_per_order=4.0, partition_s=0.5, engine_cores=0.02,
 )  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_split_roles_pay_for_what_they_say():
     whole = Demand(pairs=10, orders_per_day=8_640.0)
     split = msgspec.structs.replace(whole, split=True)
     more = engine_cores(COSTS, split) - engine_cores(COSTS, whole)
-    assert more == pytest.approx(whole.strands_per_order * 600e-6)
+    assert more == pytest.approx((3 + 4) * 600e-6)
 
 
 def test_units_carry_what_they_are_said_to_carry_and_no_more():
