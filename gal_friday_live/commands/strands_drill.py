@@ -70,9 +70,10 @@ def _told(found: "Result") -> Any:
 
 def _print(found: "Result") -> None:
     told = _told(found)
-    outages, findings = told.pop("outages"), told.pop("findings")
+    outages, findings, resumed = told.pop("outages"), told.pop("findings"), told.pop("resumptions")
     show(told, as_json=False)
     table(outages, "Nothing was struck.")
+    table(resumed, "Nothing halted.")
     table(findings, "Nothing was lost, nothing doubled, and all books are the same.")
     if findings:
         Console(stderr=True, highlight=False).print(f"[bold red]{len(findings)} things do not hold.[/]")

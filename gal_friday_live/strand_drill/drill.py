@@ -28,8 +28,8 @@ STANDBY: Final = "trader-standby"
 READY, STANDING_BY = "ready", "standby"
 SUPERSEDED: Final = "has taken over as trader"
 """Among the last words of a trader whose lease another one took: here only its standby can."""
-LOOK_EVERY_S: Final = 0.1
-MOVES_WITHIN_S: Final = 120.0
+LOOK_EVERY_S: Final = 0.25
+MOVES_WITHIN_S: Final = 180.0
 RESTS_WITHIN_S: Final = 90.0
 """After the last blow everything must have arrived by then, and all sides agree."""
 REST_LOOK_S: Final = 0.5
@@ -60,6 +60,13 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     by_standby: bool = False
 
 
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """A halt that the drill ended as an operator would: what cannot be journalled halts, as when the database restarts."""
+
+    role: str
+    reason: str
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it: `lost` and `doubled` are counts of `findings`; `speed` is the market's at the end, less than asked for where
     the machine was too busy.
@@ -76,6 +83,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     doubled: int
     differs: int
     outages: Sequence[Outage]
+    resumptions: Sequence[Resumption]
     latency_ms: Mapping[str, Mapping[str, float]]
     seconds: float
     speed: float
@@ -113,6 +121,7 @@ class Drill:
         self._witness = witness
         self._say = say
         self._outages: list[Outage] = []
+        self._resumptions: list[Resumption] = []
         self._blows: list[str] = []
         self._decided = 0
 
@@ -139,7 +148,7 @@ class Drill:
         """Wait until plans were decided since the last blow. Raises GalFridayError where none are."""
         deadline = time.monotonic() + MOVES_WITHIN_S
         while (decided := await self._witness.decided()) < self._decided + self._terms.between:
-            await self._require_running()
+            await self._look_after()
             if time.monotonic() > deadline:
                 raise GalFridayError(
                     f"no {self._terms.between} plans were decided in {MOVES_WITHIN_S:g} s after "
@@ -195,6 +204,20 @@ class Drill:
             await self._stand_by()
         self._crew.require_running()
 
+    async def _look_after(self) -> None:
+        """What an operator does: resume what was halted. Raises GalFridayError where a role ended by itself."""
+        await self._require_running()
+        for role in ROLES:
+            member = self._crew.members[role]
+            try:
+                status = await member.ask("status")
+                if status["halted"]:
+                    await member.ask("resume", reason="the drill goes on", who="the drill")
+                    self._say(f"{role} was halted and is resumed: {status['halt_reason']}")
+                    self._resumptions.append(Resumption(role=role, reason=status["halt_reason"]))
+            except (StorageError, ConfigError):
+                continue  # it starts, or its checklist does not hold yet: asked again
+
     async def _stand_by(self) -> None:
         """A new process waits for the account, in the folder that is free."""
         taken = self._crew.members[TRADER].name
@@ -203,7 +226,7 @@ class Drill:
     async def _moves(self, role: str, before: int, strike: Strike) -> None:
         deadline = time.monotonic() + MOVES_WITHIN_S
         while await self._witness.handled(role) <= before:
-            await self._require_running()
+            await self._look_after()
             if time.monotonic() > deadline:
                 raise GalFridayError(f"{role} handled nothing in {MOVES_WITHIN_S:g} s after {strike.blow}")
             await asyncio.sleep(LOOK_EVERY_S)
@@ -288,6 +311,7 @@ class Drill:
             doubled=count(found, DOUBLED),
             differs=count(found, DIFFERS),
             outages=self._outages,
+            resumptions=self._resumptions,
             latency_ms=latency_ms,
             seconds=round(seconds, 1),
             speed=self._ground.time.speed,

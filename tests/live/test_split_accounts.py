@@ -18,7 +18,7 @@ def text(records):
 
 def test_two_accounts_on_one_database_are_traded_as_each_alone(database_url):
     config = manager(risk=CALM)
-    bitcoin, ether = stretches(150, both=True)
+    bitcoin, ether = stretches(80, both=True)
 
     async def main():
         alone = [(await whole(config, [played]))[0] for played in (bitcoin, ether)]

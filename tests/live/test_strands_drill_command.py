@@ -23,7 +23,7 @@ def result(*found):
     return Result(
         plans=9, approved=7, orders=20, fills=22, kills=3, disconnects=0, restarts=0,
         lost=sum(one.kind == LOST for one in found), doubled=sum(one.kind == DOUBLED for one in found), differs=0,
-        outages=[OUTAGE], latency_ms={"trader": {"p50": 8.0, "p99": 40.0}}, seconds=60.0, speed=20.0, findings=found,
+        outages=[OUTAGE], resumptions=(), latency_ms={"trader": {"p50": 8.0, "p99": 40.0}}, seconds=60.0, speed=20.0, findings=found,
     )  # fmt: skip
 
 
