@@ -35,6 +35,7 @@ EXAMPLES: Final = {
         "live",
         "live --candles XBTUSD_1.csv --speed 60",
         "live --venue http://127.0.0.1:8642",
+        "live --role trader --venue http://127.0.0.1:8642 --standby",
         "live --mode live --i-understand-real-money --config my.yaml",
     ),
     "doctor": ("doctor", "doctor --config my.yaml --json", "doctor --offline"),
