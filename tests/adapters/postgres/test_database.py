@@ -106,6 +106,27 @@ def test_listen_says_when_it_begins_and_then_yields_payloads(database_url: str) 
     with_open_database(database_url, body)
 
 
+def test_a_server_that_hangs_gives_no_connection_away_and_says_so_in_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits in the pool is asked before it is given away; who does not answer that is nobody to wait for."""
+    monkeypatch.setattr(database_module, "PROBE_S", 0.1)
+
+    async def run() -> None:
+        async with Database(database_url, size=1, timeout_s=30.0) as database:
+            async with database.connection() as connection:
+                process = psutil.Process(connection.info.backend_pid)
+            process.suspend()
+            try:
+                async with asyncio.timeout(60):
+                    async with database.connection() as connection:  # another one, in its place
+                        assert connection.info.backend_pid != process.pid
+            finally:
+                process.resume()
+
+    asyncio.run(run())
+
+
 def test_listen_returns_after_a_lost_connection_with_an_empty_hint(database_url: str) -> None:
     async def body(database: Database) -> None:
         heard = database.listen("news")

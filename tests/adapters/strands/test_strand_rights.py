@@ -1,12 +1,15 @@
 """What each module's login may do with strands, and which strands retention takes."""
 
+import importlib.util
 import json
 from itertools import count
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from psycopg import errors, sql
 
+from gal_friday_adapters.postgres import migrate
 from gal_friday_adapters.postgres.connect import connect, url_parts
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.roles import create_login
@@ -220,3 +223,15 @@ def test_plans_that_are_written_as_one_say_so_once(database_url):
         await hints.aclose()
 
     with_database(database_url, body)
+
+
+def test_an_older_server_makes_ids_of_the_same_form(database_url):
+    """Version 7: made of the time, in order, as PostgreSQL 18 makes them itself."""
+    path = Path(migrate.__file__).with_name("migrations") / "versions" / "0014_strands.py"
+    spec = importlib.util.spec_from_file_location("strands_migration", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    looked = "select uuid_extract_version(id::uuid), abs(extract(epoch from now() - uuid_extract_timestamp(id::uuid)))"
+    for made in (module.OWN_ID, module.NATIVE_ID):
+        [(version, off)] = rows(database_url, f"{looked} from (select {made} as id) made")
+        assert (version, off < 60) == (7, True)
