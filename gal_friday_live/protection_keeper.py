@@ -114,6 +114,7 @@ class ProtectionKeeper:
         self._unverified: set[str] = set()  # pairs whose open orders must be read before anything is placed
         self._busy: set[str] = set()  # pairs for which the venue is being asked or an amendment is on its way
         self._tending: set[str] = set()
+        self._crumbs: dict[str, Decimal] = {}
         self._sold: set[str] = set()  # pairs whose position was sold: no stop of theirs may be left
         self._subscription: str | None = None
         self.active = not exchange.capabilities.attached_target
@@ -298,7 +299,9 @@ class ProtectionKeeper:
             self._tasks.start(self._grow(pair, action), f"grow {action.client_order_id}")
             return False
         else:
-            log.info("%s: %s is too little for any order of the venue", pair, desk.free)
+            if self._crumbs.get(pair) != desk.free:  # asked at every tick, told once
+                log.info("%s: %s is too little for any order of the venue", pair, desk.free)
+                self._crumbs[pair] = desk.free
             return False
         return True
 

@@ -145,6 +145,22 @@ async def test_an_exit_of_a_part_leaves_the_rest_protected():
     assert setting.venue.base == Decimal("0.7") == setting.venue.open_stops()
 
 
+async def test_crumbs_that_no_order_may_sell_are_told_once(caplog):
+    caplog.set_level("INFO", logger="gal_friday_live.protection_keeper")
+    setting = Setting()
+    client = await setting.client()
+    await client.approve()
+    await client.approve("s2", "SELL", "0.995")
+    for price in (101, 102, 103):
+        await client.market(price)
+        client.keeper.check()
+        await client.quiet()
+    assert setting.venue.base == Decimal("0.005")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{PAIR}: 0.005 is too little for any order of the venue"
+    ]
+
+
 async def test_an_exit_of_an_entry_that_still_fills_ends_the_entry_first():
     setting = Setting(liquidity=Decimal("0.5"))
     client = await setting.client()
