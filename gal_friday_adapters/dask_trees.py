@@ -152,11 +152,16 @@ def _watched(client: "Client", scheduler: str | None) -> Iterator[None]:
     try:
         yield
     except (KilledWorker, CancelledError, xgboost.core.XGBoostError, OSError) as error:
-        said = str(error).strip().splitlines() or ["it went away"]
         raise StorageError(
-            f"the workers of {scheduler} did not finish the fit ({said[-1]}); look whether one of them died, and "
+            f"the workers of {scheduler} did not finish the fit ({_said(error)}); look whether one of them died, and "
             "train again"
         ) from error
     finally:
         done.set()
         watching.join()
+
+
+def _said(error: BaseException) -> str:
+    """The last thing that it says before its stack."""
+    lines = [line.strip(" -") for line in str(error).partition("Stack trace")[0].splitlines()]
+    return next((line for line in reversed(lines) if line), "it went away")
