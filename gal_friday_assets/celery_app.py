@@ -1,7 +1,8 @@
 """What a Celery worker of the pipeline serves: runs of this Dagster, one child process each.
 
-`python -m gal_friday_assets.worker` starts one; `celery -A gal_friday_assets.celery_app …` looks at all of them. A
-message holds a run's id and is JSON: what is executed, the worker reads from Dagster's database.
+`python -m gal_friday_assets.worker` starts one; `python -m gal_friday_assets.instance celery -A
+gal_friday_assets.celery_app inspect active` looks at all of them. A message holds a run's id and is JSON: what is
+executed, the worker reads from Dagster's database.
 """
 
 import ctypes

@@ -107,7 +107,7 @@ class WatchedCeleryLauncher(CeleryRunLauncher):
     ) -> str | None:
         """What is added where the watch fails a run: what to look at, for one that nobody began."""
         if run.status in NOT_BEGUN:
-            return "No worker took it: see that one runs and has a free place, `celery -A gal_friday_assets.celery_app status`."
+            return "No worker took it: see that one runs and has a free place (docs/scale-out.md)."
         return None
 
     def _lost(self, run_id: str, task: str) -> str:
