@@ -22,6 +22,9 @@ PROTOCOL_VERSION: Final = 1
 """The form of the tables that this code reads and writes."""
 ANSWER_S: Final = 10.0
 """A server that does not answer for so long is a lost one."""
+CLEANING_S: Final = 300.0
+"""The first cleaning in months takes long."""
+MORE_TIME: Final = "set local statement_timeout = '300s'"
 
 
 class DirectTableCommunicator:
@@ -70,8 +73,10 @@ class DirectTableCommunicator:
 
     async def clean(self, days: int) -> int:
         """Remove finished strands older than so many days, at least 1; how many. For the decision maker's login."""
-        async with self._statement() as connection:
-            row = await (await connection.execute(CLEAN, {"days": days})).fetchone()
+        async with self._database.transaction() as connection:
+            with cut_after(connection, CLEANING_S):
+                await connection.execute(MORE_TIME)
+                row = await (await connection.execute(CLEAN, {"days": days})).fetchone()
         assert row is not None
         return int(row["removed"])
 
