@@ -15,29 +15,11 @@ from gal_friday_adapters.object_store import ObjectStore
 from gal_friday_core.candle_quality import select
 from gal_friday_core.candles import UNKNOWN_TRADES, Candles, Series
 from gal_friday_core.errors import DataError, StorageError
-from gal_friday_core.times import MINUTE_NS, from_iso
+from gal_friday_core.times import from_iso
+from tests.adapters.lake_bars import SERIES, bars, three_months
 from tests.bucket_server import cut_request, pass_on
 
 ROOT = Path(__file__).parents[2]
-SERIES = Series("kraken", "BTC/USD", "1m")
-START = from_iso("2024-01-31T22:00:00Z")  # two hours before the month turns
-
-
-def bars(count=240, seed=1, start=START):
-    rng = np.random.default_rng(seed)
-    close = 40_000 * np.exp(np.cumsum(rng.normal(0, 1e-3, count)))
-    opened = np.append(40_000.0, close[:-1])
-    volume = rng.gamma(1, 2, count).round(8)
-    return Candles(
-        SERIES,
-        start + np.arange(count) * MINUTE_NS,
-        opened,
-        np.maximum(opened, close) * 1.0005,
-        np.minimum(opened, close) * 0.9995,
-        close,
-        volume,
-        rng.integers(1, 50, count),
-    )
 
 
 @pytest.fixture(params=["disk", "bucket"])
@@ -235,14 +217,10 @@ import sys
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.locations import location
 from gal_friday_core.storage_settings import ObjectStoreConfig
-from tests.adapters.test_lake import four_months
+from tests.adapters.lake_bars import three_months
 url, endpoint = sys.argv[1:]
-CandleLake(location(url, ObjectStoreConfig(endpoint_url=endpoint))).write(four_months())
+CandleLake(location(url, ObjectStoreConfig(endpoint_url=endpoint))).write(three_months())
 """
-
-
-def four_months():
-    return bars(60 * 24 * 120, start=from_iso("2024-01-01"))
 
 
 def start_writer(bucket):
@@ -252,7 +230,7 @@ def start_writer(bucket):
 
 
 def test_a_writer_into_a_bucket_killed_in_a_put_and_run_again_ends_in_the_same_lake(bucket_server, tmp_path):
-    CandleLake(tmp_path).write(four_months())
+    CandleLake(tmp_path).write(three_months())
     expected = tree(tmp_path)
     broken, months = bucket_server.bucket(), 2
     bucket_server.faults += [("PUT", pass_on)] * months
