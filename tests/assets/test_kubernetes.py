@@ -131,10 +131,8 @@ class Cluster:
         return 404, {"kind": "Status", "code": 404}
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[tuple[Cluster, Path]]:
-    """An API server on loopback, and the file that leads a client to it."""
-    cluster = Cluster()
+def handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
+    """What serves the cluster's answers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -155,25 +153,27 @@ def api(tmp_path: Path) -> Iterator[tuple[Cluster, Path]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    return Handler
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[tuple[Cluster, Path]]:
+    """An API server on loopback, and the file that leads a client to it."""
+    cluster = Cluster()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(cluster))
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
-    there = {"cluster": "here", "user": "nobody"}
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    leads = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "nobody"}}],
+        "clusters": [{"name": "here", "cluster": {"server": address}}],
+        "users": [{"name": "nobody", "user": {}}],
+    }
     file = tmp_path / "kubeconfig"
-    file.write_text(
-        yaml.safe_dump(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "here",
-                "contexts": [{"name": "here", "context": there}],
-                "clusters": [
-                    {"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_address[1]}"}}
-                ],
-                "users": [{"name": "nobody", "user": {}}],
-            }
-        )
-    )
+    file.write_text(yaml.safe_dump(leads))
     yield cluster, file
     server.shutdown()
     joined(serving)
