@@ -35,9 +35,14 @@ they were. Nothing here is extrapolated but the sizes, and those by the [formula
 
 RATES_TOLD = """## What saturates first
 
-Pairs that one unit of each resource carries, loaded to {headroom:.0%} at most; the first column that ends is the bottleneck. One-minute
-bars, twenty orders a pair and day. Book messages of a pair: 1 a second where little happens; 14 was the mean of eight
+Pairs that one unit of each resource carries, loaded to {headroom:.0%} at most: the fewest saturate first. One-minute bars, twenty orders a
+pair and day, roles split. Book messages of a pair: 1 a second where little happens; 14 was the mean of eight
 pairs over thirty seconds of a recorded session (Bybit, 2021), 84 the busiest of twenty in another (Coinbase).
+"""
+
+HELPS = """What then helps: for the engine's thread and the close of a bar, alphas by groups of pairs under one decision maker
+([split.md](split.md)); for the pipeline, workers on other machines ([scale-out.md](scale-out.md)); for durable records, a disk that syncs
+sooner, since one engine's follow each other; for many accounts, memory: an account costs an engine, a pair next to nothing.
 """
 
 FORMULAS = """## Formulas
@@ -64,7 +69,9 @@ QUEUES = """## What waits: strands
 
 A plan waits for the decision maker to hear of it, to finish what it is doing, and to take it. `core/capacity/queueing.py`
 simulates that event by event, from samples of the measured run at {calm:g} plans a second: the writes, the wake-ups, and batches of one; what a
-strand more in a batch takes comes from draining {drained:,}. Nothing is fitted to the higher loads.
+strand more in a batch takes comes from draining {drained:,}. Nothing is fitted to the higher loads. Waits are those of a machine
+that did as much else as its load above says; on an idle one they are shorter ([strands.md](strands.md)). What counts here is how far
+simulation and measurement agree.
 
 ![Milliseconds until a plan is decided, by plans a second](images/capacity-strands.svg)
 
@@ -86,6 +93,7 @@ def page(found):
         RATES_TOLD.format(headroom=HEADROOM),
         _first(costs),
         _told_first(costs),
+        HELPS,
         "## Sizes\n",
         _sizes(costs),
         _accounts(costs),
@@ -219,8 +227,10 @@ def _ms(values):
 def _number(value):
     """Three digits, with thousands apart.
 
-    >>> _number(1234567.0), _number(0.01234), _number(12.0)
-    ('1,230,000', '0.0123', '12')
+    >>> _number(1234567.0), _number(0.01234), _number(12.0), _number(1e-6)
+    ('1,230,000', '0.0123', '12', '< 0.001')
     """
+    if 0 < value < 0.001:
+        return "< 0.001"
     rounded = float(f"{value:.3g}")
     return f"{rounded:,.0f}" if abs(rounded) >= 100 or rounded == int(rounded) else f"{rounded:g}"
