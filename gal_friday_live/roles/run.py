@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from gal_friday_adapters import paths
@@ -206,45 +206,41 @@ async def _assembled(
         stack.push_async_callback(lease.release)
         journal = PostgresJournal(database, session, stage.clock, fence=lease.fence)
         stack.push_async_callback(journal.close)
-        code, run_id = code_version(config), str(uuid.uuid4())
         mode = request.mode if module == "trader" else f"{request.mode}-{module}"
-        await journal.begin(mode, config_hash=fingerprint(config), code_version=code)
+        await journal.begin(mode, config_hash=fingerprint(config), code_version=code_version(config))
         place = Place(
             module=module, name=name, account=account, journal=journal, database=database, lease=lease,
-            within=JournalWithin(session, lease.fence), code_version=code,
+            within=JournalWithin(session, lease.fence), code_version=code_version(config),
         )  # fmt: skip
-        role = await composed(place, request, stage)
-        lease.on_change(role.base.monitoring.on_lease)
+        role, run_id = await composed(place, request, stage), str(uuid.uuid4())
+        lease.on_change(role.monitoring.on_lease)
         await journal.append(
-            "RUN", run_id, stage.clock.now_ns(),
-            {
-                "mode": mode, "venue": stage.venue, "account": stage.account, "account_session": account,
-                "role": request.role, "name": name,
-                "code_version": code, "config_hash": fingerprint(config), "override": None,
-                "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
-            },
-        )  # fmt: skip
+            "RUN", run_id, stage.clock.now_ns(), _run_record(place, role, request, stage, mode)
+        )
         listener = ModuleListener(
-            database,
-            module,
-            role.guarded(),
-            account=account,
-            name=name,
-            exclusive=True,
-            on_fate=role.on_fate,
+            database, module, role.guarded(), account=account, name=name, exclusive=True, on_fate=role.on_fate,
             settings=config.module_communication,
-        )
-        logger = LoggerService(
-            stage.manager, role.base.bus, clock=stage.clock, run=run_id, database_url=database_url
-        )
+        )  # fmt: skip
+        clock, title = stage.clock, f"{mode} {stage.account} {name}"
         yield RoleLive(
             role=role, name=name, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            listener=listener, logger=logger, stopping=stop,
-            desk=AlertDesk(
-                role, config.alerts, name=f"{mode} {stage.account} {name}", clock=beside(stage.clock)
+            listener=listener, stopping=stop, desk=AlertDesk(role, config.alerts, name=title, clock=beside(clock)),
+            logger=LoggerService(
+                stage.manager, role.base.bus, clock=clock, run=run_id, database_url=database_url
             ),
-            reloading=LimitReload(stage.manager, journal=journal, clock=stage.clock, ids=random_ids()),
+            reloading=LimitReload(stage.manager, journal=journal, clock=clock, ids=random_ids()),
         )  # fmt: skip
+
+
+def _run_record(place: Place, role: Role, request: LiveRequest, stage: Stage, mode: str) -> dict[str, Any]:
+    """Which role begins to run, on what, by which code and configuration."""
+    override = role.base.ports.override
+    return {
+        "mode": mode, "venue": stage.venue, "account": stage.account, "account_session": place.account,
+        "role": request.role, "name": place.name, "code_version": place.code_version,
+        "config_hash": fingerprint(stage.manager.config), "override": asdict(override) if override else None,
+        "series": [item.key for item in stage.series], "started": to_iso(stage.clock.now_ns()),
+    }  # fmt: skip
 
 
 async def _seated(lease: AccountLease, request: LiveRequest, stop: asyncio.Event, announce: Announce) -> bool:
