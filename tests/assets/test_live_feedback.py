@@ -1,6 +1,7 @@
 """What a split engine's strands say comes back as assets, outlives retention, and counts each fill of an account once."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from functools import partial
 
@@ -17,6 +18,7 @@ from gal_friday_assets import live_records
 from gal_friday_assets.partitions import PAIR, range_tags
 from gal_friday_assets.resources import Settings
 from gal_friday_core.experiments.trades import trades_of
+from gal_friday_core.live_answers import answers_of
 from gal_friday_core.live_orders import FILL, INTENT, latencies_of
 from tests.live.split import ACCOUNT, desk, stretches
 from tests.live.world import CALM, SERIES, manager
@@ -109,6 +111,10 @@ def test_a_split_engines_orders_and_fills_count_once_in_the_accounts_session(cou
     assert len(fills) == len(set(fills)) >= orders - 1
     assert sum(line.kind == INTENT for line in lines) == orders
     assert all(one.filled_ns > 0 for one in latencies_of(lines, {})[:1])
+    model_id = f"{SERIES.key}@v1"
+    answers = answers_of(lines, [model_id])[model_id]
+    entries = sum(json.loads(line.record)["purpose"] == "ENTRY" for line in lines if line.kind == INTENT)
+    assert 0 < answers.filled <= answers.approved == entries
 
 
 def test_an_experiments_assignments_meet_the_fills_of_the_account(counted, database_url):
