@@ -26,7 +26,7 @@ from gal_friday_core.training_set import TrainingSet
 
 
 def _on_a_cluster(settings: TrainingConfig) -> Learner:
-    from gal_friday_adapters.dask_trees import DaskTrees  # a second of imports, for those who have a cluster
+    from gal_friday_assets.dask_trees import DaskTrees  # a second of imports, for those who have a cluster
 
     return DaskTrees(settings)
 

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from gal_friday_adapters import dask_trees
-from gal_friday_adapters.dask_trees import DaskTrees
+from gal_friday_assets import dask_trees
+from gal_friday_assets.dask_trees import DaskTrees
 from gal_friday_core.config import TrainingConfig
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.learners import choice
