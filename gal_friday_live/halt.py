@@ -17,6 +17,8 @@ from gal_friday_live.recovery import RecoveryChecklist
 KIND = "SYSTEM_STATE"
 HaltAction = Literal["CANCEL_ENTRIES", "MAINTAIN_POSITIONS", "LIQUIDATE_POSITIONS"]
 LIQUIDATE: Final = "LIQUIDATE_POSITIONS"
+TAKEN_OVER: Final = "LEASE_TAKEN_OVER"
+"""Why an engine halts that lost the account: its own end, and nothing about the account, which another one trades."""
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 
 _STATES: dict[str, TradingState] = {"RUNNING": "ACTIVE", "REDUCING": "REDUCING", "HALTED": "HALTED"}
@@ -93,7 +95,7 @@ class HaltCoordinator:
             self.reason = last.record["reason"] if self.state != "ACTIVE" else None
             self.action = last.record.get("halt_action") if self.halted else None
         kept = None if self._page is None else await asyncio.to_thread(self._page.read)
-        if kept is None or self.halted:
+        if kept is None or self.halted or kept.get("reason") == TAKEN_OVER:
             return None
         self.state, self.reason = "HALTED", str(kept.get("reason", ""))
         self.action = kept.get("halt_action")

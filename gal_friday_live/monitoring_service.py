@@ -17,7 +17,7 @@ from gal_friday_core.recovery import Resumption
 from gal_friday_core.times import SECOND_NS, interval_ns
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.halt import HaltAction, HaltCoordinator, TradingState
+from gal_friday_live.halt import TAKEN_OVER, HaltAction, HaltCoordinator, TradingState
 from gal_friday_live.health_watch import HealthWatch
 from gal_friday_live.journal_writer import JournalWriter, SessionJournal
 from gal_friday_live.probes import Probe
@@ -180,7 +180,7 @@ class MonitoringService:
         self._gate.block("LEASE_LOST", "another engine has taken the account" if what == SUPERSEDED else what)
         if what == SUPERSEDED:
             self.superseded = True
-            self._halt_and_tell("LEASE_TAKEN_OVER", "MAINTAIN_POSITIONS")
+            self._halt_and_tell(TAKEN_OVER, "MAINTAIN_POSITIONS")
 
     async def handle_potential_halt_trigger(self, reason: str, source: str) -> None:
         """Every trigger halts: it is the source that judges what is one."""

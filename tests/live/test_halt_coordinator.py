@@ -199,6 +199,15 @@ async def test_a_halt_that_the_journal_refuses_survives_on_its_page(tmp_path):
     assert (again.state, again.reason) == ("HALTED", "DISK_FULL")
 
 
+async def test_an_engine_that_lost_the_account_does_not_start_halted_for_that(tmp_path):
+    page = HaltPage(tmp_path / "account.halt")
+    page.prepare()
+    page.write({"state": "HALTED", "reason": "LEASE_TAKEN_OVER", "halt_action": "MAINTAIN_POSITIONS"})
+    assert (await Desk().restarted(page)).state == "ACTIVE"
+    page.write({"state": "HALTED", "reason": "MANUAL", "halt_action": "CANCEL_ENTRIES"})
+    assert (await Desk().restarted(page)).state == "HALTED"
+
+
 async def test_a_page_is_blank_again_only_once_the_resumption_is_journalled(tmp_path):
     page = HaltPage(tmp_path / "account.halt")
     desk = Desk(page=page)
