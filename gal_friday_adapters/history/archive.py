@@ -49,7 +49,13 @@ def read_member(path: Path, entry: zipfile.ZipInfo, archive: zipfile.ZipFile) ->
 
 def _wanted(path: Path, entry: zipfile.ZipInfo) -> bool:
     name = PurePosixPath(entry.filename)
-    if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename:
+    if (
+        not entry.filename
+        or name.is_absolute()
+        or ".." in name.parts
+        or "\\" in entry.filename
+        or ":" in entry.filename
+    ):
         raise DataError(f"{path.name}: refuses the member name {entry.filename!r}; {NOTHING_STORED}")
     hidden = any(part.startswith((".", "__MACOSX")) for part in name.parts)
     return not entry.is_dir() and not hidden and name.suffix.lower() == ".csv"

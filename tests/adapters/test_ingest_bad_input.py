@@ -417,6 +417,11 @@ class TestArchives:
         refused(lake, zipped(tmp_path / "a.zip", {name: TEXT}), message="refuses the member name")
         assert not (tmp_path.parent / "XBTUSD_1.csv").exists()
 
+    def test_a_member_without_a_name_refuses_the_archive(self, lake, tmp_path):
+        path = zipped(tmp_path / "a.zip", {"~": TEXT})
+        path.write_bytes(path.read_bytes().replace(b"~", b"\0"))
+        refused(lake, path, message="refuses the member name ''")
+
     def test_a_bomb_is_not_unpacked(self, lake, tmp_path):
         path = zipped(tmp_path / "a.zip", {"XBTUSD_1.csv": b"0" * 30_000_000}, compresslevel=9)
         refused(lake, path, message="unpacks to 30,000,000 bytes")
