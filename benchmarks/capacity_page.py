@@ -70,8 +70,9 @@ QUEUES = """## What waits: strands
 A plan waits for the decision maker to hear of it, to finish what it is doing, and to take it. `core/capacity/queueing.py`
 simulates that event by event, from samples of the measured run at {calm:g} plans a second: the writes, the wake-ups, and batches of one; what a
 strand more in a batch takes comes from draining {drained:,}. Nothing is fitted to the higher loads. Waits are those of a machine
-that did as much else as its load above says; on an idle one they are shorter ([strands.md](strands.md)). What counts here is how far
-simulation and measurement agree.
+that did as much else as its load above says; on an idle one they are shorter ([strands.md](strands.md)). The simulation knows the
+queue, and not that writer, server and listener share cores with that other work: where much longer waits were measured than simulated,
+processor time was short, not the worker.
 
 ![Milliseconds until a plan is decided, by plans a second](images/capacity-strands.svg)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.capacity_measured import once
+from benchmarks.capacity_measured import best, once
 from benchmarks.capacity_store import Server
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.migrate import upgrade
@@ -30,7 +30,7 @@ from gal_friday_core.strands.tags import DECISION_FEEDBACK, DM_EXECUTION_FEEDBAC
 
 LOADS = ((20, 160), (100, 400), (200, 600))
 """Strands a second, and how many."""
-DRAINED, ONE_BY_ONE = 2_000, 300
+DRAINED, ONE_BY_ONE, DRAINS = 1_000, 200, 3
 KEPT = 400
 """Samples of a kind that are kept for the simulation."""
 _EXTRA = ("stop_price", "target_price", "quantity", "reference_price")
@@ -50,17 +50,31 @@ def measure():
         url = server.url("gal_friday")
         upgrade(url)
         watched = Server(Path(folder) / "postgres")
-        drained, costs = asyncio.run(drain(url, watched, DRAINED, 100))
-        alone, _ = asyncio.run(drain(url, watched, ONE_BY_ONE, 1))
+        drains = [asyncio.run(drain(url, watched, DRAINED, 100)) for _ in range(DRAINS)]
+        singles = [asyncio.run(drain(url, watched, ONE_BY_ONE, 1)) for _ in range(DRAINS)]
         loads = [asyncio.run(loaded(url, rate, count)) for rate, count in LOADS]
+    drained, alone = (max(runs, key=lambda run: run["rate"]) for runs in (drains, singles))
     quiet = loads[0]
     single = np.array([took for pieces, took in quiet["batches"] if pieces == 1])
     whole = np.median([took for pieces, took in drained["batches"] if pieces == 100])
     each = max(0.0, float(whole - np.median(single)) / 99)
     found = {
-        **costs,
-        "strand_batch_per_s": once(drained["rate"], "strands/s", "drained in batches of 100, a verdict each"),
-        "strand_single_per_s": once(alone["rate"], "strands/s", "drained with a commit each"),
+        "strand_us": best(
+            [run["cpu_us"] for run in drains],
+            "µs",
+            "both modules' CPU for a plan and its verdict, in batches",
+        ),
+        "strand_server_us": best(
+            [run["server_us"] for run in drains],
+            "µs",
+            "the server's CPU for a plan and its verdict, triggers included",
+        ),
+        "strand_batch_per_s": once(
+            drained["rate"], "strands/s", f"drained in batches of 100, a verdict each, best of {DRAINS}"
+        ),
+        "strand_single_per_s": once(
+            alone["rate"], "strands/s", f"drained with a commit each, best of {DRAINS}"
+        ),
         "strand_each_ms": once(each * 1e3, "ms", "each strand more in a batch"),
         "strand_setup_ms": once(
             np.median(single) * 1e3, "ms", "a batch of one: claim, verdict, commit, median"
@@ -139,11 +153,10 @@ async def drain(url, server, count, batch):
         decisions.close()
         await decisions.listener.close()
     assert handled == count, (handled, count)
-    costs = {
-        "strand_us": once((wrote + spent) / count * 1e6, "µs", "both modules' CPU for a plan and its verdict, in batches"),
-        "strand_server_us": once((wrote_there + there) / count * 1e6, "µs", "the server's CPU for a plan and its verdict, triggers included"),
+    return {
+        "rate": count / took, "batches": decisions.batches,
+        "cpu_us": (wrote + spent) / count * 1e6, "server_us": (wrote_there + there) / count * 1e6,
     }  # fmt: skip
-    return {"rate": count / took, "batches": decisions.batches}, costs
 
 
 async def loaded(url, rate, count):
