@@ -18,7 +18,7 @@ ENGINE = ("gal_friday_core", "gal_friday_testkit", "gal_friday_adapters", "gal_f
 PACKAGES = (*ENGINE, "gal_friday_assets", "jobs", "sensors")
 MAX_LINES = 450
 # Imported by the pipeline only: an engine host need not even have them.
-LEARNS = {"training.py", "learning.py", "dask_trees.py"}
+LEARNS = {"training.py", "learning.py"}
 """With core/learners the only modules that may load what models are trained with."""
 PIPELINE_ONLY = ("dagster", "evidently", "pandas", "sklearn", "xgboost", "psycopg2", "plotly")
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
