@@ -37,7 +37,7 @@ RATES_TOLD = """## What saturates first
 
 Pairs that one unit of each resource carries, loaded to {headroom:.0%} at most: the fewest saturate first. One-minute bars, twenty orders a
 pair and day, roles split. Book messages of a pair: 1 a second where little happens; 14 was the mean of eight
-pairs over thirty seconds of a recorded session (Bybit, 2021), 84 the busiest of twenty in another (Coinbase).
+pairs over thirty seconds of a recorded session (Bybit, 2021), 84 the busiest of 10 in another (Coinbase, 2021).
 """
 
 HELPS = """What then helps: for the engine's thread and the close of a bar, alphas by groups of pairs under one decision maker
@@ -139,9 +139,9 @@ def _told_first(costs):
             costs, Demand(pairs=1, messages_per_s=rate, split=True)
         )
         told.append(
-            f"at {rate:g} messages a second the {first.name} ({_number(pairs)} pairs), then the {second.name} ({_number(later)})"
+            f"at {rate:g} a second the {first.name} ({_number(pairs)} pairs), then the {second.name} ({_number(later)})"
         )
-    return "First saturates: " + "; ".join(told) + ".\n"
+    return "First saturates, by messages of a pair: " + "; ".join(told) + ".\n"
 
 
 def _sizes(costs):
