@@ -1,6 +1,7 @@
 """`gal-friday strands drill`: three real roles, killed in turn while they trade, and the truth about it afterwards."""
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +10,12 @@ import typer
 from rich.console import Console
 
 from gal_friday_live.commands.common import JsonOption, console, print_json
+from gal_friday_live.commands.live import INTERRUPTED
 from gal_friday_live.commands.shown import show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from gal_friday_live.strand_drill.drill import Result
 
 
@@ -51,13 +55,24 @@ def drill(
             folder=folder, kills=kills, disconnects=disconnects, restarts=restarts, standby=standby, speed=speed,
             seed=seed,
         )  # fmt: skip
-        found = asyncio.run(run(terms, say=_say))
+        try:
+            found = asyncio.run(_ended_by_signal(run(terms, say=_say)))
+        except asyncio.CancelledError:
+            console.print("Stopped; nothing of it runs any more.")
+            raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(_told(found))
     else:
         _print(found)
     if not found.holds:
         raise typer.Exit(1)
+
+
+async def _ended_by_signal(drilling: "Coroutine[Any, Any, Result]") -> "Result":
+    """SIGTERM is an interruption like Ctrl-C: a database that nobody stops would outlive us."""
+    task = asyncio.ensure_future(drilling)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def _say(text: str) -> None:

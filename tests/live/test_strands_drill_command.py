@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 
 import psutil
 import pytest
@@ -64,6 +66,21 @@ def test_whatever_is_lost_or_doubled_is_named_and_ends_with_one(drilled, kind):
     assert ended.exit_code == 1
     assert "a plan without a decision" in ended.stdout
     assert "p1" in ended.stdout
+
+
+def test_a_drill_that_is_terminated_ends_what_it_stands_on(monkeypatch):
+    ended = []
+
+    async def run(terms, say):
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(terms.folder.exists())
+
+    monkeypatch.setattr(drill, "run", run)
+    assert CliRunner().invoke(app, ["strands", "drill"]).exit_code == 130
+    assert ended == [True]
 
 
 def test_a_folder_that_holds_something_is_not_taken(tmp_path):
