@@ -6,7 +6,6 @@ name says.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, SecretStr, field_validator, model_validator

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+from gal_friday_adapters.files import locked
 from gal_friday_adapters.kraken.connect import account_rest
 from gal_friday_adapters.kraken.key_check import require_query_key
 from gal_friday_adapters.kraken.rest import KrakenRest
 from gal_friday_adapters.kraken.rest_calls import Credentials
-from gal_friday_adapters.files import locked
 from gal_friday_adapters.paths import data_dir
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.session_records import Row, SessionRecords
