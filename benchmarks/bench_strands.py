@@ -117,13 +117,19 @@ async def _latency(url, count, rate):
     assert await asyncio.to_thread(here.recv) == "ready"
     async with Database(url) as database:
         alpha, loop = DirectTableCommunicator(database, "alpha"), asyncio.get_running_loop()
-        begun = loop.time()
+        begun, written = loop.time(), []
         for number in range(count):
             await asyncio.sleep(max(0.0, begun + number / rate - loop.time()))
+            at = loop.time()
             await alpha.write_with_tags(plan(number))
+            written.append(loop.time() - at)
         heard, durable = await asyncio.to_thread(here.recv)
     child.join(30)
-    return {"handler": percentiles(heard), "durable": percentiles(durable)}
+    return {
+        "insert": percentiles(written),
+        "handler": percentiles(heard),
+        "durable": percentiles(durable),
+    }
 
 
 async def _drain(url, count):
