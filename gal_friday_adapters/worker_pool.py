@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from gal_friday_adapters.shared_data import Shared, packed, unpack
@@ -137,6 +137,10 @@ def require_safe(address: str, *, tls: bool) -> None:
         raise ConfigError(f"{address}: TLS needs --tls CA.pem CERTIFICATE.pem KEY.pem")
 
 
+ANY_PORT: Final = {"dashboard_address": "127.0.0.1:0"}
+"""A scheduler serves its health even without its pages: else where our own dashboard is."""
+
+
 @contextmanager
 def _local(count: int) -> "Iterator[Client]":
     """Processes of this machine, on its loopback, gone after the block."""
@@ -155,6 +159,7 @@ def _local(count: int) -> "Iterator[Client]":
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            scheduler_kwargs=ANY_PORT,
             memory_limit=0,
             security=security,
             silence_logs=logging.CRITICAL,

@@ -2,6 +2,7 @@
 
 import math
 import operator
+import socket
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from gal_friday_adapters.shared_data import (
     share_model,
     sharing,
 )
-from gal_friday_adapters.worker_pool import Here, require_safe, worker_directory, workers
+from gal_friday_adapters.worker_pool import ANY_PORT, Here, require_safe, worker_directory, workers
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_core.times import MINUTE_NS
@@ -38,7 +39,12 @@ def cluster():
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+        n_workers=1,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=0,
+        scheduler_kwargs=ANY_PORT,
     ) as made:
         yield made.scheduler_address
 
@@ -53,6 +59,18 @@ def test_tasks_are_done_by_processes_of_this_machine():
         first = next(iter(made.each(math.sqrt, [9.0] * 1_000)))  # the rest is cancelled
         assert first[1] == 3.0
         assert dict(made.each(operator.neg, [5])) == {0: -5}
+
+
+def test_the_port_of_our_own_dashboard_is_left_alone():
+    with socket.socket() as dashboard:
+        dashboard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            dashboard.bind(("127.0.0.1", 8787))
+            dashboard.listen()
+        except OSError:
+            pass  # somebody has it already: just as well
+        with workers(1) as made:  # a scheduler that wanted the port would warn, and warnings are errors
+            assert dict(made.each(operator.neg, [5])) == {0: -5}
 
 
 def test_a_cluster_without_a_common_disk_is_sent_the_data_once(cluster, monkeypatch):

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from gal_friday_adapters.worker_pool import ANY_PORT
 from gal_friday_assets import dask_trees
 from gal_friday_assets.dask_trees import DaskTrees
 from gal_friday_core.config import TrainingConfig
@@ -23,7 +24,12 @@ def cluster():
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=0,
+        scheduler_kwargs=ANY_PORT,
     ) as made:
         yield made
 
