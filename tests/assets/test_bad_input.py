@@ -17,7 +17,7 @@ import pytest
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.feature_tables import table_name
 from gal_friday_adapters.lake import CandleLake, TableLake
-from gal_friday_adapters.parquet_store import read_table, write_table
+from gal_friday_adapters.parquet_store import decoded, encoded
 from gal_friday_adapters.paths import artifacts_dir
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.abandoned import end_abandoned
@@ -112,7 +112,7 @@ def changed(lake: CandleLake, month: str, change: Callable[[dict[str, Any]], dic
     """Alter one stored month of features past the door."""
     (path,) = (lake.root / "tables").rglob(f"name={table_name(CANDLES_V1)}/*/month={month}/data.parquet")
     metadata = TableLake(lake.root).metadata(table_name(CANDLES_V1), "kraken:BTC-USD:5m", month)
-    write_table(path, change(dict(read_table(path))), metadata)
+    path.write_bytes(encoded(change(decoded(path.read_bytes(), str(path))), metadata))
 
 
 def without_rsi(table: dict[str, Any]) -> dict[str, Any]:
