@@ -1,14 +1,13 @@
 """The engine: eight services around one bus, started and stopped in order."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_core.candles import Series
 from gal_friday_core.drift.ladder import shown
-from gal_friday_core.errors import ExchangeError, GalFridayError, LeaseError
+from gal_friday_core.errors import ExchangeError, LeaseError
 from gal_friday_core.ports import Clock, Exchange
 from gal_friday_core.times import to_iso
 from gal_friday_live.account_line import AccountLine
@@ -27,6 +26,7 @@ from gal_friday_live.protection_keeper import ProtectionKeeper
 from gal_friday_live.provenance import SignalProvenance
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
+from gal_friday_live.service_life import ended
 from gal_friday_live.signal_record import SignalNotes
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.tasks import TaskSupervisor
@@ -35,10 +35,6 @@ from gal_friday_live.trading_gate import TradingGate
 
 TEND_EVERY_S = 15.0
 """Between two looks at all protection."""
-STOP_WITHIN_S = 20.0
-"""Each step of stopping."""
-
-log = logging.getLogger(__name__)
 
 
 async def hear_out(exchange: Exchange, monitoring: MonitoringService) -> None:
@@ -133,16 +129,7 @@ class Engine:
         where it is. A step that hangs or fails holds up none of the others; the first failure is raised at the end.
         Where another engine has the account, nothing more is said to the exchange or written to the journal.
         """
-        failures = []
-        for step in self._endings():
-            try:
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await step()
-            except TimeoutError:
-                log.warning("stopping goes on without %s, which hangs", step.__qualname__)
-            except GalFridayError as error:
-                failures.append(error)
-        if failures:
+        if failures := await ended(self._endings()):
             raise failures[0]
 
     def _endings(self) -> tuple[Callable[[], Awaitable[None]], ...]:

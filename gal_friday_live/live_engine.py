@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,11 +16,11 @@ from gal_friday_adapters.halt_page import HaltPage
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.lease import AccountLease
-from gal_friday_core.errors import GalFridayError
 from gal_friday_core.payloads import PerformanceOptimization
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.alert_watch import AlertDesk
+from gal_friday_live.bus import PubSubManager
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
@@ -33,7 +32,6 @@ from gal_friday_live.experiment_traffic import ExperimentTraffic
 from gal_friday_live.explanation import explain
 from gal_friday_live.flight.flight import own_folder, recording
 from gal_friday_live.flight.ports import beside
-from gal_friday_live.heartbeat import Heartbeat
 from gal_friday_live.ids import derived
 from gal_friday_live.live_program import Direct, Helm, LiveProgram, Operator, Parts, Terms
 from gal_friday_live.live_request import LiveRequest
@@ -44,13 +42,9 @@ from gal_friday_live.metrics import EngineMetrics
 from gal_friday_live.model_registry import ModelRegistry
 from gal_friday_live.performance_optimizer import PerformanceOptimizer
 from gal_friday_live.prediction_service import ModelOverride
+from gal_friday_live.service_life import live_until_over
 from gal_friday_live.stage import Stage
 from gal_friday_live.surroundings import Surroundings
-
-BEAT_S = 0.2
-"""How often the engine looks whether it is to end, and tells the service manager that it lives."""
-
-log = logging.getLogger(__name__)
 
 Announce = Callable[[Mapping[str, Any]], object]
 
@@ -118,6 +112,22 @@ class LiveEngine:
         del who
         self.stopping.set()
 
+    @property
+    def bus(self) -> PubSubManager:
+        return self.engine.bus
+
+    def is_over(self) -> bool:
+        return self.stopping.is_set() or self.stage.is_over()
+
+    def require_lease(self) -> None:
+        self.engine.require_account()
+
+    async def run(self) -> None:
+        await self.helm.call("run")
+
+    async def end_feed(self) -> None:
+        await self.helm.call("end_feed")
+
 
 async def run_live(
     manager: ConfigurationManager,
@@ -154,7 +164,7 @@ async def run_live(
                     live.measured.watching(live.logger, manager.config.timeseries.every_s),
                     live.optimizer,
                 ):
-                    await _until_over(live, reload or asyncio.Event())
+                    await live_until_over(live, seconds=request.seconds, reload=reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
@@ -167,40 +177,6 @@ async def run_live(
 
 def _service(live: LiveEngine) -> CLIService:
     return CLIService(live.stage.manager, Operator(live.helm), live)
-
-
-async def _until_over(live: LiveEngine, reload: asyncio.Event) -> None:
-    """Beat while the engine lives. Raises what ended its feed, LeaseError once another engine has the account."""
-    loop = asyncio.get_running_loop()
-    seconds = live.request.seconds
-    until = None if seconds is None else loop.time() + seconds
-    heartbeat = Heartbeat(live.engine.bus)
-    running = asyncio.ensure_future(live.helm.call("run"))
-    try:
-        while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
-            if until is not None and loop.time() >= until:
-                break
-            live.engine.require_account()
-            if still := heartbeat.stands_still():
-                log.error("the watchdog is told nothing: %s", still)
-            else:
-                systemd.notify("WATCHDOG=1")
-            if reload.is_set():
-                reload.clear()
-                await _reloaded(live)
-            await asyncio.wait({running}, timeout=BEAT_S)
-        await live.helm.call("end_feed")
-        await running
-    finally:
-        running.cancel()
-
-
-async def _reloaded(live: LiveEngine) -> None:
-    """By a signal nobody can be answered: what came of it stands in log and journal."""
-    try:
-        await live.reload("SIGHUP")
-    except GalFridayError as error:
-        log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it says all there is
 
 
 @asynccontextmanager

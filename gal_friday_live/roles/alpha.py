@@ -12,9 +12,10 @@ from gal_friday_live.engine_ports import Ports
 from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.plans import PlanBridge, Writes
-from gal_friday_live.roles.role import Role, Step
+from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
+from gal_friday_live.service_life import Step
 from gal_friday_live.trades_under_way import TradeUnderWay, trades_under_way
 
 

@@ -26,11 +26,12 @@ from gal_friday_live.order_recovery import recover_orders
 from gal_friday_live.roles.budgets import reservation_of
 from gal_friday_live.roles.lineage import PlannedModels, Registry
 from gal_friday_live.roles.mirror import Mirror
-from gal_friday_live.roles.role import Role, Step
+from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.states import State, dm_state, heed
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.verdicts import VerdictBridge
+from gal_friday_live.service_life import Step
 
 UNOPENED = "NOT_WARM"
 """The code in the gate until the trader has told what the account holds."""

@@ -1,15 +1,14 @@
 """What every role has, and how it starts, runs and stops: services around a bus, and a listener in place of the others' bus."""
 
-import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gal_friday_adapters.postgres.lease import SUPERSEDED
 from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
 from gal_friday_core.drift.ladder import Restriction
-from gal_friday_core.errors import GalFridayError, LeaseError
+from gal_friday_core.errors import LeaseError
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
@@ -19,6 +18,7 @@ from gal_friday_live.data_ingestor import DataIngestor
 from gal_friday_live.engine_view import figures_of, positions_of
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.reconciliation_service import ReconciliationService
+from gal_friday_live.service_life import Step, ended
 
 
 class _NoModels:
@@ -29,10 +29,6 @@ class _NoModels:
 
 
 NOBODY = _NoModels()
-STOP_WITHIN_S = 20.0
-"""Each step of stopping."""
-
-Step = Callable[[], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -125,15 +121,7 @@ class Role(ABC):
 
     async def stop(self) -> None:
         """A step that hangs or fails holds up none of the others; the first failure is raised at the end."""
-        failures = []
-        for step in self.endings():
-            try:
-                async with asyncio.timeout(STOP_WITHIN_S):
-                    await step()
-            except TimeoutError:
-                log.warning("stopping goes on without %s, which hangs", step.__qualname__)
-            except GalFridayError as error:
-                failures.append(error)
+        failures = await ended(self.endings())
         if failures and not self.base.monitoring.superseded:
             raise failures[0]
 

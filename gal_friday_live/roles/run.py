@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -15,21 +14,21 @@ from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.postgres.lease import AccountLease
 from gal_friday_adapters.strands.listener import ModuleListener
-from gal_friday_core.errors import ConfigError, GalFridayError, LeaseError, StorageError
+from gal_friday_core.errors import ConfigError, LeaseError, StorageError
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
 from gal_friday_live.alert_watch import AlertDesk
+from gal_friday_live.bus import PubSubManager
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.explanation import explain
 from gal_friday_live.flight.ports import beside
-from gal_friday_live.heartbeat import Heartbeat
 from gal_friday_live.ids import derived, random_ids
 from gal_friday_live.limit_reload import LimitReload
-from gal_friday_live.live_engine import BEAT_S, Announce, session_id
+from gal_friday_live.live_engine import Announce, session_id
 from gal_friday_live.live_request import LiveRequest, RoleName
 from gal_friday_live.live_stage import Ground, opened
 from gal_friday_live.logger_service import LoggerService
@@ -37,13 +36,12 @@ from gal_friday_live.means import Means
 from gal_friday_live.performance_optimizer import PerformanceOptimizer
 from gal_friday_live.roles.composed import Place, composed
 from gal_friday_live.roles.role import Role
+from gal_friday_live.service_life import live_until_over
 from gal_friday_live.stage import Stage
 
 MODULES: Final[Mapping[RoleName, Module]] = {"alpha": "alpha", "decision": "dm", "trader": "trader"}
 STANDBY_EVERY_S: Final = 0.25
 """Between two looks of a standby whether the lease is free."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +100,22 @@ class RoleLive:
         del who
         self.stopping.set()
 
+    @property
+    def bus(self) -> PubSubManager:
+        return self.role.base.bus
+
+    def is_over(self) -> bool:
+        return self.stopping.is_set() or self.stage.is_over()
+
+    def require_lease(self) -> None:
+        self.role.require_session()
+
+    async def run(self) -> None:
+        await self.role.run()
+
+    async def end_feed(self) -> None:
+        await self.role.ingestor.stop()
+
 
 async def run_role(
     manager: ConfigurationManager,
@@ -138,7 +152,7 @@ async def run_role(
                 live.role.base.monitoring.ready()
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
-                await _until_over(live, reload or asyncio.Event())
+                await live_until_over(live, seconds=request.seconds, reload=reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
@@ -147,39 +161,6 @@ async def run_role(
                 finally:
                     await live.logger.stop()
         return {"event": "ended", **live.status()}
-
-
-async def _until_over(live: RoleLive, reload: asyncio.Event) -> None:
-    """Beat while the role lives. Raises what ended its feed, LeaseError once another process has its seat."""
-    loop = asyncio.get_running_loop()
-    seconds = live.request.seconds
-    until = None if seconds is None else loop.time() + seconds
-    heartbeat = Heartbeat(live.role.base.bus)
-    running = asyncio.ensure_future(live.role.run())
-    try:
-        while not running.done() and not live.stopping.is_set() and not live.stage.is_over():
-            if until is not None and loop.time() >= until:
-                break
-            live.role.require_session()
-            if still := heartbeat.stands_still():
-                log.error("the watchdog is told nothing: %s", still)
-            else:
-                systemd.notify("WATCHDOG=1")
-            if reload.is_set():
-                reload.clear()
-                await _reloaded(live)
-            await asyncio.wait({running}, timeout=BEAT_S)
-        await live.role.ingestor.stop()
-        await running
-    finally:
-        running.cancel()
-
-
-async def _reloaded(live: RoleLive) -> None:
-    try:
-        await live.reload("SIGHUP")
-    except GalFridayError as error:
-        log.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - it says all there is
 
 
 @asynccontextmanager

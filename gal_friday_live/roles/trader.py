@@ -25,9 +25,10 @@ from gal_friday_live.roles.budgets import Budgets
 from gal_friday_live.roles.commands import CommandBridge
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.lineage import PlannedProvenance
-from gal_friday_live.roles.role import Role, Step
+from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.states import trader_state
 from gal_friday_live.roles.telling import Telling
+from gal_friday_live.service_life import Step
 
 _report = msgspec.json.Decoder(ExecutionReport)
 
