@@ -86,6 +86,13 @@ def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Ite
         yield url
 
 
+@pytest.fixture
+def no_pipeline(postgres: EmbeddedPostgres) -> None:
+    """The server without the pipeline's own database: tests of the pipeline leave it behind."""
+    with connect(postgres.url("postgres")) as connection:
+        connection.execute("drop database if exists dagster with (force)")
+
+
 @pytest.fixture(scope="session")
 def running_bucket_server() -> Iterator["BucketServer"]:
     from tests.bucket_server import BucketServer  # a second of imports, for those who need it

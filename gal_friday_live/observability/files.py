@@ -39,7 +39,8 @@ not before, but two clock reads an order, and two a garbage collection.
 `deploy/grafana` is a provisioning directory: mount it as `/etc/grafana/provisioning`. It holds one dashboard for InfluxDB and one
 for Prometheus or VictoriaMetrics, the source, and the alert rules below over InfluxDB. `deploy/prometheus` has the same
 rules for Prometheus. Every query of every panel and rule is run by the tests against real servers (VictoriaMetrics,
-Prometheus and InfluxDB 1.6 as Debian packages them); Grafana itself is not.
+Prometheus and InfluxDB 1.6 as Debian packages them). Grafana itself was never run with them: Grafana's own model of a dashboard
+(`grafana-foundation-sdk` 10.1) reads both files and writes them again without losing a key or a value.
 
 | Alert | Severity | When, in PromQL | For | What it says |
 |---|---|---|---|---|

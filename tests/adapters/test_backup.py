@@ -29,7 +29,7 @@ def asked(url, statement):
 
 
 @pytest.fixture
-def scene(database_url, tmp_path):
+def scene(database_url, tmp_path, no_pipeline):
     """A data directory and a database with something in them."""
     root = tmp_path / "data"
     for name, text in {

@@ -307,6 +307,7 @@ def test_a_schema_that_is_older_or_newer_is_told_and_left_as_it_is(config, datab
         assert connection.execute("select to_regclass('alembic_version')").fetchone() == (None,)
 
 
+@pytest.mark.usefixtures("no_pipeline")
 def test_a_daemon_is_known_by_its_heartbeats(config, database_url, postgres):
     with connect(postgres.url("postgres")) as server:
         server.execute("create database dagster")
