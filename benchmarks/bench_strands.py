@@ -160,7 +160,8 @@ async def _writers(database, seconds, write):
     async def one(connection):
         nonlocal written
         while time.perf_counter() < until:
-            written += await write(connection)
+            rows = await write(connection)  # awaited first: what others count meanwhile is not lost
+            written += rows
 
     connections = [await database.dedicated() for _ in range(WRITERS)]
     for _ in range(WARM):  # a new connection loads its language, and plans its statements
