@@ -27,8 +27,8 @@ What one pair, message, bar, order, model, partition and strand cost; what that 
 simulation of what waits in between. `.venv/bin/python benchmarks/bench_capacity.py --write` measures all of it, and writes this page.
 
 {machine}
-Measured on {date}. Other work was on the machine meanwhile: CPU times are the least of several runs, wall times what
-they were. Nothing here is extrapolated but the sizes, and those by the [formulas](#formulas) below.
+Measured on {date}. CPU times are the least of several runs, wall times what they were: how busy the machine was stands above.
+Nothing here is extrapolated but the sizes, and those by the [formulas](#formulas) below.
 
 ## Measured costs
 """
@@ -69,10 +69,9 @@ QUEUES = """## What waits: strands
 
 A plan waits for the decision maker to hear of it, to finish what it is doing, and to take it. `core/capacity/queueing.py`
 simulates that event by event, from samples of the measured run at {calm:g} plans a second: the writes, the wake-ups, and batches of one; what a
-strand more in a batch takes comes from draining {drained:,}. Nothing is fitted to the higher loads. Waits are those of a machine
-that did as much else as its load above says; on an idle one they are shorter ([strands.md](strands.md)). The simulation knows the
-queue, and not that writer, server and listener share cores with that other work: where much longer waits were measured than simulated,
-processor time was short, not the worker.
+strand more in a batch takes comes from draining {drained:,}. Nothing is fitted to the higher loads. It knows the
+queue, and not that writer, server and listener share cores with whatever else runs: on a busy machine waits were several times the
+simulated ones.
 
 ![Milliseconds until a plan is decided, by plans a second](images/capacity-strands.svg)
 
