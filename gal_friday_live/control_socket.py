@@ -139,7 +139,10 @@ class ControlSocket:
             return
         while True:
             try:
-                line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
+                async with asyncio.timeout(
+                    IDLE_S
+                ):  # `wait_for` of Python 3.11 can lose the end that `close` asks for
+                    line = await reader.readuntil(b"\n")
             except asyncio.IncompleteReadError:
                 return
             except asyncio.LimitOverrunError:
@@ -149,7 +152,8 @@ class ControlSocket:
 
     async def _tell(self, writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:
         """Raises TimeoutError where the caller does not take it."""
-        await asyncio.wait_for(_send(writer, message), self._takes_within_s)
+        async with asyncio.timeout(self._takes_within_s):
+            await _send(writer, message)
 
     def _refusal(self, writer: asyncio.StreamWriter) -> str:
         if len(self._callers) > MOST_CALLERS:
@@ -286,7 +290,8 @@ def _bound(path: Path) -> socket.socket:
 async def _hear_out(reader: asyncio.StreamReader) -> None:
     """Take in what a caller asks: closing a socket on unread bytes takes the answer from its other end."""
     with contextlib.suppress(asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
-        await asyncio.wait_for(reader.readuntil(b"\n"), ANSWERS_WITHIN_S)
+        async with asyncio.timeout(ANSWERS_WITHIN_S):
+            await reader.readuntil(b"\n")
 
 
 async def _send(writer: asyncio.StreamWriter, message: Mapping[str, Any]) -> None:

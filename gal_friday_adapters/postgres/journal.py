@@ -300,7 +300,8 @@ class PostgresJournal:
 
     async def _until_full(self) -> None:
         with suppress(TimeoutError):  # not full, but old enough
-            await asyncio.wait_for(self._full.wait(), LINGER_S)
+            async with asyncio.timeout(LINGER_S):
+                await self._full.wait()
 
     async def _write_batch(self) -> None:
         """Notes leave the queue only once they are written."""

@@ -114,7 +114,8 @@ class Watching:
     async def _next(self, changed: asyncio.Event) -> None:
         """Until something is new, or the ages on the screen are."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), min(self._every_s, 1.0))
+            async with asyncio.timeout(min(self._every_s, 1.0)):
+                await changed.wait()
         changed.clear()
 
     def _drawn(self, reading: "Reading") -> "Screen":

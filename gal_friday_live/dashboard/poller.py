@@ -86,7 +86,8 @@ class Poller:
             return
         self._arrived.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), IDLE_EVERY_S)
+            async with asyncio.timeout(IDLE_EVERY_S):
+                await self._arrived.wait()
 
     def _tell(self, state: EngineState, problem: str = "", *, metrics: dict[str, Any] | None = None) -> None:
         """A state's `since_ns` is that of its first reading."""

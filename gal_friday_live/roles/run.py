@@ -240,7 +240,8 @@ async def _seated(lease: AccountLease, request: LiveRequest, stop: asyncio.Event
                 announce({"event": "standby", "role": request.role, "waits": str(error)})
                 told = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), STANDBY_EVERY_S)
+                async with asyncio.timeout(STANDBY_EVERY_S):
+                    await stop.wait()
         else:
             return True
     return False

@@ -134,6 +134,22 @@ async def test_callers_that_take_no_answer_hold_up_nobody_and_lose_their_places(
             caller.close()
 
 
+async def test_a_door_closes_whenever_a_question_comes_in(tmp_path):
+    """The end of a caller must not be lost where its line arrives in the same turn of the loop."""
+    for turns in range(12):
+        async with asyncio.timeout(10), ControlSocket(tmp_path / f"{turns}.sock", echo) as door:
+            reader, writer = await asyncio.open_unix_connection(str(door.path))
+            while not door.callers:  # noqa: ASYNC110 - turns of the loop are what this counts
+                await asyncio.sleep(0)
+            writer.write(b'{"command": "orders"}\n')
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await door.close()
+            assert not door.callers
+            writer.close()
+            await reader.read()
+
+
 async def test_a_door_closes_though_a_caller_takes_no_answer(tmp_path):
     async def plenty(_):
         return "x" * 1_000_000
