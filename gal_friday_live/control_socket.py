@@ -139,9 +139,8 @@ class ControlSocket:
             return
         while True:
             try:
-                async with asyncio.timeout(
-                    IDLE_S
-                ):  # `wait_for` of Python 3.11 can lose the end that `close` asks for
+                # `wait_for` of Python 3.11 can lose the end that `close` asks for.
+                async with asyncio.timeout(IDLE_S):
                     line = await reader.readuntil(b"\n")
             except asyncio.IncompleteReadError:
                 return

@@ -5,14 +5,17 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from psycopg import sql
 
 from gal_friday_adapters.locations import ObjectUrl
-from gal_friday_adapters.postgres.connect import connect
+from gal_friday_adapters.postgres.connect import connect, url_parts
 from gal_friday_adapters.postgres.migrate import ensure_database, upgrade
+from gal_friday_adapters.postgres.roles import create_login
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
+from gal_friday_core.strands.tags import MODULES
 
 if TYPE_CHECKING:
     from tests.bucket_server import BucketServer
@@ -84,6 +87,26 @@ def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Ite
     """The address of a fresh, migrated database, dropped after the test."""
     with new_database() as url:
         yield url
+
+
+@pytest.fixture
+def logins(database_url: str, postgres: EmbeddedPostgres) -> Iterator[dict[str, str]]:
+    """The address of the database for a login of each module of the strands; they are dropped afterwards."""
+    names = {module: f"{module} no. {next(_numbers)} of a desk" for module in MODULES}
+    parts, password = url_parts(database_url), "a long enough password"
+    for module, name in names.items():
+        create_login(database_url, name, password, module)
+    yield {
+        module: f"postgresql://{quote(name)}:{quote(password)}@/{parts['dbname']}?host={quote(parts['host'])}&port={parts['port']}"
+        for module, name in names.items()
+    }
+    with connect(postgres.url("postgres")) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = any (%s)",
+            (list(names.values()),),
+        )
+        for name in names.values():
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The tags of one account's strands, and how long what they ask for holds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gal_friday_core.strands.tags import Tags, timeout_until
@@ -32,7 +31,3 @@ class Telling:
                 sender=sender,
             ).words()
         )  # fmt: skip
-
-    def state_tags(self, addressed: Sequence[str]) -> tuple[str, ...]:
-        """Of a halt, and of whatever else goes before all plans."""
-        return self.tags(*addressed, high=True)

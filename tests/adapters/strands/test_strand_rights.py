@@ -2,17 +2,14 @@
 
 import importlib.util
 import json
-from itertools import count
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
-from psycopg import errors, sql
+from psycopg import errors
 
 from gal_friday_adapters.postgres import migrate
-from gal_friday_adapters.postgres.connect import connect, url_parts
+from gal_friday_adapters.postgres.connect import connect
 from gal_friday_adapters.postgres.database import Database
-from gal_friday_adapters.postgres.roles import create_login
 from gal_friday_adapters.strands.communicator import DirectTableCommunicator
 from gal_friday_adapters.strands.listener import ModuleListener
 from gal_friday_core.errors import StorageError
@@ -20,8 +17,6 @@ from gal_friday_core.strands.strands import AdStrand, DmStrand, TrStrand
 from gal_friday_core.strands.tags import MODULES
 from tests.adapters.strands.strand_parts import QUICK, Heard, plan, rows, with_database
 
-PASSWORD = "a long enough password"
-_numbers = count(1)
 NOT_THEIRS = {
     "alpha": (
         "insert into dm_strands (kind, tags) values ('execution_plan', '[\"trader:execute_plan\"]')",
@@ -56,26 +51,6 @@ NOBODY_S = (
     "select grant_strand_roles()",
     "insert into stage_event (model_id) values ('x')",
 )
-
-
-@pytest.fixture
-def logins(database_url, postgres):
-    """The address of the database for a login of each module; they are dropped afterwards."""
-    names = {module: f"{module} no. {next(_numbers)} of strands" for module in MODULES}
-    parts = url_parts(database_url)
-    for module, name in names.items():
-        create_login(database_url, name, PASSWORD, module)
-    yield {
-        module: f"postgresql://{quote(name)}:{quote(PASSWORD)}@/{parts['dbname']}?host={quote(parts['host'])}&port={parts['port']}"
-        for module, name in names.items()
-    }
-    with connect(postgres.url("postgres")) as connection:
-        connection.execute(
-            "select pg_terminate_backend(pid, 60000) from pg_stat_activity where usename = any (%s)",
-            (list(names.values()),),
-        )
-        for name in names.values():
-            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(name)))
 
 
 def test_each_module_does_its_work_with_its_own_rights_and_nothing_else(logins):
