@@ -14,6 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -194,10 +195,11 @@ class EmbeddedPostgres:
         """Fast shutdown; a server that does not answer is cut off, and recovers at its next start."""
         for how in (signal.SIGINT, signal.SIGQUIT):
             deadline = time.monotonic() + _STOP_TIMEOUT_S
-            pid = self._child.pid if self._child is not None else self._postmaster()
-            if pid is not None:
-                os.kill(pid, how)
-            while self._runs():
+            ending = self._process()
+            if ending is not None:
+                with suppress(psutil.NoSuchProcess):
+                    ending.send_signal(how)
+            while self._runs() or _lives(ending):  # the pid file goes before the process does
                 if time.monotonic() > deadline:
                     break
                 time.sleep(_POLL_S)
@@ -210,6 +212,14 @@ class EmbeddedPostgres:
         if self._child is not None and self._child.poll() is not None:
             self._child = None
         return self._child is not None or self._postmaster() is not None
+
+    def _process(self) -> psutil.Process | None:
+        """The server that is to end; None where it went by itself."""
+        pid = self._child.pid if self._child is not None else self._postmaster()
+        try:
+            return None if pid is None else psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            return None
 
     def _postmaster(self) -> int | None:
         """The process id of the server that runs on this cluster; a stale pid file counts as none."""
@@ -293,6 +303,14 @@ class EmbeddedPostgres:
             return last_lines(self._log.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return f"nothing in {self._log}"
+
+
+def _lives(process: psutil.Process | None) -> bool:
+    """A killed orphan counts as gone, though init may be slow to bury it."""
+    try:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def binaries() -> Path:
