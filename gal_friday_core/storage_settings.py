@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from gal_friday_core.errors import ConfigError
+from gal_friday_core.places import place
 from gal_friday_core.section import Section
 
 PLACE = "a folder, or s3://BUCKET/PREFIX"
@@ -34,6 +36,15 @@ class StorageConfig(Section):
     statements: str | None = Field(
         None, min_length=1, description=f"Accounts' days as Parquet: {PLACE}; in the data directory if unset"
     )
+
+    @field_validator("lake", "artifacts", "reports", "statements")
+    @classmethod
+    def _is_a_place(cls, text: str | None) -> str | None:
+        try:
+            _ = None if text is None else place(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return text
 
 
 class ObjectStoreConfig(Section):

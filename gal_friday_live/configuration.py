@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -242,15 +242,20 @@ def _kind(key: str) -> Any:
     return section.model_fields[name].annotation
 
 
-SECRET_KEYS = (
-    "storage.database_url", "timeseries.token", "dashboard.metrics_token", "module_communication.database.password",
-    "alerts.page_urls", "alerts.warning_urls", "alerts.info_urls",
-)  # fmt: skip
-"""What makes a file private that names it."""
+def _secret_keys() -> Iterator[str]:
+    """What makes a file private that names it."""
+    return (key for key in keys() if SecretStr in _parts(_kind(key)))
+
+
+def _parts(kind: Any) -> Iterator[Any]:
+    """A type, and what it is made of."""
+    yield kind
+    for part in get_args(kind):
+        yield from _parts(part)
 
 
 def _refuse_open_secret(file: FileValues, path: Path | None) -> None:
-    for key in SECRET_KEYS:
+    for key in _secret_keys():
         if path is not None and key in file.where and file.at(key):
             require_private(path, key)
 

@@ -211,9 +211,20 @@ def test_a_wrong_key_inside_a_section_inside_is_named_with_its_line(tmp_path, te
         _ = manager(written(tmp_path, text)).config
 
 
-def test_a_file_with_the_strands_password_must_be_its_owner_s_only(tmp_path):
-    path = written(tmp_path, "module_communication:\n  database:\n    password: hunter2hunter2\n")
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (
+            "module_communication.database.password",
+            "module_communication:\n  database:\n    password: hunter2\n",
+        ),
+        ("dagster.broker_url", "dagster:\n  broker_url: redis://:hunter2@h:6379/0\n"),
+        ("timeseries.token", "timeseries:\n  token: hunter2\n"),
+    ],
+)
+def test_a_file_with_what_is_secret_must_be_its_owner_s_only(tmp_path, key, text):
+    path = written(tmp_path, text)
     path.chmod(0o644)
-    with pytest.raises(ConfigError, match=r"module_communication\.database\.password") as told:
+    with pytest.raises(ConfigError, match=re.escape(key)) as told:
         _ = manager(path).config
     assert "hunter2" not in str(told.value)
