@@ -15,6 +15,7 @@ from gal_friday_live.commands import (
     control,
     costs,
     dashboard,
+    database,
     doctor,
     events,
     exchange,
@@ -84,6 +85,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("simulate")(simulate.simulate)
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(database.app, name="database")
 app.add_typer(events.app, name="events")
 app.add_typer(exchange.app, name="exchange")
 app.add_typer(experiments.app, name="experiments")

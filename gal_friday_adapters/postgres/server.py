@@ -93,7 +93,7 @@ class EmbeddedPostgres:
         if self._lock is None:
             return
         try:
-            if self._runs():
+            if self.runs():
                 self._shut_down()
         finally:
             self._release_lock()
@@ -113,6 +113,12 @@ class EmbeddedPostgres:
     def owns(self) -> bool:
         """Whether this object started or adopted the server, and so will stop it."""
         return self._lock is not None
+
+    def runs(self) -> bool:
+        """Whether a server of ours is alive; our own child is buried here when it is not."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        return self._child is not None or self._postmaster() is not None
 
     def __enter__(self) -> Self:
         self.start()
@@ -140,7 +146,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + _START_TIMEOUT_S
         launched = False
         while not self._accepts_connections("postgres"):
-            if not self._runs():
+            if not self.runs():
                 # Of a killed server some process may live for a moment more: PostgreSQL then refuses, rightly.
                 if launched and "still in use" not in self._end_of_log():
                     raise StorageError(
@@ -199,19 +205,13 @@ class EmbeddedPostgres:
             if ending is not None:
                 with suppress(psutil.NoSuchProcess):
                     ending.send_signal(how)
-            while self._runs() or _lives(ending):  # the pid file goes before the process does
+            while self.runs() or _lives(ending):  # the pid file goes before the process does
                 if time.monotonic() > deadline:
                     break
                 time.sleep(_POLL_S)
             else:
                 return
         raise StorageError(f"PostgreSQL in {self._cluster} does not stop; end process {self._postmaster()}")
-
-    def _runs(self) -> bool:
-        """Whether a server of ours is alive; our own child is buried here when it is not."""
-        if self._child is not None and self._child.poll() is not None:
-            self._child = None
-        return self._child is not None or self._postmaster() is not None
 
     def _process(self) -> psutil.Process | None:
         """The server that is to end; None where it went by itself."""

@@ -23,7 +23,7 @@ PANELS: Final = {
     WATCH: ("status", "top", "positions", "orders", "halt", "resume", "reload", "stop", "explain"),
     RESEARCH: ("ingest", "backtest", "sweep", "costs", "feed"),
     MODELS: ("models", "retraining", "experiments"),
-    KEEP: ("alerts", "audit", "statement", "replay", "backup", "restore", "performance", "strands"),
+    KEEP: ("alerts", "audit", "statement", "replay", "backup", "restore", "performance", "strands", "database"),
     BUILD: ("simulate", "exchange", "events", "extensions", "new"),
 }
 """Commands and groups by what a user wants; one that stands nowhere goes with the last."""
@@ -98,6 +98,7 @@ EXAMPLES: Final = {
     "replay": ("replay flights/2024-06-30T08-00-00",),
     "backup": ("backup monday.tar", "backup monday.tar --lake"),
     "restore": ("restore monday.tar --check", "restore monday.tar"),
+    "database serve": ("database serve", "database serve --json"),
     "simulate": ("simulate --seeds 100", "simulate --seed 4711 --trace", "simulate --planted"),
     "exchange serve": ("exchange serve", "exchange serve --candles XBTUSD_1.csv --speed 60 --seconds 600"),
     "events schema": ("events schema", "events schema TRADE_SIGNAL_APPROVED --json"),
