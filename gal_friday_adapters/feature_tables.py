@@ -50,7 +50,10 @@ def write_book_features(lake: MarketLake, tables: TableLake, series: Series) -> 
 
 def read_book_features(tables: TableLake, series: Series, ts: NDArray[np.int64]) -> FeatureTable:
     """The stored rows of the bars that open at `ts`; NaN throughout where nothing was recorded."""
-    stored = tables.read(table_name(BOOK_V1), series.key)
+    name = table_name(BOOK_V1)
+    months = tables.months(name, series.key) if len(ts) else []
+    asked = [month for month in months if month_of(int(ts[0])) <= month <= month_of(int(ts[-1]))]
+    stored = tables.read(name, series.key, asked)
     values = np.full((len(ts), len(BOOK_V1)), np.nan)
     if stored:
         _, wanted, found = np.intersect1d(ts, stored[TS], assume_unique=True, return_indices=True)

@@ -5,17 +5,36 @@ Names are relative, with slashes: `candles/venue=kraken/…/data.parquet`. Entry
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
 from gal_friday_adapters.locations import Location, ObjectUrl
 from gal_friday_core.errors import StorageError
+from gal_friday_core.spans import Span, union
 
 Change = Callable[[bytes | None], bytes | None]
 """From what is stored (None: nothing) to what is to be stored (None: nothing to be done). May be called again."""
+
+
+@dataclass(eq=False, slots=True)
+class Part:
+    """What has come of a file: the `spans` of its `content`, which is as long as the file; the rest is zeros."""
+
+    content: bytearray
+    spans: list[Span]
+
+    def add(self, start: int, content: bytes) -> None:
+        end = start + len(content)
+        self.content[start:end] = content
+        self.spans = union(self.spans, [(start, end)])
+
+
+Missing = Callable[[Part], list[Span]]
+"""Which bytes are still wanted of a file of which its end, at least, is there; asked until there are none."""
 
 
 class Files(Protocol):
@@ -29,8 +48,13 @@ class Files(Protocol):
         """None where there is no such file."""
         ...
 
-    def sources(self, names: Sequence[str]) -> list[Path | BytesIO | None]:
-        """What each file can be read from, None where it is not there."""
+    def sources(
+        self, names: Sequence[str], missing: Mapping[str, Missing] | None = None
+    ) -> list[Path | BytesIO | None]:
+        """What each file can be read from, None where it is not there.
+
+        Of those that `missing` names, what it does not ask for may be zeros.
+        """
         ...
 
     def change(self, name: str, change: Change) -> bool:
@@ -86,7 +110,11 @@ class LocalFiles:
                 f"cannot read {self.show(name)}: {error.strerror}; check its permissions"
             ) from error
 
-    def sources(self, names: Sequence[str]) -> list[Path | BytesIO | None]:
+    def sources(
+        self, names: Sequence[str], missing: Mapping[str, Missing] | None = None
+    ) -> list[Path | BytesIO | None]:
+        """Whoever reads a file of a disk takes what it needs of it."""
+        del missing
         paths = [self._root / name for name in names]
         return [path if path.exists() else None for path in paths]
 

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from gal_friday_adapters.files import files_at
 from gal_friday_adapters.locations import Location
+from gal_friday_adapters.parquet_parts import Rows
 from gal_friday_adapters.parquet_store import (
     decoded,
     encoded,
     read_metadata,
+    read_some,
     read_table,
     read_tables,
     write_table,
@@ -86,9 +88,12 @@ class CandleLake:
             month
             for month in self.months(series)
             if (start_ns is None or month >= month_of(start_ns))
-            and (end_ns is None or month <= month_of(end_ns))
+            and (end_ns is None or month <= month_of(end_ns - 1))
         ]
-        tables = read_tables(self.files, [self.name(series, month) for month in months], COLUMNS)
+        within = {month_of(end) for end in (start_ns, end_ns) if end is not None and not _begins_month(end)}
+        names = {month: self.name(series, month) for month in months}
+        rows = {names[month]: Rows(COLUMNS[0], first, last) for month in within & names.keys()}
+        tables = read_tables(self.files, list(names.values()), COLUMNS, rows)
         if not tables:
             return _empty(series)
         joined = {name: np.concatenate([table[name] for table in tables]) for name in COLUMNS}
@@ -117,7 +122,12 @@ class CandleLake:
     def closed_ns(self, series: Series) -> int | None:
         """When the newest stored bar closed; None where nothing is stored."""
         months = self.months(series)
-        return int(self.read_month(series, months[-1]).ts[-1]) + series.interval_ns if months else None
+        return int(self.times(series, months[-1])[-1]) + series.interval_ns if months else None
+
+    def times(self, series: Series, month: str) -> NDArray[np.int64]:
+        """When one month's bars open; empty where nothing is stored."""
+        tables = read_some(self.files, [self.name(series, month)], COLUMNS[:1])
+        return tables[0][COLUMNS[0]] if tables else np.empty(0, np.int64)
 
     def stamp(self, series: Series, month: str) -> str:
         """Changes whenever the month's file is replaced: cheaper to ask for than its content."""
@@ -202,10 +212,20 @@ class TableLake:
         with self.files.held(f"{name}_{series_key.replace(':', '_')}"):
             return write_table(self.files, _table(name, series_key, month), columns, metadata)
 
-    def read(self, name: str, series_key: str, months: list[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The columns of the given months (all, if None) joined in time order; empty dict where none is stored."""
+    def read(
+        self,
+        name: str,
+        series_key: str,
+        months: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """The given months (all, if None) joined in time order; empty dict where none is stored.
+
+        Of a table in a bucket only the named `columns` (all, if None) are fetched.
+        """
         wanted = self.months(name, series_key) if months is None else sorted(months)
-        tables = read_tables(self.files, [_table(name, series_key, month) for month in wanted])
+        names = [_table(name, series_key, month) for month in wanted]
+        tables = read_tables(self.files, names) if columns is None else read_some(self.files, names, columns)
         if not tables:
             return {}
         if any(table.keys() != tables[0].keys() for table in tables):
@@ -228,6 +248,10 @@ def by_month(candles: Candles) -> list[tuple[str, Candles]]:
     turns = np.flatnonzero(months[1:] != months[:-1]) + 1
     bounds = [0, *(int(turn) for turn in turns), len(candles)] if len(candles) else []
     return [(str(months[first]), candles[first:end]) for first, end in pairwise(bounds)]
+
+
+def _begins_month(ns: int) -> bool:
+    return month_of(ns) != month_of(ns - 1)
 
 
 def _merge(stored: Candles, offered: Candles) -> tuple[Candles | None, tuple[int, int, int]]:

@@ -1,10 +1,10 @@
-"""Files as objects of a bucket: read whole, replaced by compare-and-swap on their tag, never locked.
+"""Files as objects of a bucket: read whole or in parts, replaced by compare-and-swap on their tag, never locked.
 
 A put that got no answer may have happened. So what is stored is looked at again before the next attempt, and a put
 of what is there already counts as done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from fnmatch import fnmatchcase
@@ -15,15 +15,22 @@ from typing import Final
 
 import stamina
 
-from gal_friday_adapters.files import Change
-from gal_friday_adapters.object_store import Conflict, Held, ObjectStore, UnansweredError
+from gal_friday_adapters.files import Change, Missing, Part
+from gal_friday_adapters.object_store import Conflict, Held, NoPartError, ObjectStore, UnansweredError
 from gal_friday_core.errors import StorageError
+from gal_friday_core.spans import Span
 
 AT_ONCE: Final = 8
 """Objects that are read at the same time: what a far server takes is waiting."""
 ATTEMPTS: Final = 40
 """Of one swap: in each round of rivals one succeeds."""
 PATIENCE_S: Final = 120.0
+TAIL: Final = 32 << 10
+"""Bytes at the end of an object that are asked for first: the footer of most tables, and small files as a whole."""
+GAP: Final = 64 << 10
+"""Bytes that nobody wants and that still cost less than one more request."""
+MOST: Final = 0.75
+"""Of an object: who wants more of it gets it whole, by one request."""
 
 
 class ObjectFiles:
@@ -39,11 +46,14 @@ class ObjectFiles:
         held = self._store.get(name)
         return None if held is None else held.content
 
-    def sources(self, names: Sequence[str]) -> list[Path | BytesIO | None]:
+    def sources(
+        self, names: Sequence[str], missing: Mapping[str, Missing] | None = None
+    ) -> list[Path | BytesIO | None]:
+        wanted = [(missing or {}).get(name) for name in names]
         if len(names) < 2:
-            return [self._source(name) for name in names]
+            return list(map(self._source, names, wanted))
         with ThreadPoolExecutor(min(AT_ONCE, len(names))) as pool:
-            return list(pool.map(self._source, names))
+            return list(pool.map(self._source, names, wanted))
 
     def change(self, name: str, change: Change) -> bool:
         tried: bytes | None = None
@@ -87,9 +97,28 @@ class ObjectFiles:
             raise StorageError(f"{self.show(name)}: not there")
         return str(found["e_tag"])
 
-    def _source(self, name: str) -> BytesIO | None:
+    def _source(self, name: str, missing: Missing | None) -> BytesIO | None:
+        if missing is not None:
+            try:
+                return self._parts(name, missing)
+            except NoPartError:
+                pass  # whole, it is always of one moment
         held = self._store.get(name)
         return None if held is None else BytesIO(held.content)
+
+    def _parts(self, name: str, missing: Missing) -> BytesIO | None:
+        """What is wanted of an object, all of one version."""
+        tail = self._store.tail(name, TAIL)
+        if tail is None:
+            return None
+        part = Part(bytearray(tail.size), [])
+        part.add(tail.size - len(tail.content), tail.content)
+        while wanted := missing(part):
+            if sum(end - start for start, end in wanted) > MOST * tail.size:
+                wanted = [(0, tail.size)]
+            for start, end in _joined(wanted):
+                part.add(start, self._store.part(name, tail.tag, start, end))
+        return BytesIO(part.content)
 
     def _swapped(self, name: str, held: Held | None, wanted: bytes | None) -> bool:
         if wanted is None or (held is not None and held.content == wanted):
@@ -104,6 +133,17 @@ class ObjectFiles:
             if now is None or now.content != wanted:
                 raise
         return True
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Those that are near each other as one."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= GAP:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
 
 
 def _fits(names: Sequence[str], patterns: Sequence[str]) -> bool:

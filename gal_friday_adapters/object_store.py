@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -36,6 +35,8 @@ METADATA: Final = ("169.254.169.254", "/latest/api/token", "/latest/meta-data/ia
 PART: Final = 16 << 20
 """Bytes that are asked for at a time of what is downloaded."""
 BROKEN: Final = "the answer broke off"
+WHOLE_ONLY: Final = "non-partial response"
+"""How the library says that a server heard nothing of a range, or that the object is empty."""
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 
@@ -52,10 +53,22 @@ class CutShortError(UnansweredError):
     """An answer began, and did not end."""
 
 
+class NoPartError(StorageError):
+    """A part cannot be had: the object was replaced in between, or the server gives whole ones only."""
+
+
 class Held(NamedTuple):
     """What an object holds, and the tag of this content."""
 
     content: bytes
+    tag: str
+
+
+class Tail(NamedTuple):
+    """The end of an object of so many bytes, and the tag of this content."""
+
+    content: bytes
+    size: int
     tag: str
 
 
@@ -74,6 +87,14 @@ class ObjectStore:
     def get(self, name: str) -> Held | None:
         """The whole object, asked for again where the answer breaks off; None where there is none."""
         return self._again(lambda: self._get(name))
+
+    def tail(self, name: str, count: int) -> Tail | None:
+        """Its last bytes, all where it has no more; None where there is no such object. Raises NoPartError."""
+        return self._again(lambda: self._tail(name, count))
+
+    def part(self, name: str, tag: str, start: int, end: int) -> bytes:
+        """Bytes of the object that has this tag. Raises NoPartError where it has another."""
+        return self._again(lambda: self._part(name, tag, start, end))
 
     def head(self, name: str) -> Mapping[str, Any] | None:
         """`size` in bytes and `e_tag`; None where there is no such object."""
@@ -123,7 +144,23 @@ class ObjectStore:
         with target.open("xb") as file:
             for start in range(0, found["size"], PART):
                 end = min(start + PART, found["size"])
-                file.write(self._again(partial(self._part, name, str(found["e_tag"]), start, end)))
+                file.write(self.part(name, str(found["e_tag"]), start, end))
+
+    def _tail(self, name: str, count: int) -> Tail | None:
+        with self._told("read", name) as told:
+            try:
+                found = self._store.get(self._key(name), options={"range": {"suffix": count}})
+                content = bytes(found.bytes())
+            except FileNotFoundError as error:
+                told.require_store(error)
+                return None
+            except exceptions.GenericError as error:
+                if WHOLE_ONLY in str(error):
+                    raise NoPartError(f"{self.show(name)}: the server gives it whole only") from None
+                raise
+        if len(content) != min(count, found.meta["size"]):
+            raise CutShortError(f"{self.show(name)}: {len(content)} of its last {count} bytes came")
+        return Tail(content, found.meta["size"], found.meta["e_tag"] or "")
 
     def _part(self, name: str, tag: str, start: int, end: int) -> bytes:
         with self._told("read", name):
@@ -131,7 +168,7 @@ class ObjectStore:
                 found = self._store.get(self._key(name), options={"range": (start, end), "if_match": tag})
                 content = bytes(found.bytes())
             except exceptions.PreconditionError:
-                raise StorageError(f"{self.show(name)}: replaced while it was read; read it again") from None
+                raise NoPartError(f"{self.show(name)}: replaced while it was read; read it again") from None
         if len(content) != end - start:
             raise CutShortError(f"{self.show(name)}: {len(content)} of {end - start} bytes came")
         return content

@@ -79,6 +79,6 @@ def holdout(lake: CandleLake, predictor: Predictor) -> tuple[datetime, datetime]
     """From the first bar that the model has not seen to the end of what is stored."""
     start_ns = predictor.metadata.holdout_start_ns
     series = Series.parse(predictor.metadata.series)
-    last_ns = int(lake.read(series, start_ns).ts[-1]) + series.interval_ns
+    last_ns = lake.closed_ns(series) or start_ns
     start, end = (datetime.fromtimestamp(ns // SECOND_NS, UTC) for ns in (start_ns, last_ns))
     return start, end

@@ -76,7 +76,7 @@ def _asked(
         return {"cause": answer["cause"], "reason": answer["reason"]}
     series = Series.parse(model.metadata.series)
     months = lake.months(series)
-    newest = int(lake.read_month(series, months[-1]).ts[-1]) if months else 0
+    newest = int(lake.times(series, months[-1])[-1]) if months else 0
     said = due(
         first_ns=int(model.metadata.data["first_ns"]), last_ns=learnt_until(model), newest_ns=newest,
         now_ns=SystemClock().now_ns(), config=settings.config.retraining,

@@ -72,7 +72,7 @@ def months_reached(lake: CandleLake, series: Series, changed: Sequence[str]) -> 
     for month in lake.months(series):
         if month > max(changed) and bars < REACH:
             found.append(month)
-            bars += len(lake.read_month(series, month))
+            bars += len(lake.times(series, month))
     return found
 
 
@@ -180,7 +180,7 @@ def newest_row(tables: TableLake, series: Series, schema: FeatureSchema) -> int 
     """Open of the newest bar that has a stored row; None where nothing is stored."""
     name = table_name(schema)
     for month in reversed(tables.months(name, series.key)):
-        ts = tables.read(name, series.key, [month]).get(TS)
+        ts = tables.read(name, series.key, [month], [TS]).get(TS)
         if ts is not None and len(ts):
             return int(ts[-1])
     return None

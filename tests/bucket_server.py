@@ -27,7 +27,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class BucketServer:
-    """`requests`: (method, name) of each. A fault in `faults` happens to the next request whose method it names."""
+    """`requests`: (method, name) of each; `sent`: bytes of all answers. A fault in `faults` happens to the next request whose method it names."""
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -38,6 +38,7 @@ class BucketServer:
         self._count = 0
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.requests: list[tuple[str, str]] = []
+        self.sent = 0
         self.faults: list[tuple[str, Fault]] = []
 
     def bucket(self, **reach: Any) -> ObjectUrl:
@@ -69,7 +70,9 @@ class BucketServer:
 
     def _answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         with self._lock:
-            return list(self._app(environ, start))
+            answer = list(self._app(environ, start))
+            self.sent += sum(map(len, answer))
+            return answer
 
 
 def pass_on(app: App, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
