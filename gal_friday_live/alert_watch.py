@@ -57,7 +57,7 @@ class Watched(Protocol):
     def ingestor(self) -> DataIngestor: ...
 
     @property
-    def prediction(self) -> Restricted: ...
+    def prediction(self) -> Restricted | None: ...
 
     @property
     def reconciliation(self) -> ReconciliationService | None: ...
@@ -116,7 +116,7 @@ class AlertWatch:
             yield Condition(
                 code="HALT_NOT_DURABLE", why="neither journal nor disk takes it; it holds in memory"
             )
-        for held in engine.prediction.restrictions():
+        for held in engine.prediction.restrictions() if engine.prediction is not None else ():
             if held.step not in UNTOLD:
                 yield Condition(
                     code="MODEL_RESTRICTED", why=f"{held.step}: {held.reason}", about=held.model_id

@@ -1,7 +1,7 @@
 """All that one screen shows of a running engine, as nested names and values: JSON-able, amounts as text, shares of one.
 
 `account_now` values the account anew, so it belongs to what happens; `surroundings_now` only reads beside it. The last
-part of a name says the unit: `_s`, `_ns`, `_mb`, `_share`.
+part of a name says the unit: `_s`, `_ns`, `_mb`, `_share`. What a role of a split engine has not is not there.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from gal_friday_core.portfolio import PortfolioState
 from gal_friday_core.times import to_iso
-from gal_friday_live.engine import Engine
 from gal_friday_live.engine_view import orders_of
+from gal_friday_live.observed import Observed
 from gal_friday_live.risk_view import risk_of
 
 MOST_ORDERS_SHOWN: Final = 50
@@ -23,9 +23,10 @@ READINGS: Final[Mapping[str, str]] = {
 """The health watch's codes, as names with units."""
 
 
-def state_now(engine: Engine) -> dict[str, Any]:
+def state_now(engine: Observed) -> dict[str, Any]:
     """Whether it trades, and what keeps entries back."""
-    return {
+    execution = engine.execution
+    told: dict[str, Any] = {
         "trading": engine.halt.state,
         "halted": engine.halt.halted,
         "halt_reason": engine.halt.reason,
@@ -33,17 +34,20 @@ def state_now(engine: Engine) -> dict[str, Any]:
         "connected": engine.ingestor.connected,
         "market_ended": engine.ingestor.ended,
         "pairs": dict(engine.ingestor.listings),
-        "line_losses": engine.account_line.losses,
-        "open_orders": len(engine.execution.blotter.open()),
     }
+    if execution is not None:
+        told |= {
+            "line_losses": engine.account_line.losses,
+            "open_orders": len(execution.blotter.open()),
+        }
+    return told
 
 
-def account_now(engine: Engine) -> dict[str, Any]:
+def account_now(engine: Observed) -> dict[str, Any]:
     """Account, positions, open orders and how close each limit is, of one instant."""
     state = engine.portfolio.state()
-    blotter = engine.execution.blotter
-    orders = orders_of(blotter, ended=False)
-    return {
+    blotter = None if engine.execution is None else engine.execution.blotter
+    told: dict[str, Any] = {
         "account": _account(state),
         "positions": {
             pair: {
@@ -52,16 +56,19 @@ def account_now(engine: Engine) -> dict[str, Any]:
                 "price": str(held.mark_price),
                 "market_value": str(held.market_value),
                 "unrealized_pnl": str(held.unrealized_pnl),
-                "protected_quantity": str(blotter.covered(pair)),
+                "protected_quantity": None if blotter is None else str(blotter.covered(pair)),
             }
             for pair, held in state.positions.items()
         },
-        "orders": orders[-MOST_ORDERS_SHOWN:],
-        "risk": risk_of(engine.risk, blotter),
     }
+    if blotter is not None:
+        told["orders"] = orders_of(blotter, ended=False)[-MOST_ORDERS_SHOWN:]
+    if engine.risk is not None:
+        told["risk"] = risk_of(engine.risk, blotter)
+    return told
 
 
-async def surroundings_now(engine: Engine) -> dict[str, Any]:
+async def surroundings_now(engine: Observed) -> dict[str, Any]:
     """What it does, what it counted, and how it is."""
     return {
         "engine": _engine(engine),
@@ -92,9 +99,9 @@ def _account(state: PortfolioState) -> dict[str, Any]:
     }
 
 
-def _engine(engine: Engine) -> dict[str, Any]:
-    blocks = engine.gate.blocks()
-    return {
+def _engine(engine: Observed) -> dict[str, Any]:
+    blocks, prediction = engine.gate.blocks(), engine.prediction
+    told: dict[str, Any] = {
         "state": engine.monitoring.trading_state,
         "halted": engine.halt.halted,
         "halt_reason": engine.halt.reason,
@@ -104,30 +111,38 @@ def _engine(engine: Engine) -> dict[str, Any]:
         "findings": [str(finding) for finding in engine.monitoring.findings],
         "time": to_iso(engine.clock.now_ns()),
         "series": [item.key for item in engine.series],
-        "models": list(engine.prediction.trading),
-        "override": engine.prediction.override_reason,
         "connected": engine.ingestor.connected,
         "market_ended": engine.ingestor.ended,
-        "line_losses": engine.account_line.losses,
     }
+    if prediction is not None:
+        told |= {"models": list(prediction.trading), "override": prediction.override_reason}
+    if engine.execution is not None:
+        told["line_losses"] = engine.account_line.losses
+    return told
 
 
-def _counts(engine: Engine) -> dict[str, Any]:
-    return {
-        "bars": engine.ingestor.published,
-        "predictions": engine.prediction.predictions,
-        "proposed": engine.strategy.proposed,
-        "approved": engine.risk.approved,
-        "rejected": sum(engine.risk.rejected.values()),
-        "rejected_by": dict(engine.risk.rejected),
-        "orders": engine.execution.orders,
-        "open_orders": len(engine.execution.blotter.open()),
-        "unknown_orders": len(engine.execution.blotter.unanswered()),
-        "fills": engine.portfolio.fills,
-    }
+def _counts(engine: Observed) -> dict[str, Any]:
+    told: dict[str, Any] = {"bars": engine.ingestor.published}
+    if engine.prediction is not None:
+        told["predictions"] = engine.prediction.predictions
+    if engine.strategy is not None:
+        told["proposed"] = engine.strategy.proposed
+    if (risk := engine.risk) is not None:
+        told |= {
+            "approved": risk.approved,
+            "rejected": sum(risk.rejected.values()),
+            "rejected_by": dict(risk.rejected),
+        }
+    if (execution := engine.execution) is not None:
+        told |= {
+            "orders": execution.orders,
+            "open_orders": len(execution.blotter.open()),
+            "unknown_orders": len(execution.blotter.unanswered()),
+        }
+    return {**told, "fills": engine.portfolio.fills}
 
 
-def _market(engine: Engine) -> dict[str, Any]:
+def _market(engine: Observed) -> dict[str, Any]:
     now_ns = engine.clock.now_ns()
     return {
         item.pair: {
@@ -138,7 +153,7 @@ def _market(engine: Engine) -> dict[str, Any]:
     }
 
 
-async def _bus(engine: Engine) -> dict[str, Any]:
+async def _bus(engine: Observed) -> dict[str, Any]:
     told = await engine.bus.get_queue_metrics()
     return {
         "delivered": told["delivered"],
@@ -153,6 +168,6 @@ async def _bus(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _health(engine: Engine) -> dict[str, Any]:
+def _health(engine: Observed) -> dict[str, Any]:
     readings = engine.monitoring.health()["readings"]
     return {name: readings.get(code) for code, name in READINGS.items()}

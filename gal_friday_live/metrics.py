@@ -1,4 +1,4 @@
-"""`EngineMetrics`: what `gal_friday_core.metrics` names, read off a running engine and what stands around it.
+"""`EngineMetrics`: what `gal_friday_core.metrics` names, read off a running engine, or a role, and what stands around it.
 
 Reading is beside the engine: nothing is changed, recorded or waited for. Only the portfolio is valued anew, which
 is the engine's own doing, so `state` comes from whoever holds its helm.
@@ -18,8 +18,9 @@ from gal_friday_core.portfolio import PortfolioState
 from gal_friday_core.ports import Clock, Metrics
 from gal_friday_core.times import SECOND_NS, to_iso
 from gal_friday_live.caches import CACHES
-from gal_friday_live.engine import Engine
+from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.logger_service import LoggerService
+from gal_friday_live.observed import Observed
 from gal_friday_live.probes import MEGABYTE
 from gal_friday_live.process_watch import GcWatch, LoopWatch, MemoryTrend, ProcessWatch
 
@@ -43,12 +44,13 @@ class EngineMetrics:
 
     `labels` tell this engine from others. `clock` is not the engine's own where its flight is recorded; `timer`
     counts seconds. Without `database`, `journal` or `logger` their numbers are absent; pauses of the
-    garbage collector and of the event loop are measured while `watching`.
+    garbage collector and of the event loop are measured while `watching`. Of a role there is what it has: the account is
+    the trader's to tell, and `strands` reads its inbox.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Observed,
         *,
         labels: Mapping[str, str],
         state: Callable[[], PortfolioState],
@@ -56,6 +58,7 @@ class EngineMetrics:
         database: Database | None = None,
         journal: PostgresJournal | None = None,
         logger: LoggerService | None = None,
+        strands: Callable[[], Mapping[str, float]] = dict,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.labels = dict(labels)
@@ -68,6 +71,7 @@ class EngineMetrics:
         self._database = database
         self._journal = journal
         self._logger = logger
+        self._strands = strands
         self._timer = timer
         self._process = ProcessWatch(self.collector)
         self._began_s = timer()
@@ -118,11 +122,13 @@ class EngineMetrics:
             self.emit(sink)
 
     def _read(self) -> Iterator[tuple[str, Fields]]:
-        state = self._state()
-        yield "portfolio_metrics", self._portfolio(state)
-        yield "gal_friday_position", _positions(state)
-        yield "gal_friday_engine", self._counts()
-        yield "gal_friday_order_path", {**self._engine.execution.times.readings()}
+        execution = self._engine.execution
+        if execution is not None:
+            state = self._state()
+            yield "portfolio_metrics", _portfolio(state, execution)
+            yield "gal_friday_position", _positions(state)
+            yield "gal_friday_order_path", {**execution.times.readings()}
+        yield "gal_friday_engine", {**self._counts(), **_work(self._engine)}
         yield "gal_friday_feed", self._feed()
         yield "gal_friday_bus", self._bus()
         yield "gal_friday_loop", {**self.loop.readings()}
@@ -134,21 +140,7 @@ class EngineMetrics:
         yield "gal_friday_health", self._health()
         yield "gal_friday_cache", _caches()
         yield "gal_friday_outbox", self._outboxes()
-
-    def _portfolio(self, state: PortfolioState) -> Fields:
-        return {
-            "equity": float(state.total_equity),
-            "cash": float(state.cash),
-            "realized_pnl": float(state.realized_pnl),
-            "unrealized_pnl": float(state.unrealized_pnl),
-            "fees": float(state.fees),
-            "exposure": float(state.total_exposure),
-            "daily_drawdown": float(state.daily_drawdown),
-            "weekly_drawdown": float(state.weekly_drawdown),
-            "total_drawdown": float(state.total_drawdown),
-            "open_positions": float(len(state.positions)),
-            "open_orders": float(len(self._engine.execution.blotter.open())),
-        }
+        yield "gal_friday_strands", {**self._strands()}
 
     def _counts(self) -> Fields:
         engine = self._engine
@@ -159,16 +151,6 @@ class EngineMetrics:
             "gate_blocks": float(len(engine.gate.blocks())),
             "findings": float(len(engine.monitoring.findings)),
             "bars_total": float(engine.ingestor.published),
-            "predictions_total": float(engine.prediction.predictions),
-            "signals_proposed_total": float(engine.strategy.proposed),
-            "signals_approved_total": float(engine.risk.approved),
-            "signals_rejected_total": _floats(engine.risk.rejected),
-            "orders_sent_total": float(engine.execution.orders),
-            "orders_refused_total": _floats(engine.execution.refused),
-            "orders_unknown": float(len(engine.execution.unknown.open)),
-            "reports_total": float(engine.execution.reports),
-            "anomalies_total": _floats(engine.execution.anomalies),
-            "fills_total": float(engine.portfolio.fills),
         }
 
     def _feed(self) -> Fields:
@@ -200,6 +182,8 @@ class EngineMetrics:
         }
 
     def _inference(self) -> Fields:
+        if self._engine.prediction is None:
+            return {}
         models = self._engine.prediction.get_inference_metrics()["models"]
         return {
             f"{which}_seconds": {
@@ -249,6 +233,44 @@ class EngineMetrics:
             "lost_total": {name: float(told["dropped"] + told["rejected"]) for name, told in counts.items()},
             "failures_total": {name: float(told["failures"]) for name, told in counts.items()},
         }
+
+
+def _portfolio(state: PortfolioState, execution: ExecutionHandler) -> Fields:
+    return {
+        "equity": float(state.total_equity),
+        "cash": float(state.cash),
+        "realized_pnl": float(state.realized_pnl),
+        "unrealized_pnl": float(state.unrealized_pnl),
+        "fees": float(state.fees),
+        "exposure": float(state.total_exposure),
+        "daily_drawdown": float(state.daily_drawdown),
+        "weekly_drawdown": float(state.weekly_drawdown),
+        "total_drawdown": float(state.total_drawdown),
+        "open_positions": float(len(state.positions)),
+        "open_orders": float(len(execution.blotter.open())),
+    }
+
+
+def _work(engine: Observed) -> Fields:
+    """What was proposed, decided and done, by whoever does it."""
+    told: Fields = {}
+    if engine.prediction is not None:
+        told["predictions_total"] = float(engine.prediction.predictions)
+    if engine.strategy is not None:
+        told["signals_proposed_total"] = float(engine.strategy.proposed)
+    if engine.risk is not None:
+        told["signals_approved_total"] = float(engine.risk.approved)
+        told["signals_rejected_total"] = _floats(engine.risk.rejected)
+    if (execution := engine.execution) is not None:
+        told |= {
+            "orders_sent_total": float(execution.orders),
+            "orders_refused_total": _floats(execution.refused),
+            "orders_unknown": float(len(execution.unknown.open)),
+            "reports_total": float(execution.reports),
+            "anomalies_total": _floats(execution.anomalies),
+            "fills_total": float(engine.portfolio.fills),
+        }
+    return told
 
 
 def _positions(state: PortfolioState) -> Fields:

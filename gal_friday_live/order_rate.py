@@ -35,6 +35,10 @@ class OrderRate:
         if code in RESTLESS:
             self._count()
 
+    def asked_elsewhere(self) -> None:
+        """Another process of the account was about to send an order."""
+        self._count()
+
     def why(self, order: Order) -> Rejected | None:
         """Why an entry may not leave: what reduces is let out at any rate."""
         over = self._count()

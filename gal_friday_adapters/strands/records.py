@@ -67,19 +67,23 @@ select module, account, name, worker, started_at,
     extract(epoch from clock_timestamp() - seen_at)::float8 as silent_s
 from strand_modules order by module, account, name
 """
-_LEASES: Final = """
-select l.account::text as session, run.record ->> 'role' as role, run.record ->> 'name' as name, l.holder, l.token,
-    l.taken_at, exists (
+HELD: Final = """
+    exists (
         select from pg_locks
         where locktype = 'advisory' and granted and objsubid = 1
             and database = (select oid from pg_database where datname = current_database())
             and classid::bigint << 32 | objid::bigint = ('x' || left(replace(l.account::text, '-', ''), 16))::bit(64)::bigint
-    ) as held
+    )
+"""
+"""Whether a process has the lock of a lease `l` now."""
+_LEASES: Final = f"""
+select l.account::text as session, run.record ->> 'role' as role, run.record ->> 'name' as name,
+    run.record -> 'series' as series, l.holder, l.token, l.taken_at, {HELD} as held
 from engine_lease l left join lateral (
     select record from journal where session = l.account and kind = 'RUN' order by seq desc limit 1
 ) run on true
 order by l.taken_at desc
-"""
+"""  # noqa: S608 - words of ours
 _ROW: Final = """
     select '{source}' as source, id, module, kind, symbol, tags, created_at, jsonb_strip_nulls(to_jsonb({source})) as strand
     from {source}
@@ -108,7 +112,7 @@ class StrandRecords:
         return await self._all(_MODULES)
 
     async def leases(self) -> Sequence[Row]:
-        """Every session's lease, the newest first, which role ran under it last, and whether a process holds it now."""
+        """Every session's lease, the newest first, which role ran under it last and on what, and whether a process holds it now."""
         return await self._all(_LEASES)
 
     async def failed(self, most: int = 20) -> Sequence[Row]:

@@ -96,6 +96,7 @@ class InboxStatements(msgspec.Struct, frozen=True):
     give_back: str
     take_over: str
     depth: str
+    took: str
 
 
 def _inbox(inbox: str) -> InboxStatements:
@@ -151,6 +152,13 @@ def _inbox(inbox: str) -> InboxStatements:
         depth=f"""
             select count(*) as waiting, extract(epoch from clock_timestamp() - min(added_at))::float8 as oldest_s
             from {inbox} where account = %(account)s and recipient = %(name)s and state in ('waiting', 'claimed')
+        """,  # noqa: S608 - words of ours
+        took=f"""
+            select percentile_disc(array[0.5, 0.99]) within group (order by took) as times from (
+                select extract(epoch from ended_at - added_at)::float8 as took from {inbox}
+                where seq > (select max(seq) from {inbox}) - 2000 and account = %(account)s and recipient = %(name)s
+                    and state = 'done'
+            ) latest
         """,  # noqa: S608 - words of ours
     )
 

@@ -1,7 +1,7 @@
 """`gal-friday strands`: what roles tell each other through tables: looked at, tried again, cleaned."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -83,7 +83,7 @@ async def _status(records: "StrandRecords") -> dict[str, Any]:
     return {
         "inboxes": [_rounded(row) for row in await records.depths()],
         "modules": [_rounded(row) for row in await records.modules()],
-        "leases": list(await records.leases()),
+        "leases": [_with_pairs(row) for row in await records.leases()],
         "failed": list(await records.failed()),
     }
 
@@ -102,6 +102,14 @@ def _of(config: Path | None, question: "Callable[[StrandRecords], Awaitable[Answ
 
 def _rounded(row: Any) -> dict[str, Any]:
     return {name: round(value, 1) if isinstance(value, float) else value for name, value in dict(row).items()}
+
+
+def _with_pairs(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Pairs in place of series, which repeat venue and interval."""
+    from gal_friday_core.candles import Series
+
+    pairs = [Series.parse(key).pair for key in row["series"] or ()]
+    return {name: pairs if name == "series" else value for name, value in row.items()}
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

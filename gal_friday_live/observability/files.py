@@ -28,7 +28,9 @@ holds it current. One definition serves all who carry the numbers:
   `dashboard.metrics_token`. `deploy/prometheus/prometheus.yaml` is a scrape configuration. Without an engine it answers 503.
 - **The control socket** answers `{"command": "metrics"}` with the same numbers, nested by measurement and field.
 
-Each series has the labels (tags) `mode` and `session`, and at most one more, which the tables name. Names that end in `_total`
+Each series has the labels (tags) `mode` and `session`, and at most one more, which the tables name. The roles of a
+[split engine](split.md) tell their numbers under the same names and the account's session, with the label `role`: `trader`, `decision`,
+`alpha`, or `alpha NAME`. Each tells what it has; account and positions are the trader's to tell, so that none counts twice. Names that end in `_total`
 only grow while the process lives; all others are what they are now. Quote is the currency that the account counts in.
 
 What is read costs the engine about a millisecond each time, mostly percentiles; nothing is measured per event for it that was

@@ -83,6 +83,19 @@ ROWS: Final = (
         Panel("Threads and files", "none", ("gal_friday_process_threads", "gal_friday_process_open_files")),
         Panel("Cache misses", "ops", ("gal_friday_cache_misses_total", "gal_friday_cache_hits_total")),
     )),
+    Row("Strands between the roles of a split engine", (
+        Panel("Strands that wait", "none", ("gal_friday_strands_waiting",)),
+        Panel("The oldest waits for", "s", (
+            "gal_friday_strands_oldest_seconds", "gal_friday_strands_looked_age_seconds",
+        )),
+        Panel("From writing to handled", "s", (
+            "gal_friday_strands_handled_p50_seconds", "gal_friday_strands_handled_p99_seconds",
+        )),
+        Panel("Handled, and not", "ops", (
+            "gal_friday_strands_done_total", "gal_friday_strands_failed_total", "gal_friday_strands_expired_total",
+            "gal_friday_strands_retried_total", "gal_friday_strands_reconnected_total",
+        )),
+    )),
     Row("Database and what waits", (
         Panel("Records that wait", "none", ("gal_friday_journal_waiting", "gal_friday_outbox_waiting")),
         Panel("Connections", "none", (

@@ -20,19 +20,25 @@ def influxql(metric: Metric) -> str:
         value = f'non_negative_derivative(max("{metric.field}"), 1s)'
     return (
         f'SELECT {value} FROM "{metric.measurement}" WHERE "session" =~ /^$session$/ AND $timeFilter '  # noqa: S608 - of our own names
-        f'GROUP BY time($__interval), "session"{by} fill(none)'
+        f'GROUP BY time($__interval), "session", "role"{by} fill(none)'
     )
 
 
 def legend(metric: Metric, *, alone: bool, influx: bool) -> str:
-    """What names a line: the label's value, where there is one, and the field, where the panel has more than one."""
-    of = (f"$tag_{metric.label}" if influx else f"{{{{{metric.label}}}}}") if metric.label else ""
+    """What names a line: the label's value, where there is one, the field, where the panel has more than one, and the role."""
+    of = _label(metric.label, influx=influx) if metric.label else ""
+    role = _label("role", influx=influx)
     if of and alone:
-        return of
+        return f"{of} {role}"
     named = (
         metric.field.removesuffix("_total").removesuffix("_seconds").removesuffix("_bytes").replace("_", " ")
     )
-    return f"{named} {of}".rstrip()
+    return " ".join(filter(None, (named, of, role)))
+
+
+def _label(name: str, *, influx: bool) -> str:
+    """Nothing, where a series has none of that name: a whole engine has no role."""
+    return f"$tag_{name}" if influx else f"{{{{{name}}}}}"
 
 
 def promql_condition(rule: AlertRule) -> str:
@@ -48,4 +54,4 @@ def influxql_value(rule: AlertRule) -> str:
     value = f'last("{metric.field}")'
     if rule.within:
         value = f'non_negative_difference(last("{metric.field}"))'
-    return f'SELECT {value} FROM "{metric.measurement}" WHERE $timeFilter GROUP BY time(30s), "session"{by} fill(none)'  # noqa: S608 - of our own names
+    return f'SELECT {value} FROM "{metric.measurement}" WHERE $timeFilter GROUP BY time(30s), "session", "role"{by} fill(none)'  # noqa: S608 - of our own names

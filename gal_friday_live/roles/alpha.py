@@ -16,6 +16,7 @@ from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.service_life import Step
+from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.trades_under_way import TradeUnderWay, trades_under_way
 
 
@@ -50,6 +51,10 @@ class Alpha(Role):
     @property
     def prediction(self) -> PredictionService:
         return self.research.prediction
+
+    @property
+    def strategy(self) -> StrategyArbitrator:
+        return self.research.strategy
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

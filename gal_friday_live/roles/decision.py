@@ -23,9 +23,11 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine_ports import Ports
 from gal_friday_live.halt import KIND as SYSTEM_STATE
 from gal_friday_live.order_recovery import recover_orders
+from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.roles.budgets import reservation_of
 from gal_friday_live.roles.lineage import PlannedModels, Registry
 from gal_friday_live.roles.mirror import Mirror
+from gal_friday_live.roles.order_pace import OrdersTold
 from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.states import State, dm_state, heed
 from gal_friday_live.roles.surface import Bystander, Seat
@@ -77,6 +79,7 @@ class Decision(Role):
             base, self.portfolio, self.models, journal=self.journal,
             without_model=None if rules is None else config.config.strategy.id,
         )  # fmt: skip
+        self.orders_told = OrdersTold(base.bus, self.deciding.rate, base.clock)
         self.mirror = Mirror(
             base.bus, self.portfolio, journal=seat.within, gate=base.gate, tasks=base.tasks,
             on_state=self._on_state,
@@ -87,6 +90,10 @@ class Decision(Role):
         )  # fmt: skip
         self.ingestor = composition.market(base, Bystander(), listed=(self.deciding.risk.listed,))
         composition.recovering(base, None)
+
+    @property
+    def risk(self) -> RiskManager:
+        return self.deciding.risk
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -109,9 +116,11 @@ class Decision(Role):
         await recover_orders(self.journal, blotter=blotter)
         await self.portfolio.start()
         risk.adopt(blotter.records())
+        self.orders_told.adopt(blotter.records())
         await self._adopt_plans(blotter)
         await self._heed_trader()
         await risk.start()
+        await self.orders_told.start()
         await self.deciding.notes.start()
         await self.verdicts.start()
         await self.ingestor.start()
@@ -121,8 +130,8 @@ class Decision(Role):
     def endings(self) -> tuple[Step, ...]:
         base, deciding = self.base, self.deciding
         return (
-            self.ingestor.stop, base.tasks.stop, self.verdicts.stop, deciding.notes.stop, deciding.risk.stop,
-            self.portfolio.stop, base.monitoring.stop, base.ports.journal.flush,
+            self.ingestor.stop, base.tasks.stop, self.verdicts.stop, deciding.notes.stop,
+            self.orders_told.stop, deciding.risk.stop, self.portfolio.stop, base.monitoring.stop, base.ports.journal.flush,
         )  # fmt: skip
 
     def counts(self) -> dict[str, Any]:

@@ -7,28 +7,21 @@ from typing import Any
 
 from gal_friday_adapters.postgres.lease import SUPERSEDED
 from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
-from gal_friday_core.drift.ladder import Restriction
 from gal_friday_core.errors import LeaseError
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
-from gal_friday_live.alert_watch import Restricted
 from gal_friday_live.composition import Foundation
 from gal_friday_live.data_ingestor import DataIngestor
+from gal_friday_live.engine_overview import account_now, state_now
 from gal_friday_live.engine_view import figures_of, positions_of
+from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.portfolio_manager import PortfolioManager
+from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.reconciliation_service import ReconciliationService
+from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.service_life import Step, ended
-
-
-class _NoModels:
-    """Of a role without models nothing drifts."""
-
-    def restrictions(self) -> tuple[Restriction, ...]:
-        return ()
-
-
-NOBODY = _NoModels()
+from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +41,28 @@ class Role(ABC):
             base.halt,
             base.monitoring,
         )
+        self.bus, self.clock, self.account_line = base.bus, base.clock, base.account_line
         self._tellers: list[Step] = []
 
     @property
-    def prediction(self) -> Restricted:
-        """Whose drift is told to whoever watches."""
-        return NOBODY
+    def prediction(self) -> PredictionService | None:
+        """An alpha's."""
+        return None
+
+    @property
+    def strategy(self) -> StrategyArbitrator | None:
+        """An alpha's."""
+        return None
+
+    @property
+    def risk(self) -> RiskManager | None:
+        """The decision maker's."""
+        return None
+
+    @property
+    def execution(self) -> ExecutionHandler | None:
+        """The trader's."""
+        return None
 
     @property
     def reconciliation(self) -> ReconciliationService | None:
@@ -132,16 +141,16 @@ class Role(ABC):
             "series": [item.key for item in base.ports.series],
             "time": to_iso(base.clock.now_ns())[:19] + "Z",
             "state": f"HALTED: {base.halt.reason}" if base.halt.halted else "RUNNING",
-            "trading": base.halt.state,
-            "halted": base.halt.halted,
-            "halt_reason": base.halt.reason,
-            "blocks": base.gate.blocks(),
-            "connected": self.ingestor.connected,
+            **state_now(self),
             "bars": self.ingestor.published,
             "fills": self.portfolio.fills,
             **self.counts(),
             **figures_of(self.portfolio.state()),
         }
+
+    def account_now(self) -> dict[str, Any]:
+        """Account, and what else this role knows of it at one instant, for its overview."""
+        return account_now(self)
 
     def positions(self) -> dict[str, Any]:
         """The account as this role has it in its books."""

@@ -5,116 +5,38 @@ import gc
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final
 
 from gal_friday_adapters import paths
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.journal_within import JournalWithin
-from gal_friday_adapters.postgres.lease import AccountLease
+from gal_friday_adapters.postgres.lease import RETAKEN, AccountLease
 from gal_friday_adapters.strands.listener import ModuleListener
-from gal_friday_core.errors import ConfigError, LeaseError, StorageError
+from gal_friday_adapters.strands.seats import RUN, AlphaSeat
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
 from gal_friday_live import systemd
-from gal_friday_live.alert_watch import AlertDesk
-from gal_friday_live.bus import PubSubManager
 from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
-from gal_friday_live.explanation import explain
-from gal_friday_live.flight.ports import beside
-from gal_friday_live.ids import derived, random_ids
-from gal_friday_live.limit_reload import LimitReload
+from gal_friday_live.ids import derived
 from gal_friday_live.live_engine import Announce, session_id
 from gal_friday_live.live_request import LiveRequest, RoleName
 from gal_friday_live.live_stage import Ground, opened
-from gal_friday_live.logger_service import LoggerService
 from gal_friday_live.means import Means
-from gal_friday_live.performance_optimizer import PerformanceOptimizer
 from gal_friday_live.roles.composed import Place, composed
 from gal_friday_live.roles.role import Role
+from gal_friday_live.roles.role_live import RoleLive
 from gal_friday_live.service_life import live_until_over
 from gal_friday_live.stage import Stage
 
 MODULES: Final[Mapping[RoleName, Module]] = {"alpha": "alpha", "decision": "dm", "trader": "trader"}
 STANDBY_EVERY_S: Final = 0.25
 """Between two looks of a standby whether the lease is free."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoleLive:
-    """The running role: what `CLIService` controls."""
-
-    role: Role
-    name: str
-    stage: Stage
-    request: LiveRequest
-    database: Database
-    session: str
-    run_id: str
-    listener: ModuleListener
-    logger: LoggerService
-    desk: AlertDesk
-    reloading: LimitReload
-    stopping: asyncio.Event
-
-    def status(self) -> dict[str, Any]:
-        return {
-            "role": self.request.role,
-            "name": self.name,
-            **self.role.status(),
-            "mode": self.request.mode,
-            "session": self.session,
-            "run": self.run_id,
-            "strands": dict(self.listener.counts),
-            "alerts": self.desk.counts(),
-            "code_version": code_version(self.stage.manager.config),
-        }
-
-    def positions(self) -> dict[str, Any]:
-        return self.role.positions()
-
-    def orders(self, *, ended: bool) -> list[dict[str, Any]]:
-        return self.role.orders(ended=ended)
-
-    async def overview(self) -> dict[str, Any]:
-        raise ConfigError("one role of a split engine has no overview: ask for its status")
-
-    async def explain(self, order: str) -> dict[str, Any]:
-        return await explain(self.database, order)
-
-    def metrics(self) -> dict[str, Any]:
-        raise ConfigError("one role of a split engine measures nothing yet: ask for its status")
-
-    @property
-    def optimizer(self) -> PerformanceOptimizer:
-        raise ConfigError("one role of a split engine tunes nothing: ask for its status")
-
-    async def reload(self, who: str) -> dict[str, Any]:
-        return await self.reloading.reload(who)
-
-    def request_stop(self, who: str) -> None:
-        del who
-        self.stopping.set()
-
-    @property
-    def bus(self) -> PubSubManager:
-        return self.role.base.bus
-
-    def is_over(self) -> bool:
-        return self.stopping.is_set() or self.stage.is_over()
-
-    def require_lease(self) -> None:
-        self.role.require_session()
-
-    async def run(self) -> None:
-        await self.role.run()
-
-    async def end_feed(self) -> None:
-        await self.role.ingestor.stop()
 
 
 async def run_role(
@@ -141,6 +63,7 @@ async def run_role(
         service = CLIService(stage.manager, live.role.monitoring, live)
         async with (
             live.desk,
+            live.inbox,
             ControlSocket(control_path(paths.data_dir(manager.config)), service.answer) as door,
         ):
             try:
@@ -152,7 +75,11 @@ async def run_role(
                 live.role.base.monitoring.ready()
                 systemd.notify("READY=1")
                 announce({"event": "ready", "control": str(door.path), **live.status()})
-                await live_until_over(live, seconds=request.seconds, reload=reload or asyncio.Event())
+                async with (
+                    live.measured.watching(live.logger, manager.config.timeseries.every_s),
+                    live.optimizer,
+                ):
+                    await live_until_over(live, seconds=request.seconds, reload=reload or asyncio.Event())
             finally:
                 systemd.notify("STOPPING=1")
                 gc.unfreeze()
@@ -195,22 +122,30 @@ async def _assembled(
         )  # fmt: skip
         role, run_id = await composed(place, request, stage), str(uuid.uuid4())
         lease.on_change(role.monitoring.on_lease)
-        await journal.append(
-            "RUN", run_id, stage.clock.now_ns(), _run_record(place, role, request, stage, mode)
-        )
+        await _begun(place, role, run_id, _run_record(place, role, request, stage, mode))
         listener = ModuleListener(
             database, module, role.guarded(), account=account, name=name, exclusive=True, on_fate=role.on_fate,
             settings=config.module_communication,
         )  # fmt: skip
-        clock, title = stage.clock, f"{mode} {stage.account} {name}"
-        yield RoleLive(
-            role=role, name=name, stage=stage, request=request, database=database, session=session, run_id=run_id,
-            listener=listener, stopping=stop, desk=AlertDesk(role, config.alerts, name=title, clock=beside(clock)),
-            logger=LoggerService(
-                stage.manager, role.base.bus, clock=clock, run=run_id, database_url=database_url
-            ),
-            reloading=LimitReload(stage.manager, journal=journal, clock=clock, ids=random_ids()),
-        )  # fmt: skip
+        yield RoleLive.of(
+            role, place, stage, request, listener, run_id=run_id, stopping=stop, database_url=database_url
+        )
+
+
+async def _begun(place: Place, role: Role, run_id: str, record: Mapping[str, Any]) -> None:
+    """Journal that it runs. Raises LeaseError for an alpha that names a pair of another one's, now or when its lease was away."""
+    now_ns = role.base.clock.now_ns()
+    if place.module != "alpha":
+        await place.journal.append(RUN, run_id, now_ns, record)
+        return
+    seat = AlphaSeat(journal=place.within, account=place.account, name=place.name, series=role.series)
+    await seat.begin(place.database, run_id, ts_ns=now_ns, record=record)
+
+    def again(what: str) -> None:
+        if what == RETAKEN:
+            role.base.tasks.start(seat.require_pairs(place.database), "pairs")
+
+    place.lease.on_change(again)
 
 
 def _run_record(place: Place, role: Role, request: LiveRequest, stage: Stage, mode: str) -> dict[str, Any]:

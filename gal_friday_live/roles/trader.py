@@ -17,10 +17,12 @@ from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.engine import hear_out, tend
 from gal_friday_live.engine_ports import Ports
 from gal_friday_live.engine_view import orders_of, positions_of
+from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.halt import KIND as SYSTEM_STATE
 from gal_friday_live.order_recovery import recover_orders, take_up
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.report_queue import KIND as REPORT
+from gal_friday_live.risk_view import stops_told
 from gal_friday_live.roles.budgets import Budgets
 from gal_friday_live.roles.commands import CommandBridge
 from gal_friday_live.roles.journals import WatchedJournal
@@ -72,6 +74,10 @@ class Trader(Role):
     @property
     def reconciliation(self) -> ReconciliationService | None:
         return self.trades.reconciliation
+
+    @property
+    def execution(self) -> ExecutionHandler:
+        return self.trades.execution
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -138,9 +144,12 @@ class Trader(Role):
             "taken": self.commands.taken,
             "orders": execution.orders,
             "refused": dict(execution.refused),
-            "open_orders": len(execution.blotter.open()),
-            "line_losses": self.base.account_line.losses,
         }
+
+    def account_now(self) -> dict[str, Any]:
+        """With what the stops would lose: who decides does not know them."""
+        stops = stops_told(self.portfolio.state(), self.trades.execution.blotter, self.base.config.config)
+        return {**super().account_now(), "stops": stops}
 
     def positions(self) -> dict[str, Any]:
         return positions_of(self.portfolio, self.trades.execution.blotter)
