@@ -12,7 +12,7 @@ from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_core.money import ZERO, product
 from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.orders import Execution
-from gal_friday_live.engine import Engine
+from gal_friday_live.simulation.present import Trades
 
 SETTLED_NS = 10 * SECOND_NS
 """How long it must have been calm before anything is held against an engine."""
@@ -44,7 +44,7 @@ class CalmWatch:
         violate: Violate,
         *,
         now_ns: Callable[[], int],
-        engine: Callable[[], Engine | None],
+        engine: Callable[[], Trades | None],
         halt_is_durable: Callable[[], bool],
     ) -> None:
         self.is_calm: Callable[[], bool] = lambda: False
@@ -54,7 +54,7 @@ class CalmWatch:
         self._now_ns = now_ns
         self._present = engine
         self._halt_is_durable = halt_is_durable
-        self._engine: Engine | None = None
+        self._engine: Trades | None = None
         self._since = 0
         self._bare: dict[str, int] = {}
         self._booked = 0  # so many of the account's fills are known to be booked
@@ -114,7 +114,7 @@ class CalmWatch:
                 since_s = (now_ns - self._bare[symbol]) / SECOND_NS
                 self._tell("P10", f"{symbol} has no stop", f": {bare} for {since_s:.0f} calm seconds")
 
-    def _look_at_fills(self, engine: Engine, now_ns: int) -> None:
+    def _look_at_fills(self, engine: Trades, now_ns: int) -> None:
         booked = engine.portfolio.positions.booked
         fills = self._exchange.account(KEY).executions
         while self._booked < len(fills):
@@ -133,7 +133,7 @@ class CalmWatch:
                 more = f": {fill.side} {fill.quantity} {fill.symbol}"
                 self._tell("P3", f"fill {fill.exec_id} is not booked", more)
 
-    def _look_at_halt(self, engine: Engine, now_ns: int) -> None:
+    def _look_at_halt(self, engine: Trades, now_ns: int) -> None:
         if not engine.halt.halted or self._halt_is_durable():
             self._unwritten = None
             return

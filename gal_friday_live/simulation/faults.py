@@ -1,7 +1,7 @@
 """What goes wrong in a world, and when: drawn from its seed before anything runs."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIRE = ("checksum", "duplicate", "sequence_gap", "lost_response", "accept_late", "reject", "rate_limit")
@@ -137,11 +137,18 @@ def _stranger(chance: random.Random, at_s: float) -> Fault:
 MORE: tuple[Draw, ...] = (_stray, _stray, _lockout, _model, _stuck, _full, _rival, _flow, _stranger)
 
 
-def schedule(chance: random.Random, seconds: float) -> list[Fault]:
+OUTSIDE: tuple[Draw, ...] = (
+    _wire, _wire, _rest, _cut, _silence, _down, _mangled, _latency, _status, _sweep, _stray,
+)  # fmt: skip
+"""What goes wrong between an engine and its exchange, whatever the engine is made of."""
+STORAGE: tuple[Draw, ...] = (_store, _store, _stuck, _full, _disk)
+
+
+def schedule(chance: random.Random, seconds: float, kinds: Sequence[Draw] = KINDS) -> list[Fault]:
     """A few kinds of trouble, each several times; one world in eight is calm."""
     if chance.random() < 0.125:
         return []
-    kinds = chance.sample(KINDS, chance.randint(1, 5))
+    kinds = chance.sample(kinds, chance.randint(1, 5))
     found = []
     for draw in kinds:
         for _ in range(chance.randint(1, 5)):

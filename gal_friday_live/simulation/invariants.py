@@ -28,10 +28,10 @@ from gal_friday_core.times import SECOND_NS
 from gal_friday_core.venue.error_texts import ENGINE_RATE_LIMIT, INSUFFICIENT_FUNDS, REST_RATE_LIMIT
 from gal_friday_core.venue.orders import Execution, VenueOrder
 from gal_friday_core.venue.requests import AddOrder
-from gal_friday_live.engine import Engine
 from gal_friday_live.intents import PROVENANCE
 from gal_friday_live.reconciliation_service import HALT_REASON
 from gal_friday_live.simulation.calm import CalmWatch
+from gal_friday_live.simulation.present import Decides, Trades
 from gal_friday_live.simulation.store import Store
 from gal_friday_live.simulation.trace import Trace
 from gal_friday_live.unknown_orders import NEVER_ARRIVED
@@ -84,16 +84,18 @@ class Violation:
 
 
 class Invariants:
-    """Collects violations; `engine` is that of the present life, None between two."""
+    """Collects violations; `engine` is that of the present life, None between two; `decider` who approves its orders."""
 
     def __init__(
         self, exchange: Exchange, store: Store, config: Config, *, now_ns: Callable[[], int], trace: Trace
     ) -> None:
         self.violations: list[Violation] = []
-        self.engine: Engine | None = None
+        self.engine: Trades | None = None
+        self.decider: Decides | None = None
         self.crowded: Callable[[], bool] = lambda: False  # whether a second engine asks beside it
         self.accepted_orders = 0
         self._heard: list[str] = []
+        self._decided = ""
         self.lately_withdrawn: Callable[[], Decimal] = lambda: ZERO  # what an engine cannot know yet
         self.external: set[str] = set()  # client ids of orders that somebody else placed
         self._exchange = exchange
@@ -134,16 +136,26 @@ class Invariants:
 
     # A life
 
-    def watch(self, engine: Engine) -> None:
-        """An engine has been wired."""
+    def watch(self, engine: Trades) -> None:
+        """An engine has been wired, or a trader."""
         self.engine = engine
         self._revision, self._stands = -1, False
         self._heard = [
-            engine.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved),
             engine.bus.subscribe("EXECUTION_REPORT", self._on_report),
             engine.bus.subscribe("RECONCILIATION", self._on_reconciliation),
             engine.bus.subscribe("POTENTIAL_HALT_TRIGGER", self._on_trigger),
         ]
+
+    def watch_decisions(self, decider: Decides) -> None:
+        """An engine has been wired, or a decision maker."""
+        self.decider = decider
+        self._decided = decider.bus.subscribe("TRADE_SIGNAL_APPROVED", self._on_approved)
+
+    def undecided(self) -> None:
+        """Nobody decides now."""
+        decider, self.decider = self.decider, None
+        if decider is not None:
+            decider.bus.unsubscribe(self._decided)
 
     def gone(self) -> None:
         """Nothing more is heard of it, even where it goes on beside another one."""
@@ -245,8 +257,8 @@ class Invariants:
     def _on_approved(self, event: Any) -> None:
         """A decision has been made: on what?"""
         signal: TradeSignalApproved = event.payload
-        engine = self.engine
-        if signal.side != "BUY" or engine is None:
+        decider = self.decider
+        if signal.side != "BUY" or decider is None:
             return
         pair, now_ns = signal.trading_pair, self._now_ns()
         limit = self._config.strategy.max_signal_age_s
@@ -255,7 +267,7 @@ class Invariants:
                 "P7",
                 f"a buy of {pair} rests on data {(now_ns - signal.data_timestamp) / SECOND_NS:.1f} s old",
             )
-        book = engine.ingestor.books.get(pair)
+        book = decider.ingestor.books.get(pair)
         if book is None or not len(book.ask_prices):
             self.violate("P7", f"a buy of {pair} is approved without a book")
             return
@@ -401,7 +413,7 @@ class Invariants:
         """Everything that was ever filled, as the exchange knows it."""
         return {fill.exec_id: fill for fill in self._exchange.account(KEY).executions}
 
-    def _check_books(self, engine: Engine) -> None:
+    def _check_books(self, engine: Trades) -> None:
         """Positions are what the booked fills add up to, each counted once."""
         positions = engine.portfolio.positions
         held = dict(self._past)

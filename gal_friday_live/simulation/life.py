@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +19,7 @@ from gal_friday_adapters.kraken.rest_line import RestClock, RestLine, RestPatien
 from gal_friday_adapters.kraken.rest_memory import RestMemory
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
+from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import Config
 from gal_friday_core.errors import ConfigError, ExchangeError, GalFridayError
 from gal_friday_core.instruments import Instrument
@@ -87,9 +88,14 @@ class Disk:
 class SimSurroundings(Surroundings):
     """The same conditions, looked at on simulated time; the loop's own lag and memory are not simulated."""
 
-    def __init__(self, setting: Setting, exchange_time_ns: Callable[[], "asyncio.Future[int]"]) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        exchange_time_ns: Callable[[], Awaitable[int]],
+        lease_held: Callable[[], bool] = lambda: True,
+    ) -> None:
         super().__init__(
-            folder=NOWHERE, database=setting.store.database(), lease_held=lambda: True,
+            folder=NOWHERE, database=setting.store.database(), lease_held=lease_held,
             exchange_time_ns=exchange_time_ns, halt_page=setting.page,
         )  # fmt: skip
         object.__setattr__(self, "_setting", setting)
@@ -182,21 +188,17 @@ class Life:
         fence = self.fence = setting.store.fence
         journal = PostgresJournal(setting.store.database(), SESSION, clock, fence=lambda: fence)
         await journal.begin("simulation", config_hash="0" * 64, code_version="simulation")
-        exchange = self._exchange(clock)
-        self.exchange = exchange
-        instruments = await self._listed(exchange.rest)
+        exchange = self.exchange = exchange_of(setting, clock, self._chance)
+        instruments = await listed_by(exchange.rest, setting)
         series = tuple(series_of(listing) for listing in setting.listings)
-        feed = KrakenClient(
-            series, clock, url=PUBLIC_URL, transport=SimTransport(setting.network), patience=PATIENCE,
-            jitter=self._chance.random, timer=setting.loop.time,
-        )  # fmt: skip
+        feed = feed_of(setting, clock, self._chance)
         time_ns = exchange.rest.server_time_ns
         models = FixedModels(*(self._model(item.pair) for item in series))
         ports = Ports(
             series=series, instruments=instruments, clock=clock, feed=feed, models=models, journal=journal,
             ids=SequentialIds((setting.seed << 16) + self.number), exchange=exchange,
-            history={one: history(one.pair, float(listing.start_price)) for one, listing in zip(series, setting.listings, strict=True)},
-            simulated=True, surroundings=SimSurroundings(setting, time_ns), code_version="simulation",  # type: ignore[arg-type]
+            history=history_of(setting),
+            simulated=True, surroundings=SimSurroundings(setting, time_ns), code_version="simulation",
             health_every_s=setting.config.monitoring.every_s, timer=setting.loop.time,
         )  # fmt: skip
         engine = self.engine = build(self.settings, ports)
@@ -213,32 +215,49 @@ class Life:
 
         return Laggard.of(eager_model(pair, setting.horizon_bars), hold_up)
 
-    def _exchange(self, clock: Clock) -> KrakenExchange:
-        setting = self._setting
-        timer, jitter = setting.loop.time, self._chance.random
-        calls = SimCalls(setting.network, timeout_s=REST_PATIENCE.timeout_s)
-        line = RestLine(
-            calls, Credentials(KEY, SECRET), nonce=setting.nonces.next, tier="pro",
-            clock=RestClock(now_ns=setting.steady_ns, timer=timer, jitter=jitter), patience=REST_PATIENCE,
-            memory=setting.asked,
-        )  # fmt: skip
-        settings = KrakenSettings(
-            private_url=PRIVATE_URL,
-            deadline_s=setting.config.exchange.order_deadline_s,
-            tier="pro",
-            switch=setting.switch,
-        )
-        return KrakenExchange(
-            KrakenRest(line), clock, settings, transport=SimTransport(setting.network), patience=PATIENCE,
-            timer=timer, jitter=jitter,
-        )  # fmt: skip
 
-    async def _listed(self, rest: KrakenRest) -> list[Instrument]:
-        listed = await rest.instruments()
-        missing = [one.symbol for one in self._setting.listings if one.symbol not in listed]
-        if missing:
-            raise ExchangeError(f"not listed: {', '.join(missing)}")
-        return [listed[one.symbol] for one in self._setting.listings]
+def feed_of(setting: Setting, clock: Clock, chance: random.Random) -> KrakenClient:
+    """The market of every listing, over the simulated network."""
+    series = tuple(series_of(listing) for listing in setting.listings)
+    return KrakenClient(
+        series, clock, url=PUBLIC_URL, transport=SimTransport(setting.network), patience=PATIENCE,
+        jitter=chance.random, timer=setting.loop.time,
+    )  # fmt: skip
+
+
+def exchange_of(setting: Setting, clock: Clock, chance: random.Random) -> KrakenExchange:
+    """The account, over the simulated network."""
+    timer, jitter = setting.loop.time, chance.random
+    calls = SimCalls(setting.network, timeout_s=REST_PATIENCE.timeout_s)
+    line = RestLine(
+        calls, Credentials(KEY, SECRET), nonce=setting.nonces.next, tier="pro",
+        clock=RestClock(now_ns=setting.steady_ns, timer=timer, jitter=jitter), patience=REST_PATIENCE,
+        memory=setting.asked,
+    )  # fmt: skip
+    settings = KrakenSettings(
+        private_url=PRIVATE_URL,
+        deadline_s=setting.config.exchange.order_deadline_s,
+        tier="pro",
+        switch=setting.switch,
+    )
+    return KrakenExchange(
+        KrakenRest(line), clock, settings, transport=SimTransport(setting.network), patience=PATIENCE,
+        timer=timer, jitter=jitter,
+    )  # fmt: skip
+
+
+async def listed_by(rest: KrakenRest, setting: Setting) -> list[Instrument]:
+    """Every listing as the exchange tells of it. Raises ExchangeError."""
+    listed = await rest.instruments()
+    missing = [one.symbol for one in setting.listings if one.symbol not in listed]
+    if missing:
+        raise ExchangeError(f"not listed: {', '.join(missing)}")
+    return [listed[one.symbol] for one in setting.listings]
+
+
+def history_of(setting: Setting) -> dict[Series, Candles]:
+    """The bars before the world began."""
+    return {series_of(one): history(series_of(one).pair, float(one.start_price)) for one in setting.listings}
 
 
 def _looser(config: Config) -> Config:

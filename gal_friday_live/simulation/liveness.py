@@ -5,14 +5,14 @@ from decimal import Decimal
 from gal_friday_adapters.simulated_kraken.demo import KEY
 from gal_friday_adapters.simulated_kraken.exchange import Exchange
 from gal_friday_core.money import ZERO
-from gal_friday_live.engine import Engine
 from gal_friday_live.simulation.invariants import Invariants
+from gal_friday_live.simulation.present import Trades
 
 WITHIN_S = 120.0
 """After the last fault."""
 
 
-def unwell(engine: Engine | None, up: bool, exchange: Exchange, invariants: Invariants) -> list[str]:
+def unwell(engine: Trades | None, up: bool, exchange: Exchange, invariants: Invariants) -> list[str]:
     """What keeps the account from being as it should; nothing where it is."""
     if engine is None or not up:
         return ["the engine is not up"]
@@ -30,14 +30,14 @@ def unwell(engine: Engine | None, up: bool, exchange: Exchange, invariants: Inva
     return problems + _money(engine, exchange) + _orders(engine, exchange) + _stops(exchange, invariants)
 
 
-def _reserved_for_nothing(engine: Engine) -> Decimal:
+def _reserved_for_nothing(engine: Trades) -> Decimal:
     """Cash that no open buy will take."""
     funds = engine.portfolio.funds
     buys = any(record.order.side == "BUY" for record in engine.execution.blotter.open())
     return ZERO if buys else funds.cash - funds.available
 
 
-def _money(engine: Engine, exchange: Exchange) -> list[str]:
+def _money(engine: Trades, exchange: Exchange) -> list[str]:
     ours, theirs = engine.portfolio.funds.balances(), exchange.balances(KEY)
     return [
         f"{asset}: {ours.get(asset, ZERO)} here, {theirs.get(asset, ZERO)} at the exchange"
@@ -46,7 +46,7 @@ def _money(engine: Engine, exchange: Exchange) -> list[str]:
     ]
 
 
-def _orders(engine: Engine, exchange: Exchange) -> list[str]:
+def _orders(engine: Trades, exchange: Exchange) -> list[str]:
     ours = {record.exchange_order_id for record in engine.execution.blotter.open()}
     theirs = {order.order_id for order in exchange.orders(KEY) if order.is_open}
     return [f"order {name} is open on one side only" for name in sorted(map(str, ours ^ theirs))]

@@ -54,7 +54,7 @@ class Surface:
 
 class Troubles:
     """`skew_ns` is how wrong wall clocks are, `free_mb` what is free on the disk, `model_s` how long a prediction takes; `until` is when the last fault ends,
-    in the loop's time.
+    in the loop's time. `others` are orders that somebody placed by hand, as the exchange names them.
     """
 
     def __init__(self, surface: Surface, hands: Hands) -> None:
@@ -62,7 +62,7 @@ class Troubles:
         self.free_mb = ROOM_MB
         self.until = 0.0
         self.model_s = 0.0
-        self._others: set[str] = set()
+        self.others: set[str] = set()
         self._withdrawn: list[tuple[float, Decimal]] = []
         self._on = surface
         self._hands = hands
@@ -110,7 +110,7 @@ class Troubles:
 
     def _strangers(self) -> list[VenueOrder]:
         orders = self._on.venue.account(KEY).orders
-        return [orders[order_id] for order_id in sorted(self._others)]
+        return [orders[order_id] for order_id in sorted(self.others)]
 
     def _later(self, seconds: float, undo: Callable[[], object]) -> None:
         self._on.loop.call_later(seconds, undo)
@@ -158,7 +158,7 @@ class Troubles:
             )
         known = set(on.venue.account(KEY).orders)
         Venue.call(on.venue, KEY, request, on.now_ns())  # past whoever watches what the engine sends
-        self._others |= set(on.venue.account(KEY).orders) - known
+        self.others |= set(on.venue.account(KEY).orders) - known
 
     # The network
 

@@ -9,103 +9,40 @@ import asyncio
 import contextvars
 import gc
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gal_friday_adapters.kraken.books import load
 from gal_friday_adapters.kraken.dead_man_switch import SwitchRule
 from gal_friday_adapters.kraken.nonce import Nonces
 from gal_friday_adapters.kraken.rest_memory import RestMemory
-from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
-from gal_friday_adapters.simulated_kraken.signing import ApiKey, Keyring
-from gal_friday_adapters.simulated_kraken.tokens import Tokens
-from gal_friday_adapters.simulated_kraken.wire_faults import WireFaults
-from gal_friday_core.config import Config
-from gal_friday_core.times import SECOND_NS
 from gal_friday_live.engine import Engine
+from gal_friday_live.simulation.desk.world import DeskWorld
 from gal_friday_live.simulation.faults import Fault, more, schedule
-from gal_friday_live.simulation.invariants import Invariants, Violation
+from gal_friday_live.simulation.invariants import Invariants
 from gal_friday_live.simulation.life import Life, Setting
 from gal_friday_live.simulation.liveness import WITHIN_S, unwell
-from gal_friday_live.simulation.loop import LIFE, WORLD, SimLoop, SimulationStuckError, no_real_world
-from gal_friday_live.simulation.market import LISTINGS, ORDERS_A_SECOND, SECONDS, START_NS, market
-from gal_friday_live.simulation.page import Page
+from gal_friday_live.simulation.loop import LIFE, SimLoop, SimulationStuckError, no_real_world
+from gal_friday_live.simulation.realm import LOOK_S, RESTART_S, SAFETY_S, Outcome, Plan, Realm
 from gal_friday_live.simulation.store import Store
-from gal_friday_live.simulation.trace import Trace, TraceHandler
+from gal_friday_live.simulation.trace import TraceHandler
 from gal_friday_live.simulation.troubles import Surface, Troubles
-from gal_friday_live.simulation.watched import WatchedExchange, WatchedVenue
-from gal_friday_live.simulation.wires import Network
 
-TICK_S = 0.25
-"""How often the market moves by itself."""
-SAFETY_S = 200.0
-LOOK_S = 1.0
 SENDING_S = 0.01
 """An intent that was durable when the account was taken may be on its way to the line for so long."""
 ELDER_S, ENDS_WITHIN_S = 60.0, 20.0
 """How long an engine goes on that has lost its account to another one and does not hear of it; and how soon one that
 does hear of it must have ended.
 """
-THIN = 0.25
-"""Of all worlds have markets that hold little: what is bought comes in parts, and not all of it."""
-RESTART_S = 2.0
-CASH = Decimal(10_000)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What became of a world. `first_life` is how many steps its first engine took, `lasts` for how long things could
-    go wrong.
-    """
-
-    seed: int
-    violations: tuple[Violation, ...]
-    seconds: float
-    steps: int
-    lives: int
-    orders: int
-    fills: int
-    digest: str
-    faults: tuple[Fault, ...]
-    crash_at: int | None = None
-    lasts: float = SAFETY_S
-    first_life: int = 0
-    trace: Sequence[str] = field(repr=False, default=())
-
-    @property
-    def ok(self) -> bool:
-        return not self.violations
-
-    def brief(self) -> "Outcome":
-        """The same without its trace."""
-        return replace(self, trace=())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What may be asked of a world beside its seed. `crash_at` ends the engine at that step of its first life;
-    `faults` replace those of the seed, `rate` is that of outside orders a second; `settings` some of its configuration, by dotted key; `tamper` may break an engine
-    before it starts, for tests of these tests.
-    """
-
-    seed: int
-    crash_at: int | None = None
-    faults: Sequence[Fault] | None = None
-    seconds: float = SAFETY_S
-    rate: float = ORDERS_A_SECOND
-    tamper: Callable[[Life], None] | None = None
-    settings: tuple[tuple[str, Any], ...] = ()
-
-
-def run(plan: Plan, made: Callable[["World"], None] = lambda _: None) -> Outcome:
+def run(plan: Plan, made: Callable[[Any], None] = lambda _: None) -> Outcome:
     """Simulate one world. `made` is told of it before it begins."""
     load()
     loop = SimLoop(plan.seed)
     collecting = gc.isenabled()
     gc.disable()  # when garbage is found must not decide anything
-    world = World(plan, loop)
+    world: Realm = DeskWorld(plan, loop) if plan.desk else World(plan, loop)
     made(world)
     try:
         with no_real_world(), TraceHandler(world.trace):
@@ -125,122 +62,40 @@ def run(plan: Plan, made: Callable[["World"], None] = lambda _: None) -> Outcome
     return outcome
 
 
-class World:
+class World(Realm):
     """See the module's text."""
 
     def __init__(self, plan: Plan, loop: SimLoop) -> None:
-        self._plan = plan
-        self._loop = self.loop = loop
-        seed = plan.seed
-        chance = self._chance("world")
         self.life: Life | None = None
+        super().__init__(plan, loop)
         self._elders: dict[int, Life] = {}
         self._taken_s = 0.0
-        self._lives = 0
         self._died = asyncio.Event()
         self._overtaken = asyncio.Event()
-        self.trace = Trace(loop.time, self._where)
-        self.config = _config(chance, plan.settings)
-        listings = LISTINGS[: chance.choice((1, 1, 2))]
-        lasts = max(SECONDS, plan.seconds + WITHIN_S)
-        thin = self._chance("thin").random() < THIN
-        markets = {
-            listing.symbol: market(listing, seed * 7 + number, thin=thin, rate=plan.rate, seconds=lasts)
-            for number, listing in enumerate(listings)
-        }
-        venue = WatchedVenue(seed=seed, start_ns=START_NS, listings=listings, markets=markets)
-        venue.open_account(KEY, {"USD": CASH, **{one.base.name: Decimal(0) for one in listings}}, tier="pro")
-        self.faults = WireFaults({}, seed)
-        self.exchange = WatchedExchange(
-            venue, now=self.now_ns, faults=self.faults, tokens=Tokens(self._chance("tokens").randbytes)
-        )
-        keyring = Keyring([ApiKey(KEY, SECRET, account=KEY)])
-        self.network = Network(loop, self.exchange, keyring, chance=self._chance("network"), trace=self.trace)
         self.store = Store(loop, chance=self._chance("store"), trace=self.trace)
-        self.page = Page()
-        self.troubles = Troubles(
-            Surface(
-                loop=loop, venue=venue, wire=self.faults, network=self.network, store=self.store,
-                keyring=keyring, page=self.page, now_ns=self.now_ns,
-            ),
-            self,
-        )  # fmt: skip
-        self.invariants = Invariants(
-            self.exchange, self.store, self.config, now_ns=self.now_ns, trace=self.trace
-        )
-        venue.accepted = self.invariants.accepted
-        venue.refused = self.invariants.refused
-        self.invariants.calm.is_calm = self._is_calm
-        self.invariants.calm.held_by_others = self.troubles.held_by_others
-        self.invariants.crowded = lambda: bool(self._elders)
-        self.invariants.lately_withdrawn = self.troubles.lately_withdrawn
-        self.exchange.advanced = self.invariants.advanced
-        self.exchange.hub.shown = self.invariants.shown
+        invariants = Invariants(self.exchange, self.store, self.config, now_ns=self.now_ns, trace=self.trace)
+        self._watched_by(invariants, self.store)
+        invariants.crowded = lambda: bool(self._elders)
         self.network.sent = self._sent
         loop.after_step = self._after_step
+        chance = self._drawing
         self.schedule = tuple(plan.faults) if plan.faults is not None else self._drawn(chance)
         self._setting = Setting(
-            loop=loop, network=self.network, store=self.store, listings=listings, config=self.config,
-            horizon_bars=chance.choice((2, 2, 3)), seed=seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
+            loop=loop, network=self.network, store=self.store, listings=self.listings, config=self.config,
+            horizon_bars=chance.choice((2, 2, 3)), seed=plan.seed, wall_ns=self._wall_ns, steady_ns=self._steady_ns,
             nonces=Nonces(self._steady_ns), asked=RestMemory("pro", self._steady_ns),
             free_disk_mb=lambda: self.troubles.free_mb, page=self.page,
             model_s=lambda: self.troubles.model_s,
             switch=SwitchRule() if chance.random() < 0.3 else None,
         )  # fmt: skip
 
-    # Time
-
-    def now_ns(self) -> int:
-        """The true time."""
-        return START_NS + int(self._loop.time() * SECOND_NS)
-
-    def _steady_ns(self) -> int:
-        return self.now_ns()
-
-    def _wall_ns(self) -> int:
-        return self.now_ns() + self.troubles.skew_ns
+    def _troubles(self, surface: Surface) -> Troubles:
+        return Troubles(surface, self)
 
     # The course of things
 
-    async def pass_by(self) -> None:
-        """Safety, then liveness."""
-        loop = self._loop
-        self.exchange.advance()
-        self._move_market()
-        self._watch_calm()
-        keeping = loop.create_task(self._keep_alive())
-        try:
-            for fault in self.schedule:
-                await asyncio.sleep(max(fault.at_s - loop.time(), 0.0))
-                self.troubles.strike(fault)
-            await asyncio.sleep(max(self._plan.seconds - loop.time(), 0.0))
-            self.troubles.end()
-            self._set_clock()
-            await self._converge()
-        finally:
-            keeping.cancel()
-
-    def outcome(self) -> Outcome:
-        steps = self._loop.steps
-        for problem in self._loop.problems:
-            self.invariants.violate("ERROR", problem)
-        return Outcome(
-            seed=self._plan.seed, violations=tuple(self.invariants.violations), seconds=self._loop.time(),
-            steps=sum(count for life, count in steps.items() if life != WORLD), lives=self._lives,
-            orders=self.invariants.accepted_orders, fills=self.invariants.filled, digest=self.trace.digest,
-            faults=self.schedule, crash_at=self._plan.crash_at, lasts=self._plan.seconds, first_life=steps[1],
-            trace=tuple(self.trace.lines),
-        )  # fmt: skip
-
-    def _move_market(self) -> None:
-        """By a timer, and no task: a task takes two steps where a timer takes one."""
-        self._loop.call_later(TICK_S, self._move_market)
-        if self.exchange.is_due():
-            self.exchange.advance()
-
-    def _watch_calm(self) -> None:
-        self._loop.call_later(LOOK_S, self._watch_calm)
-        self.invariants.calm.look()
+    def _begin(self) -> "Sequence[asyncio.Task[None]]":
+        return (self._loop.create_task(self._keep_alive()),)
 
     async def _keep_alive(self) -> None:
         """Start an engine, and another one whenever it is gone."""
@@ -273,6 +128,7 @@ class World:
         """It goes on, and nobody tells it: the journal refuses what it writes, and so it must send nothing."""
         self.trace("world", f"engine {elder.number} has lost its lease and does not know it")
         self.invariants.gone()
+        self.invariants.undecided()
         self._elders[elder.number] = elder
         self._taken_s = self._loop.time()
         self._loop.call_later(ELDER_S - ENDS_WITHIN_S, self._await_end, elder, task)
@@ -319,6 +175,7 @@ class World:
         """What a process leaves behind when it is gone."""
         self._loop.end(life.number)
         self.invariants.gone()
+        self.invariants.undecided()
         self.network.hang_up(life.number)
         self.life = None
 
@@ -327,6 +184,7 @@ class World:
         if self._plan.tamper is not None:
             self._plan.tamper(life)
         self.invariants.watch(life.engine)
+        self.invariants.watch_decisions(life.engine)
 
     def _after_step(self, life: int) -> None:
         self.invariants.after_step()
@@ -352,6 +210,7 @@ class World:
 
     async def _converge(self) -> None:
         """Nothing goes wrong any more. An operator lets a halted engine go on."""
+        self._set_clock()
         until = self._loop.time() + WITHIN_S
         problems = ["nothing was looked at"]
         while self._loop.time() < until:
@@ -423,26 +282,9 @@ class World:
         drawn = schedule(chance, self._plan.seconds) + more(self._chance("more"), self._plan.seconds)
         return tuple(sorted(drawn, key=lambda fault: fault.at_s))
 
-    def _chance(self, what: str) -> random.Random:
-        return random.Random(f"{what} {self._plan.seed}")  # noqa: S311 - a world is drawn from its seed
-
     def _where(self) -> str:
         life = self.life.number if self.life is not None else 0
         return f"{life}:{self._loop.steps[life]}" if life else "-"
 
 
-def _config(chance: random.Random, settings: Iterable[tuple[str, Any]]) -> Config:
-    drawn: dict[str, dict[str, Any]] = {
-        "market": {"pairs": ["BTC/USD"], "max_silence_s": 4.0, "max_book_age_s": 5.0},
-        "exchange": {"tier": "pro", "order_deadline_s": chance.choice((2.0, 5.0)), "rest_timeout_s": 4.0},
-        "risk": {
-            "risk_per_trade": "0.005", "max_daily_drawdown": "1", "max_weekly_drawdown": "1",
-            "max_total_drawdown": "1", "max_slippage": 0.03, "max_spread": 0.03, "max_depth_share": 1,
-        },
-        "monitoring": {"every_s": 1.0, "recover_after_s": 2.0},
-        "reconciliation": {"every_minutes": 1, "pause_s": 0.5, "retry_s": 5.0},
-    }  # fmt: skip
-    for key, value in settings:
-        section, _, name = key.partition(".")
-        drawn.setdefault(section, {})[name] = value
-    return Config.model_validate(drawn)
+__all__ = ["SAFETY_S", "Outcome", "Plan", "World", "run"]

@@ -113,14 +113,14 @@ class Witness:
         for row in await self._rows(_TOLD):
             told[row["role"]].append(row["execution_id"])
         return Evidence(
-            plans=[_plan(row) for row in await self._rows(_PLANS)],
+            plans=[plan_of(row) for row in await self._rows(_PLANS)],
             decisions=[
                 Decision(
                     strand_id=row["id"], plan_id=original_of(row["tags"]) or "", approved=row["approved"]
                 )
                 for row in await self._rows(_DECISIONS)
             ],
-            commands=[_command(row) for row in await self._rows(_COMMANDS)],
+            commands=[command_of(row) for row in await self._rows(_COMMANDS)],
             answered=frozenset(row["signal_id"] for row in await self._rows(_ANSWERED)),
             intents=[
                 Intent(client_order_id=row["key"], signal_id=row["signal_id"] or "", protects=row["protects"])
@@ -146,13 +146,15 @@ class Witness:
             return await cursor.fetchall()
 
 
-def _plan(row: Row) -> Plan:
+def plan_of(row: Row) -> Plan:
+    """A row of `ad_strands` with the signal and the state in which its inbox has it."""
     return Plan(
         strand_id=row["id"], signal_id=row["signal_id"], waits=_waits(row["state"]), given_up=_given_up(row["tags"])
     )  # fmt: skip
 
 
-def _command(row: Row) -> Command:
+def command_of(row: Row) -> Command:
+    """The same of an order to the trader."""
     return Command(
         strand_id=row["id"], plan_id=original_of(row["tags"]) or "", signal_id=row["signal_id"],
         waits=_waits(row["state"]), given_up=_given_up(row["tags"]),
