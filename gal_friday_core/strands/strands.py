@@ -20,8 +20,9 @@ DECISION: Final = "decision"
 EXECUTION_PLAN: Final = "execution_plan"
 EXECUTION: Final = "execution"
 STATE: Final = "state"
-"""What a strand is about (`kind`): a plan, its verdict, what is to be done, what was done; and a halt, a cash flow or
-another state that the others must know of. A new kind needs no change of the tables."""
+WITHDRAWAL: Final = "withdrawal"
+"""What a strand is about (`kind`): a plan, its verdict, what is to be done, what was done; a halt, a cash flow or
+another state that the others must know of; and entries that are to wait no longer. A new kind needs no change of the tables."""
 
 
 class AdStrand(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ from functools import partial
 from typing import Any
 
 from gal_friday_adapters.strands.transaction import Handler
+from gal_friday_core.events import Event
+from gal_friday_core.payloads import SystemStateChange
 from gal_friday_core.strands.tags import DECISION_FEEDBACK, EXECUTION_FEEDBACK
 from gal_friday_live import composition
 from gal_friday_live.configuration import ConfigurationManager
@@ -15,6 +17,7 @@ from gal_friday_live.roles.plans import PlanBridge, Writes
 from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
+from gal_friday_live.roles.withdrawal import Withdrawal
 from gal_friday_live.service_life import Step
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
 from gal_friday_live.trades_under_way import TradeUnderWay, trades_under_way
@@ -30,6 +33,7 @@ class Alpha(Role):
     ) -> None:
         base = composition.foundation(config, ports)
         super().__init__(base)
+        self._name = seat.name
         rules = composition.entry_rules(config, ports)
         composition.require_paper(config, ports, rules, paper=ports.simulated)
         self.journal = seat.mirrored(ports.journal)
@@ -66,6 +70,7 @@ class Alpha(Role):
         await self.portfolio.start()
         await research.provenance.start()
         await self.plans.start()
+        base.bus.subscribe("SYSTEM_STATE_CHANGE", self._on_state)
         research.strategy.take_up(await self._under_way())
         await research.strategy.start()
         await research.prediction.start()
@@ -78,7 +83,7 @@ class Alpha(Role):
         base, research = self.base, self.research
         return (
             self.ingestor.stop, base.tasks.stop, research.features.stop, research.prediction.stop,
-            research.strategy.stop, self.plans.stop, research.provenance.stop, self.portfolio.stop,
+            research.strategy.stop, self._take_back, self.plans.stop, research.provenance.stop, self.portfolio.stop,
             base.monitoring.stop, base.ports.journal.flush,
         )  # fmt: skip
 
@@ -93,6 +98,22 @@ class Alpha(Role):
             },
             "reports": self.mirror.heard,
         }  # fmt: skip
+
+    def _on_state(self, event: Event) -> None:
+        """Our own halt takes back entries that wait, unless it lets them stand; what others halt is theirs to see to."""
+        change = event.payload
+        assert isinstance(change, SystemStateChange)
+        ours = self.base.halt.halted and not self.base.monitoring.superseded
+        if ours and change.new_state == "HALTED" and change.halt_action != "MAINTAIN_POSITIONS":
+            self.plans.withdraw(self._withdrawal("it is halted"))
+
+    async def _take_back(self) -> None:
+        """An alpha that ends leaves nothing waiting that only it would have an opinion on."""
+        if not self.base.monitoring.superseded:
+            await self.plans.withdraw_now(self._withdrawal("it ends"))
+
+    def _withdrawal(self, why: str) -> Withdrawal:
+        return Withdrawal(pairs=self.base.pairs, why=f"alpha {self._name}: {why}")
 
     def _why_not(self, pair: str) -> tuple[str, str] | None:
         """What keeps buys back before anybody else is asked."""

@@ -1,5 +1,6 @@
 """The trader's side: approved plans onto its bus, each acknowledged once its order has durably begun or ended."""
 
+import logging
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -10,13 +11,14 @@ from gal_friday_core.errors import ContractError, StorageError
 from gal_friday_core.payloads import TradeSignalApproved
 from gal_friday_core.ports import Clock, Ids
 from gal_friday_core.strands.codec import approved_of
-from gal_friday_core.strands.strands import STATE, DmStrand, Strand, tags_of
+from gal_friday_core.strands.strands import STATE, WITHDRAWAL, DmStrand, Strand, tags_of
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.roles.budgets import Budgets
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.lineage import REMEMBERED, PlannedProvenance
 from gal_friday_live.roles.states import State, change_of, heed, state_of
+from gal_friday_live.roles.withdrawal import Withdrawal, withdrawal_of
 from gal_friday_live.trading_gate import TradingGate
 
 SOURCE = "CommandBridge"
@@ -24,6 +26,8 @@ PLAN: Final = "PLAN"
 """Kind of the journal record under a signal's id: which strand asked for it, and all that its lineage told."""
 BEGIN_WITHIN_S: Final = 10.0
 """An exit waits until protection has let go of what it sells."""
+
+log = logging.getLogger(__name__)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +77,7 @@ class CommandBridge:
         return None if asked is None else asked.plan
 
     async def handle(self, strand: Strand, transaction: Transaction) -> None:
-        """A plan to carry out, or a halt of the decision maker.
+        """A plan to carry out, entries that are to wait no longer, or a halt of the decision maker.
 
         Raises StorageError where the order has not begun in time: then the plan is handled again, and what has begun
         meanwhile is not begun twice.
@@ -81,6 +85,9 @@ class CommandBridge:
         del transaction
         if strand.kind == STATE:
             await self._heed(state_of(strand))
+            return
+        if strand.kind == WITHDRAWAL:
+            await self._take_back(withdrawal_of(strand))
             return
         approved = approved_of(strand)
         assert isinstance(strand, DmStrand)
@@ -98,7 +105,7 @@ class CommandBridge:
     async def on_fate(self, strand: Strand, fate: Fate, why: str, transaction: Transaction) -> None:
         """Report the end of an order that will never be: whoever reserved for it must hear."""
         del transaction
-        if not isinstance(strand, DmStrand) or strand.kind == STATE:
+        if not isinstance(strand, DmStrand) or strand.kind in (STATE, WITHDRAWAL):
             return
         try:
             approved = approved_of(strand)
@@ -119,6 +126,13 @@ class CommandBridge:
         change = change_of(state)
         if change is not None:
             await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
+
+    async def _take_back(self, withdrawal: Withdrawal) -> None:
+        """Each cancel was asked for when this returns; one without an answer is asked for again."""
+        for pair in withdrawal.pairs:
+            for record in self._execution.blotter.entries(pair):
+                log.info("order %s is cancelled: %s", record.order.client_order_id, withdrawal.why)
+                await self._execution.cancel(record.order.client_order_id)
 
     async def _remember(self, approved: TradeSignalApproved, strand: DmStrand) -> None:
         """Durable before the order's intent, which names the model, data and code that the alpha told of."""

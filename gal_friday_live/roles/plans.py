@@ -19,6 +19,7 @@ from gal_friday_live.intents import Provenance
 from gal_friday_live.roles.lineage import Models, lineage_of
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.telling import Telling
+from gal_friday_live.roles.withdrawal import Withdrawal, asked
 from gal_friday_live.tasks import TaskSupervisor
 
 SOURCE = "PlanBridge"
@@ -40,7 +41,8 @@ class PlanBridge:
     """Started after whoever keeps account of provenance. `why_not` says what keeps buys back here already.
 
     Plans are written in the order proposed; one that the database does not take is tried again until it has
-    expired, and then refused on the bus, so that the strategy does not wait for it. `written` counts.
+    expired, and then refused on the bus, so that the strategy does not wait for it. What is withdrawn stands behind
+    the plans that it is about. `written` counts.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class PlanBridge:
         self._mirror = mirror
         self._why_not = why_not
         self._retry_s = retry_s
-        self._waiting: deque[TradeSignalProposed] = deque()
+        self._waiting: deque[TradeSignalProposed | Withdrawal] = deque()
         self._writing = False
         self._subscriptions: list[str] = []
         self.written = 0
@@ -84,6 +86,15 @@ class PlanBridge:
     async def stop(self) -> None:
         for subscription in self._subscriptions:
             self._bus.unsubscribe(subscription)
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Have entries cancelled that wait, however long it takes to say so."""
+        self._put(withdrawal)
+
+    async def withdraw_now(self, withdrawal: Withdrawal) -> None:
+        """The same from an alpha that ends: said once, or logged that it could not be."""
+        if not await self._write(self._withdrawn(withdrawal)):
+            log.warning("entries in %s may wait on: cancel them at the exchange", ", ".join(withdrawal.pairs))
 
     async def handle_decision(self, strand: Strand, transaction: Transaction) -> None:
         """What was decided about a plan of ours, or a halt of the decision maker."""
@@ -108,7 +119,10 @@ class PlanBridge:
         if blocked is not None:
             self._refuse(signal, *blocked)
             return
-        self._waiting.append(signal)
+        self._put(signal)
+
+    def _put(self, asked_for: TradeSignalProposed | Withdrawal) -> None:
+        self._waiting.append(asked_for)
         if not self._writing:
             self._writing = True
             self._tasks.start(self._write_all(), "plans")
@@ -116,31 +130,42 @@ class PlanBridge:
     async def _write_all(self) -> None:
         try:
             while self._waiting:
-                signal = self._waiting[0]
-                if self._clock.now_ns() > signal.expires_at:
-                    self._refuse(signal, "STALE_SIGNAL", "it expired before the database took it")
-                elif not await self._write(signal):
+                if not await self._written(self._waiting[0]):
                     await asyncio.sleep(self._retry_s)
                     continue
                 self._waiting.popleft()
         finally:
             self._writing = False
 
-    async def _write(self, signal: TradeSignalProposed) -> bool:
-        """Whether the plan stands in the table now. One that was written by a try without an answer stands there once."""
+    async def _written(self, asked_for: TradeSignalProposed | Withdrawal) -> bool:
+        """Whether it needs no other try."""
+        if isinstance(asked_for, Withdrawal):
+            return await self._write(self._withdrawn(asked_for))
+        if self._clock.now_ns() > asked_for.expires_at:
+            self._refuse(asked_for, "STALE_SIGNAL", "it expired before the database took it")
+            return True
+        written = await self._write(self._plan(asked_for))
+        self.written += written
+        return written
+
+    async def _write(self, strand: AdStrand) -> bool:
+        """Whether it stands in the table now. A plan that was written by a try without an answer stands there once."""
+        try:
+            await self._strands.write_with_tags(strand)
+        except StorageError as error:
+            log.warning("a %s is not written yet: %s", strand.kind, error)
+            return False
+        return True
+
+    def _plan(self, signal: TradeSignalProposed) -> AdStrand:
         tags = self._telling.tags(
             EVALUATE_PLAN, expires_at=signal.expires_at, now_ns=self._clock.now_ns(), sender=self._name
         )
         lineage = lineage_of(signal, self._provenance.of(signal.signal_id), self._models)
-        try:
-            await self._strands.write_with_tags(
-                plan_strand(signal, tags, timeframe=self._timeframe, provenance=lineage)
-            )
-        except StorageError as error:
-            log.warning("plan %s is not written yet: %s", signal.signal_id, error)
-            return False
-        self.written += 1
-        return True
+        return plan_strand(signal, tags, timeframe=self._timeframe, provenance=lineage)
+
+    def _withdrawn(self, withdrawal: Withdrawal) -> AdStrand:
+        return asked(withdrawal, self._telling.tags(EVALUATE_PLAN, sender=self._name))
 
     def _refuse(self, signal: TradeSignalProposed, code: str, why: str) -> None:
         refusal = TradeSignalRejected(

@@ -19,12 +19,13 @@ from gal_friday_core.strands.codec import (
     execution_plan_strand,
     proposed_of,
 )
-from gal_friday_core.strands.strands import DECISION, AdStrand, DmStrand, Strand, tags_of
+from gal_friday_core.strands.strands import DECISION, WITHDRAWAL, AdStrand, DmStrand, Strand, tags_of
 from gal_friday_core.strands.tags import DECISION_FEEDBACK, EXECUTE_PLAN
 from gal_friday_live.bus import PubSubManager
 from gal_friday_live.roles.lineage import PlannedModels
 from gal_friday_live.roles.plans import UNREADABLE
 from gal_friday_live.roles.telling import Telling
+from gal_friday_live.roles.withdrawal import passed_on, withdrawal_of
 
 SOURCE = "VerdictBridge"
 VERDICT: Final = "VERDICT"
@@ -75,7 +76,14 @@ class VerdictBridge:
             self._bus.unsubscribe(subscription)
 
     async def handle_plan(self, strand: Strand, transaction: Transaction) -> None:
-        """Decide about a plan. Raises ContractError for what is none, GalFridayError where nobody decides."""
+        """Decide about a plan, or pass on that nothing is to wait any more.
+
+        Raises ContractError for what is neither, GalFridayError where nobody decides.
+        """
+        if strand.kind == WITHDRAWAL:
+            tags = self._telling.tags(EXECUTE_PLAN, original=strand.id)
+            await transaction.write_with_tags(passed_on(withdrawal_of(strand), tags))
+            return
         signal = proposed_of(strand)
         assert isinstance(strand, AdStrand)
         verdict = self._verdicts.get(strand.id)
@@ -88,7 +96,7 @@ class VerdictBridge:
 
     async def on_fate(self, strand: Strand, fate: Fate, why: str, transaction: Transaction) -> None:
         """Answer a plan that will never be handled: its alpha waits for a word."""
-        if not isinstance(strand, AdStrand):
+        if not isinstance(strand, AdStrand) or strand.kind == WITHDRAWAL:
             return
         tags = self._telling.tags(DECISION_FEEDBACK, original=strand.id)
         try:
