@@ -69,7 +69,7 @@ def drill(
 
 
 async def _ended_by_signal(drilling: "Coroutine[Any, Any, Result]") -> "Result":
-    """SIGTERM is an interruption like Ctrl-C: a database that nobody stops would outlive us."""
+    """SIGTERM is an interruption like Ctrl-C: the database is stopped in order."""
     task = asyncio.ensure_future(drilling)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     return await task
