@@ -8,15 +8,13 @@ from typing import Final
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_core.strands.feedback import Decision, Execution, Row, decision_of, execution_of
 
-# A verdict and a report name their plan by the tag `original_strand:ID`; an index holds the verdicts' (0014).
+# A verdict and a report name their plan by the tag `original_strand:ID`, which is a column too (0014).
 _DECISIONS: Final = """
 select to_jsonb(a) as plan, to_jsonb(d) as verdict,
     (extract(epoch from a.created_at) * 1000000)::bigint * 1000 as planned_ns,
     (extract(epoch from d.created_at) * 1000000)::bigint * 1000 as decided_ns
 from ad_strands a
-    left join dm_strands d on d.kind = 'decision'
-        and jsonb_path_query_first(d.tags, '$[*] ? (@ starts with "original_strand:")')
-            = to_jsonb('original_strand:' || a.id)
+    left join dm_strands d on d.kind = 'decision' and d.original = a.id
 where a.kind = 'signal' and a.symbol = %(pair)s and a.timeframe = %(interval)s
     and a.created_at >= to_timestamp(%(start)s::float8) and a.created_at < to_timestamp(%(end)s::float8)
 order by a.created_at, a.id
@@ -28,11 +26,8 @@ select to_jsonb(t) as report, to_jsonb(a) as plan,
     (extract(epoch from t.created_at) * 1000000)::bigint * 1000 as reported_ns,
     (extract(epoch from (t.tr_execution ->> 'timestamp_exchange')::timestamptz) * 1000000)::bigint * 1000 as exchange_ns
 from tr_strands t
-    left join ad_strands a on a.kind = 'signal' and a.id = substr(
-        jsonb_path_query_first(t.tags, '$[*] ? (@ starts with "original_strand:")') #>> '{}', 17)
-    left join dm_strands d on d.kind = 'decision'
-        and jsonb_path_query_first(d.tags, '$[*] ? (@ starts with "original_strand:")')
-            = to_jsonb('original_strand:' || a.id)
+    left join ad_strands a on a.kind = 'signal' and a.id = t.original
+    left join dm_strands d on d.kind = 'decision' and d.original = a.id
 where t.kind = 'execution' and t.symbol = %(pair)s and coalesce(a.timeframe, t.timeframe) = %(interval)s
     and t.created_at >= to_timestamp(%(start)s::float8) and t.created_at < to_timestamp(%(end)s::float8)
 order by t.created_at, t.id

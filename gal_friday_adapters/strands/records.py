@@ -39,10 +39,10 @@ where strand_id = %(strand)s and state = 'failed' returning source
 # A plan that failed was refused, a command that failed was reported as never carried out: whoever asked has gone on.
 _ANSWERED = """
 select d.id from dm_strands d
-where d.kind = 'decision' and d.tags @> to_jsonb('original_strand:' || %(strand)s::text)
+where d.kind = 'decision' and d.original = %(strand)s
 union all
 select t.id from dm_strands c
-    join tr_strands t on t.kind = 'execution' and t.tags @> to_jsonb('original_strand:' || %(original)s::text)
+    join tr_strands t on t.kind = 'execution' and t.original = %(original)s
 where c.id = %(strand)s and c.kind = 'execution_plan'
 limit 1
 """
@@ -89,10 +89,7 @@ _ROW: Final = """
     from {source}
 """
 _BY_ID: Final = _over(SOURCES, _ROW + " where id = %(strand)s", "{source}")
-_ANSWERS: Final = (
-    _over(SOURCES, _ROW + " where tags @> to_jsonb('original_strand:' || %(strand)s::text)", "{source}")
-    + " order by created_at"
-)
+_ANSWERS: Final = _over(SOURCES, _ROW + " where original = %(strand)s", "{source}") + " order by created_at"
 _ALL_HANDLED: Final = _over(INBOXES, _HANDLED, "{inbox}") + " order by inbox, tag"
 _ORIGINAL = "original_strand:"
 

@@ -4,7 +4,7 @@ Strands go in as one JSON document, so a statement is the same for one and for m
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ INBOXES: Final[Mapping[Module, str]] = {"alpha": "alpha_inbox", "dm": "dm_inbox"
 PROTOCOL: Final = "select version from strand_protocol"
 """Which form the tables have."""
 
+Rarity = Literal["answering", "marked", "usual"]
+
 _SERVERS = ("id", "module", "created_at", "updated_at")
 _KIND_OF = {"sig_sigma": "float8", "sig_confidence": "float8"}
 _TEXTS = ("kind", "symbol", "timeframe", "session_bucket", "regime", "sig_direction")
@@ -26,36 +28,41 @@ def _columns(table: Table) -> tuple[str, ...]:
     return tuple(name for name in KINDS[table].__struct_fields__ if name not in _SERVERS)
 
 
+_ONCE: Final[Mapping[Table, str]] = {
+    "ad_strands": "on conflict ((trading_plan ->> 'signal_id'), account, sender) where kind = 'signal' do nothing",
+    "dm_strands": (
+        "on conflict (original, kind, (case when kind in ('decision', 'execution_plan') then '' else id end)) "
+        "where original is not null do nothing"
+    ),
+    "tr_strands": "",
+}
+"""The index that holds what may be said once (0014)."""
+
+
 def _insert(table: Table) -> str:
     columns = _columns(table)
     names = ", ".join(columns)
     typed = ", ".join(
         f"{name} {_KIND_OF.get(name, 'text' if name in _TEXTS else 'jsonb')}" for name in columns
     )
+    given = names.replace("tags", "coalesce(tags, '[]')")  # what is as it always is does not travel
     return (
-        f"insert into {table} ({names}) select {names} from jsonb_to_recordset(%(strands)s::jsonb) as said({typed}) "  # noqa: S608 - words of ours
-        "on conflict do nothing returning id"
+        f"insert into {table} ({names}) select {given} from jsonb_to_recordset(%(strands)s::jsonb) as said({typed}) "  # noqa: S608 - words of ours
+        f"{_ONCE[table]} returning id"
     )
 
 
 WRITE: Final[Mapping[Table, str]] = {table: _insert(table) for table in KINDS}
 """Ids of what was written, in the order given; what the protocol lets be said once, and was said, is left out."""
 
-_SAID = """coalesce(jsonb_path_query_first({tags}, '$[*] ? (@ starts with "{word}:")'), '""')"""
-
-
-def _same(word: str) -> str:
-    return f"{_SAID.format(tags='tags', word=word)} = {_SAID.format(tags='%(tags)s::jsonb', word=word)}"
-
-
 SAID_BEFORE: Final[Mapping[Table, str]] = {
     "ad_strands": (
-        "select id from ad_strands where kind = 'signal' and trading_plan ->> 'signal_id' = %(signal)s "  # noqa: S608 - words of ours
-        f"and {_same('account')} and {_same('from')}"
+        "select id from ad_strands where kind = 'signal' and trading_plan ->> 'signal_id' = %(signal)s "
+        "and account = %(account)s and sender = %(sender)s"
     ),
     "dm_strands": (
-        "select id from dm_strands where kind = %(kind)s and kind in ('decision', 'execution_plan') "  # noqa: S608 - words of ours
-        f"and {_same('original_strand')}"
+        "select id from dm_strands where kind = %(kind)s and kind in ('decision', 'execution_plan') "
+        "and original = %(original)s"
     ),
     "tr_strands": "select id from tr_strands where false",
 }
@@ -65,13 +72,22 @@ READ: Final[Mapping[Table, str]] = {
     table: f"select to_jsonb(s) as strand from {table} s where id = %(id)s"  # noqa: S608 - words of ours
     for table in KINDS
 }
-RECENT: Final[Mapping[Table, str]] = {
-    table: (
-        f"select to_jsonb(s) as strand from {table} s where tags @> %(tags)s::jsonb "  # noqa: S608 - words of ours
-        "order by created_at desc, id desc limit %(limit)s"
-    )
-    for table in KINDS
+_RARE: Final[Mapping[Rarity, str]] = {
+    "answering": "original = %(original)s and",
+    "marked": "tags ?| '{error:expired,error:processing_failed}' and",
+    "usual": "",
 }
+RECENT: Final[Mapping[Rarity, Mapping[Table, str]]] = {
+    rarity: {
+        table: (
+            f"select to_jsonb(s) as strand from {table} s where {narrow} tags @> %(tags)s::jsonb "  # noqa: S608 - words of ours
+            "order by id desc limit %(limit)s"
+        )
+        for table in KINDS
+    }
+    for rarity, narrow in _RARE.items()
+}
+"""The newest first, which is what ids are in the order of. What is rare has an index; the rest is found from the end."""
 
 REGISTER: Final = """
 insert into strand_modules (module, account, name, worker) values (%(module)s, %(account)s, %(name)s, %(worker)s)
@@ -100,22 +116,25 @@ class InboxStatements(msgspec.Struct, frozen=True):
 
 
 def _inbox(inbox: str) -> InboxStatements:
-    """`claim` takes what is due, the urgent first; what failed before comes alone, so that it harms no others."""
+    """`claim` takes what is due, the urgent first; what failed before comes alone, so that it harms no others.
+
+    All of them look at what has not ended, in the one index that has it: a claim changes nothing that is indexed.
+    """
+    mine = "i.account = %(account)s and i.recipient = %(name)s and i.ended_at is null"
+    these = f"{mine} and i.high = any ('{{false,true}}')"
     return InboxStatements(
         claim=f"""
             with due as (
-                select seq, attempts, high from {inbox}
-                where account = %(account)s and recipient = %(name)s and state in ('waiting', 'claimed')
-                    and due_at <= clock_timestamp()
+                select seq, attempts, high from {inbox} i where {mine} and due_at <= clock_timestamp()
                 order by high desc, seq limit %(limit)s for update skip locked
             ), placed as (
-                select seq, attempts, row_number() over urgency as place, first_value(attempts) over urgency as first
+                select seq, attempts, high, row_number() over urgency as place, first_value(attempts) over urgency as first
                 from due window urgency as (order by high desc, seq)
             )
             update {inbox} i set state = 'claimed', worker = %(worker)s, attempts = i.attempts + 1,
                 due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
             from placed p
-            where i.seq = p.seq and (p.place = 1 or (p.first = 0 and p.attempts = 0))
+            where {mine} and i.high = p.high and i.seq = p.seq and (p.place = 1 or (p.first = 0 and p.attempts = 0))
             returning i.seq, i.source, i.strand_id, i.tag, i.high, i.attempts, i.sender
         """,  # noqa: S608 - words of ours
         lock=f"""
@@ -125,40 +144,42 @@ def _inbox(inbox: str) -> InboxStatements:
                     when 'dm_strands' then (select to_jsonb(s) from dm_strands s where s.id = strand_id)
                     when 'tr_strands' then (select to_jsonb(s) from tr_strands s where s.id = strand_id)
                 end as strand
-            from (select set_config('synchronous_commit', 'on', true)) durable, {inbox} held
-            where seq = any (%(seqs)s) and state = 'claimed' and worker = %(worker)s and attempts = %(attempts)s
-            order by high desc, seq for update of held
+            from (select set_config('synchronous_commit', 'on', true)) durable, {inbox} i
+            where {these} and seq = any (%(seqs)s) and state = 'claimed' and worker = %(worker)s and attempts = %(attempts)s
+            order by high desc, seq for update of i
         """,  # noqa: S608 - words of ours
         end=f"""
             update {inbox} i set state = said.state, error = said.error, ended_at = clock_timestamp()
             from jsonb_to_recordset(%(ends)s::jsonb) as said(seq bigint, state text, error text)
-            where i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
+            where {these} and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
         """,  # noqa: S608 - words of ours
         again=f"""
             update {inbox} i set state = 'waiting', error = said.error,
                 due_at = clock_timestamp() + make_interval(secs => said.after_s)
             from jsonb_to_recordset(%(again)s::jsonb) as said(seq bigint, error text, after_s float8)
-            where i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
+            where {these} and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
         """,  # noqa: S608 - words of ours
         give_back=f"""
-            update {inbox} set state = 'waiting', attempts = greatest(attempts - 1, 0), due_at = clock_timestamp()
-            where account = %(account)s and recipient = %(name)s and state = 'claimed' and worker = %(worker)s
+            update {inbox} i set state = 'waiting', attempts = greatest(attempts - 1, 0), due_at = clock_timestamp()
+            where {mine} and state = 'claimed' and worker = %(worker)s
         """,  # noqa: S608 - words of ours
         take_over=f"""
-            update {inbox} set state = 'waiting', due_at = clock_timestamp() where seq in (
-                select seq from {inbox} where account = %(account)s and recipient = %(name)s and state = 'claimed'
-                    and worker <> %(worker)s for update skip locked)
+            with taken as (
+                select high, seq from {inbox} i where {mine} and state = 'claimed' and worker <> %(worker)s
+                for update skip locked)
+            update {inbox} i set state = 'waiting', due_at = clock_timestamp() from taken t
+            where {mine} and i.high = t.high and i.seq = t.seq
         """,  # noqa: S608 - words of ours
         depth=f"""
             select count(*) as waiting, extract(epoch from clock_timestamp() - min(added_at))::float8 as oldest_s
-            from {inbox} where account = %(account)s and recipient = %(name)s and state in ('waiting', 'claimed')
+            from {inbox} i where {mine}
         """,  # noqa: S608 - words of ours
         took=f"""
             select percentile_disc(array[0.5, 0.99]) within group (order by took) as times from (
-                select extract(epoch from ended_at - added_at)::float8 as took from {inbox}
-                where seq > (select max(seq) from {inbox}) - 2000 and account = %(account)s and recipient = %(name)s
-                    and state = 'done'
-            ) latest
+                select extract(epoch from ended_at - added_at)::float8 as took
+                from (select * from {inbox} order by strand_id desc limit 2000) latest
+                where account = %(account)s and recipient = %(name)s and state = 'done'
+            ) done
         """,  # noqa: S608 - words of ours
     )
 

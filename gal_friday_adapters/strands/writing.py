@@ -20,10 +20,9 @@ from gal_friday_core.strands.strands import (
     Strand,
     Table,
 )
-from gal_friday_core.strands.tags import Module, Tags
+from gal_friday_core.strands.tags import DEFAULT_ALPHA, Module, Tags
 from gal_friday_core.times import from_iso
 
-_SERVERS = ("id", "module", "created_at", "updated_at")
 _REFUSED = (psycopg.errors.CheckViolation, psycopg.errors.NotNullViolation, psycopg.DataError)
 
 
@@ -40,7 +39,7 @@ async def write(connection: Connection, module: Module, strands: Sequence[Strand
     if not strands:
         return []
     try:
-        cursor = await connection.execute(WRITE[table], {"strands": _document(strands)})
+        cursor = await connection.execute(WRITE[table], {"strands": msgspec.json.encode(strands).decode()})
         written = [str(row["id"]) for row in await cursor.fetchall()]
     except _REFUSED as error:
         raise ContractError(f"the database refuses the strand: {one_line(error)}") from error
@@ -72,22 +71,16 @@ def _check(strand: Strand, module: Module, table: Table) -> None:
         raise ContractError(f"a strand of {table} needs a kind, such as {SIGNAL!r}")
 
 
-def _document(strands: Sequence[Strand]) -> str:
-    rows = [
-        {name: getattr(strand, name) for name in strand.__struct_fields__ if name not in _SERVERS}
-        for strand in strands
-    ]
-    return msgspec.json.encode(rows).decode()
-
-
 async def _said_before(connection: Connection, table: Table, strand: Strand) -> str | None:
     """The strand with what may be said once; None for one that may be said again and again."""
-    values: dict[str, Any] = {"tags": msgspec.json.encode(strand.tags).decode(), "kind": strand.kind}
+    tags = Tags.parse(strand.tags)
+    values: dict[str, Any] = {"kind": strand.kind, "original": tags.original, "account": tags.account}
     if isinstance(strand, AdStrand):
         values["signal"] = (strand.trading_plan or {}).get("signal_id")
+        values["sender"] = tags.sender or DEFAULT_ALPHA
         known = strand.kind == SIGNAL and values["signal"] is not None
     else:
-        known = strand.kind in (DECISION, EXECUTION_PLAN) and Tags.parse(strand.tags).original is not None
+        known = strand.kind in (DECISION, EXECUTION_PLAN) and tags.original is not None
     if not known:
         return None
     row = await (await connection.execute(SAID_BEFORE[table], values)).fetchone()

@@ -25,7 +25,7 @@ WITHDRAWAL: Final = "withdrawal"
 another state that the others must know of; and entries that are to wait no longer. A new kind needs no change of the tables."""
 
 
-class AdStrand(msgspec.Struct, frozen=True, kw_only=True):
+class AdStrand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An alpha's: a plan with what led to it. `sig_direction` is the side; `module_intelligence` its provenance."""
 
     kind: str
@@ -50,7 +50,7 @@ class AdStrand(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Nanoseconds | None = None
 
 
-class DmStrand(msgspec.Struct, frozen=True, kw_only=True):
+class DmStrand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The decision maker's: a verdict, or what the trader shall do. `dm_alpha` is the provenance of the plan."""
 
     kind: str
@@ -72,7 +72,7 @@ class DmStrand(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Nanoseconds | None = None
 
 
-class TrStrand(msgspec.Struct, frozen=True, kw_only=True):
+class TrStrand(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The trader's: what became of an order. `tr_execution` is the report, `tr_fills` the fill in it, if any."""
 
     kind: str

@@ -7,7 +7,8 @@ accounts share one database, and several alphas one decision maker.
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, Literal, get_args
 
 import msgspec
@@ -43,13 +44,16 @@ NAME: Final = r"\S(?:.{0,98}\S)?"
 """Names of accounts, alphas and strands: up to a hundred characters, none of them blank at an end."""
 LONGEST_TIMEOUT_S: Final = 31_536_000
 
-_VALUED: Final[Mapping[str, str]] = {
-    "timeout": r"\d{1,8}",
-    "original_strand": NAME,
-    "account": NAME,
-    "from": NAME,
+_NAMED: Final = re.compile(NAME)
+_VALUED: Final[Mapping[str, re.Pattern[str]]] = {
+    "timeout": re.compile(r"\d{1,8}"),
+    "original_strand": _NAMED,
+    "account": _NAMED,
+    "from": _NAMED,
 }
 _FIXED: Final = (*ADDRESSES, PRIORITY_HIGH, *ERRORS)
+_REMEMBERED: Final = 1_024
+"""Strands say the same again and again: so many lists of tags are read once."""
 
 
 def hears(module: Module) -> tuple[str, ...]:
@@ -104,23 +108,10 @@ class Tags(msgspec.Struct, frozen=True, kw_only=True):
         >>> Tags.parse(["dm:evaluate_plan", "timeout:30"], by="alpha").timeout_s
         30
         """
-        listed = _listed(words)
-        values: dict[str, str] = {}
-        for word in listed:
-            _take(word, values)
-        addressed = tuple(tag for tag in ADDRESSES if tag in listed)
+        tags = _parsed(tuple(_listed(words)))
         if by is not None:
-            _refuse_unsaid(by, addressed)
-        timeout = values.get("timeout")
-        return cls(
-            addressed=addressed,
-            high=PRIORITY_HIGH in listed,
-            timeout_s=None if timeout is None else _seconds(timeout),
-            original=values.get("original_strand"),
-            errors=tuple(tag for tag in ERRORS if tag in listed),
-            account=values.get("account", DEFAULT_ACCOUNT),
-            sender=values.get("from"),
-        )
+            _refuse_unsaid(by, tags.addressed)
+        return tags
 
     def words(self) -> list[str]:
         """As they stand in the column; `parse` reads them back."""
@@ -132,22 +123,39 @@ class Tags(msgspec.Struct, frozen=True, kw_only=True):
         return [*said, *self.errors]
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(words: tuple[str, ...]) -> Tags:
+    values: dict[str, str] = {}
+    for word in words:
+        _take(word, values)
+    timeout = values.get("timeout")
+    return Tags(
+        addressed=tuple(tag for tag in ADDRESSES if tag in words),
+        high=PRIORITY_HIGH in words,
+        timeout_s=None if timeout is None else _seconds(timeout),
+        original=values.get("original_strand"),
+        errors=tuple(tag for tag in ERRORS if tag in words),
+        account=values.get("account", DEFAULT_ACCOUNT),
+        sender=values.get("from"),
+    )
+
+
 def check_name(what: str, name: str) -> str:
     """The name itself. Raises ContractError for one that cannot stand in a tag."""
-    if re.fullmatch(NAME, name) is None:
+    if _NAMED.fullmatch(name) is None:
         raise ContractError(f"{what} {name!r} cannot be a name: 1 to 100 characters, no blank at either end")
     return name
 
 
-def _listed(words: Any) -> list[str]:
+def _listed(words: Any) -> Sequence[str]:
     if not isinstance(words, list | tuple) or not all(isinstance(word, str) for word in words):
         raise ContractError(
             f"tags are a list of texts such as {[EVALUATE_PLAN]}, not {type(words).__name__}: {_short(words)}"
         )
-    repeated = [word for word in words if words.count(word) > 1]
-    if repeated:
-        raise ContractError(f"the tag {repeated[0]!r} stands there twice")
-    return list(words)
+    if len(set(words)) < len(words):
+        repeated = next(word for word in words if words.count(word) > 1)
+        raise ContractError(f"the tag {repeated!r} stands there twice")
+    return words
 
 
 def _take(word: str, values: dict[str, str]) -> None:
@@ -155,7 +163,7 @@ def _take(word: str, values: dict[str, str]) -> None:
     key, _, value = word.partition(":")
     if word in _FIXED:
         return
-    if key not in _VALUED or re.fullmatch(_VALUED[key], value) is None:
+    if key not in _VALUED or _VALUED[key].fullmatch(value) is None:
         raise ContractError(f"unknown tag {_short(word)}{_nearest(word)}")
     if key in values:
         raise ContractError(f"{key}: is said twice, {values[key]!r} and {value!r}")

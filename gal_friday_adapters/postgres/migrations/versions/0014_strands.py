@@ -3,6 +3,9 @@
 A strand's tags put it into inboxes in the transaction that writes it; the notification is a hint only, empty, and
 once a transaction. Deadlines are the server's. Which table may say which tag stands in the triggers; who may write
 which table in 0015.
+
+Writing is the hot path, so each strand is looked at once: whom it is about and what it answers are columns that the
+server makes of the tags, a table has one check, and an inbox two indexes.
 """
 
 from alembic import op
@@ -65,22 +68,51 @@ PROTOCOL = (
 )
 
 
+BLANKS = r"E' \t\n\r\f\v'"
+
+
+def said(word: str) -> str:
+    """What a tag of the form WORD:VALUE says; null where there is none."""
+    first = f"""jsonb_path_query_first(tags, '$[*] ? (@ starts with "{word}:")')"""
+    return f"substr({first} #>> '{{}}', {len(word) + 2})"
+
+
+# Whose orders a strand is about, which alpha says it, and what it answers: in the tags, and as columns of the server's.
+READ = {
+    "account": f"coalesce({said('account')}, 'main')",
+    "sender": f"coalesce({said('from')}, 'alpha')",
+    "original": said("original_strand"),
+}
+MADE = {
+    "ad_strands": ("account", "sender", "original"),
+    "dm_strands": ("account", "original"),
+    "tr_strands": ("account", "original"),
+}
+
+
 def strands_table(table: str, new_id: str) -> str:
-    documents = "".join(
-        f"{name} jsonb check (jsonb_typeof({name}) = 'object'), " for name in DOCUMENTS[table]
-    )
+    documents = "".join(f"{name} jsonb, " for name in DOCUMENTS[table])
     numbers = "".join(f"{column}, " for column in COLUMNS[table])
+    made = "".join(f"{name} text generated always as ({READ[name]}) stored, " for name in MADE[table])
+    objects = "".join(f" and jsonb_typeof({name}) = 'object'" for name in DOCUMENTS[table])
+    names = "".join(
+        f" and length({name}) between 1 and 100 and {name} = btrim({name}, {BLANKS})" for name in MADE[table]
+    )
     return f"""
         create table {table} (
-            id text primary key default {new_id} check (id <> ''),
-            module text not null default '{MODULE[table]}' check (module = '{MODULE[table]}'),
-            kind text not null check (kind <> ''),
+            id text primary key default {new_id},
+            module text not null default '{MODULE[table]}',
+            kind text not null,
             symbol text, timeframe text, session_bucket text, regime text,
             {numbers}
             {documents}
-            tags jsonb not null default '[]' check (jsonb_typeof(tags) = 'array'),
+            {made}
+            tags jsonb not null default '[]',
             created_at timestamptz not null default clock_timestamp(),
-            updated_at timestamptz not null default clock_timestamp()
+            updated_at timestamptz not null default clock_timestamp(),
+            constraint {table}_form check (
+                id <> '' and kind <> '' and module = '{MODULE[table]}' and jsonb_typeof(tags) = 'array'
+                {objects} {names})
         )
     """
 
@@ -90,26 +122,28 @@ def inbox_table(inbox: str) -> str:
     sources = [table for table, routes in ROUTES.items() if inbox in routes]
     return f"""
         create table {inbox} (
-            seq bigint generated always as identity primary key,
+            seq bigint generated always as identity,
             account text not null,
             recipient text not null,
             sender text,
-            source text not null check (source in ({listed(sources)})),
+            source text not null,
             strand_id text not null,
-            tag text not null check (tag in ({listed(tags)})),
+            tag text not null,
             high boolean not null,
             deadline timestamptz,
-            state text not null default 'waiting'
-                check (state in ('waiting', 'claimed', 'done', 'expired', 'failed')),
+            state text not null default 'waiting',
             worker text,
-            attempts integer not null default 0 check (attempts >= 0),
+            attempts integer not null default 0,
             due_at timestamptz not null default 'epoch',
             error text,
             added_at timestamptz not null default clock_timestamp(),
             ended_at timestamptz,
-            unique (strand_id, tag, recipient),
-            check ((state in ('waiting', 'claimed')) = (ended_at is null)),
-            check ((state = 'claimed') <= (worker is not null))
+            primary key (strand_id, recipient, tag),
+            constraint {inbox}_form check (
+                source in ({listed(sources)}) and tag in ({listed(tags)}) and attempts >= 0
+                and state in ('waiting', 'claimed', 'done', 'expired', 'failed')
+                and (state in ('waiting', 'claimed')) = (ended_at is null)
+                and (state = 'claimed') <= (worker is not null))
         ) with (fillfactor = 80)
     """
 
@@ -118,26 +152,33 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-# One index each to find what waits, to look through tags, to clean; and what may be said once only: one plan a
-# signal of an alpha, one verdict and one order to the trader a plan.
-_SAID = """coalesce(jsonb_path_query_first(tags, '$[*] ? (@ starts with "{word}:")'), '""')"""
+# What waits, which a claim leaves as it is; what answers a strand; what is old; what is marked. And what may be said once
+# only: one plan a signal of an alpha, one verdict and one order to the trader a plan.
 INDEXES = (
     *(
-        f"create index waiting_in_{inbox} on {inbox} (account, recipient, high desc, seq)"
-        " where state in ('waiting', 'claimed')"
+        f"create index waiting_in_{inbox} on {inbox} (account, recipient, high desc, seq) where ended_at is null"
         for inbox in INBOXES
     ),
-    *(f"create index idx_{table}_tags on {table} using gin (tags jsonb_path_ops)" for table in ROUTES),
-    *(f"create index idx_{table}_created_at on {table} (created_at desc)" for table in ROUTES),
-    f"""
-    create unique index one_plan_a_signal on ad_strands
-        ((trading_plan ->> 'signal_id'), ({_SAID.format(word="account")}), ({_SAID.format(word="from")}))
+    *(
+        f"create index answers_in_{table} on {table} (original) where original is not null"
+        for table in ("ad_strands", "tr_strands")
+    ),
+    *(
+        f"create index written_in_{table} on {table} using brin (created_at) with (autosummarize)"
+        for table in ROUTES
+    ),
+    *(
+        f"create index marked_in_{table} on {table} (id) where tags ?| '{{error:expired,error:processing_failed}}'"
+        for table in ROUTES
+    ),
+    """
+    create unique index one_plan_a_signal on ad_strands ((trading_plan ->> 'signal_id'), account, sender)
         where kind = 'signal'
     """,
     """
     create unique index one_answer_a_plan on dm_strands
-        (kind, (jsonb_path_query_first(tags, '$[*] ? (@ starts with "original_strand:")')))
-        where kind in ('decision', 'execution_plan')
+        (original, kind, (case when kind in ('decision', 'execution_plan') then '' else id end))
+        where original is not null
     """,
 )
 
@@ -157,85 +198,69 @@ _ALPHAS = f"""
             where origin.sender is null and m.module = 'alpha' and m.account = said.account
     ) alphas
 """
-_WORD = r"'^(timeout:[0-9]{1,8}|(original_strand|account|from):\S(.{0,98}\S)?)$'"
 
 
-def read_tags(table: str, rows: str) -> str:
-    """Each new strand's tags, in one pass over them, in the order in which strands were written."""
-    allowed = [tag for tags in ROUTES[table].values() for tag in tags]
-    known = listed([*allowed, "priority:high", "error:processing_failed", "error:expired"])
-    heard = "".join(f"bool_or(word = '{tag}') as for_{inbox}, " for inbox, (tag,) in ROUTES[table].items())
-    return f"""
-        select added.id, tags.* from {rows} cross join lateral (
-            select {heard}
-                bool_or(word = 'priority:high') as high,
-                max(substr(word, 9)) filter (where word like 'timeout:%') as timeout_s,
-                max(substr(word, 17)) filter (where word like 'original_strand:%') as original,
-                coalesce(max(substr(word, 9)) filter (where word like 'account:%'), 'main') as account,
-                max(substr(word, 6)) filter (where word like 'from:%') as sender,
-                max(coalesce(quote_literal(word), 'null')) filter (
-                    where word is null or not (word in ({known}) or word ~ {_WORD})) as wrong
-            from jsonb_array_elements_text(added.tags) as word
-        ) tags
-    """
+def unsaid(table: str) -> str:
+    """A path to each tag that the table may not say: texts only, known ones, and of those its own."""
+    own = [tag for tags in ROUTES[table].values() for tag in tags]
+    known = [f'@ == "{tag}"' for tag in (*own, "priority:high", "error:processing_failed", "error:expired")]
+    known += [f'@ starts with "{word}:"' for word in ("original_strand", "account", "from")]
+    known += ['@ like_regex "^timeout:[0-9]{1,8}$"']
+    return f"""'strict $[*] ? (@.type() != "string" || !({" || ".join(known)}))'"""
 
 
-def delivery(table: str, inbox: str) -> str:
+def delivery(table: str, inbox: str, rows: str, otherwise: str) -> str:
     """Put what is tagged so into an inbox."""
     (tag,) = ROUTES[table][inbox]
     origin, recipient, sender = "", f"'{inbox.removesuffix('_inbox')}'", "null"
     if inbox == "alpha_inbox":
         origin, recipient, sender = _ALPHAS, "alphas.recipient", "origin.sender"
     elif table == "ad_strands":
-        sender = "coalesce(said.sender, 'alpha')"
+        sender = "said.sender"
     elif inbox == "trader_inbox":
         sender = _SENDER
     return f"""
-        into_{inbox} as (
-            insert into {inbox} (account, recipient, sender, source, strand_id, tag, high, deadline)
-            select said.account, {recipient}, {sender}, '{table}', said.id, '{tag}', said.high,
-                clock_timestamp() + make_interval(secs => said.timeout_s::integer)
-            from said {origin}
-            where said.for_{inbox} and said.wrong is null
-            on conflict (strand_id, tag, recipient) do nothing
-            returning 1
-        )
+        insert into {inbox} (account, recipient, sender, source, strand_id, tag, high, deadline)
+        select said.account, {recipient}, {sender}, '{table}', said.id, '{tag}', said.tags ? 'priority:high',
+            clock_timestamp() + make_interval(secs => ({said("timeout")})::integer)
+        from {rows} said {origin}
+        where said.tags ? '{tag}'
+        {otherwise};
+        if found then
+            perform pg_notify('{tag.replace(":", "_")}', '');
+        end if;
     """
 
 
-def trigger_function(name: str, table: str, rows: str) -> str:
-    inboxes = ROUTES[table]
-    hints = "".join(
-        f"if put.{inbox} then perform pg_notify('{tag.replace(':', '_')}', ''); end if; "
-        for inbox, (tag,) in inboxes.items()
-    )
+def trigger_function(name: str, table: str, rows: str, otherwise: str = "") -> str:
+    deliveries = "".join(delivery(table, inbox, rows, otherwise) for inbox in ROUTES[table])
     return f"""
         create function {name}() returns trigger language plpgsql security definer as $$
         declare
-            put record;
+            strand text;
+            word text;
         begin
-            with said as materialized ({read_tags(table, rows)}),
-            {", ".join(delivery(table, inbox) for inbox in inboxes)}
-            select wrong.id as strand, wrong.wrong,
-                {", ".join(f"exists (select from into_{inbox}) as {inbox}" for inbox in inboxes)}
-            into put
-            from (select 1) once left join lateral (
-                select said.id, said.wrong from said where said.wrong is not null limit 1) wrong on true;
-            if put.wrong is not null then
-                raise exception '{table} may not say % (strand %)', put.wrong, put.strand
-                    using errcode = 'check_violation';
+            select said.id, coalesce(quote_literal(jsonb_path_query_first(said.tags, {unsaid(table)}) #>> '{{}}'), 'null')
+                into strand, word from {rows} said where jsonb_path_exists(said.tags, {unsaid(table)}) limit 1;
+            if found then
+                raise exception '{table} may not say % (strand %)', word, strand using errcode = 'check_violation';
             end if;
-            {hints}
+            {deliveries}
             return null;
         end $$
     """
 
 
 def triggers(table: str) -> tuple[str, ...]:
-    """A whole statement's new rows at once; of an update, a row whose tags became others."""
+    """A whole statement's new rows at once; of an update, a row whose tags became others: what was delivered stays so."""
     return (
         trigger_function(f"deliver_{table}", table, "added"),
-        trigger_function(f"deliver_tagged_{table}", table, "(select new.id as id, new.tags as tags) added"),
+        trigger_function(
+            f"deliver_tagged_{table}",
+            table,
+            "(select new.*)",
+            "on conflict (strand_id, recipient, tag) do nothing",
+        ),
         f"""
         create trigger delivered after insert on {table} referencing new table as added
             for each statement execute function deliver_{table}()

@@ -84,14 +84,13 @@ _GRANT_ALL = """
 _UNANSWERED = """
     exists (select from {inbox} i where i.strand_id = s.id and i.state in ('waiting', 'claimed'))
 """
-_ORIGINAL = """jsonb_path_query_first(s.tags, '$[*] ? (@ starts with "original_strand:")')"""
 # An order to the trader is finished when a report of its end was written, which names it or its plan; one that was
 # given up, at once.
-_RUNNING = f"""
+_RUNNING = """
     s.kind = 'execution_plan' and exists (select from trader_inbox i where i.strand_id = s.id and i.state = 'done')
     and not exists (
         select from tr_strands t
-        where (t.tags @> to_jsonb('original_strand:' || s.id) or t.tags @> {_ORIGINAL})
+        where t.original in (s.id, s.original)
             and t.tr_outcome ->> 'order_status' in ('FILLED', 'CANCELED', 'REJECTED', 'EXPIRED', 'ERROR'))
 """
 # What refers to another goes first. The row of an inbox outlives its strand: feedback on a position that is held
@@ -115,12 +114,12 @@ _CLEAN = f"""
         delete from tr_strands s where s.created_at < before
             and not {_UNANSWERED.format(inbox="alpha_inbox")} and not {_UNANSWERED.format(inbox="dm_inbox")}
             and not exists (select from dm_strands d
-                where d.id = substr({_ORIGINAL} #>> '{{}}', 17) and d.kind = 'execution_plan');
+                where d.id = s.original and d.kind = 'execution_plan');
         get diagnostics gone = row_count;
         removed := removed + gone;
         delete from ad_strands s where s.created_at < before
             and not {_UNANSWERED.format(inbox="dm_inbox")}
-            and not exists (select from dm_strands d where d.tags @> to_jsonb('original_strand:' || s.id));
+            and not exists (select from dm_strands d where d.original = s.id);
         get diagnostics gone = row_count;
         removed := removed + gone;
         before := clock_timestamp() - make_interval(days => greatest(days, 400));
