@@ -15,6 +15,7 @@ from gal_friday_live.prediction_service import PredictionService
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.plans import PlanBridge, Writes
 from gal_friday_live.roles.role import Role
+from gal_friday_live.roles.states import heed_last
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.withdrawal import Withdrawal
@@ -37,6 +38,7 @@ class Alpha(Role):
         rules = composition.entry_rules(config, ports)
         composition.require_paper(config, ports, rules, paper=ports.simulated)
         self.journal = seat.mirrored(ports.journal)
+        self._decision_journal = seat.decision_journal
         self.portfolio = composition.account(base, None, self.journal)
         self.research = composition.researching(base, self.portfolio.positions, rules)
         self.mirror = Mirror(base.bus, self.portfolio, journal=seat.within, gate=base.gate, tasks=base.tasks)
@@ -67,6 +69,8 @@ class Alpha(Role):
     async def start(self) -> None:
         base, research = self.base, self.research
         await base.monitoring.start()
+        await heed_last(base.gate, "trader", self.journal)
+        await heed_last(base.gate, "dm", self._decision_journal)
         await self.portfolio.start()
         await research.provenance.start()
         await self.plans.start()

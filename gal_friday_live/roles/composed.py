@@ -25,7 +25,7 @@ from gal_friday_live.roles.decision import Decision
 from gal_friday_live.roles.forwarder import Forwarder
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.role import Role
-from gal_friday_live.roles.surface import Seat
+from gal_friday_live.roles.surface import Seat, session_of
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.trader import Trader
 from gal_friday_live.stage import Stage
@@ -68,14 +68,16 @@ async def composed(place: Place, request: LiveRequest, stage: Stage) -> Role:
     strands = DirectTableCommunicator(place.database, place.module)
     telling = Telling(account=place.account, speed=stage.speed)
     config = stage.manager
+    decision_journal = PostgresJournal(place.database, session_of(place.account, "dm", "dm"), stage.clock)
     if place.module == "trader":
         watched = WatchedJournal(place.journal)
         trader = Trader(
-            config, _ports(place, stage, models, watched, exchange=stage.exchange), watched, telling
-        )
+            config, _ports(place, stage, models, watched, exchange=stage.exchange), watched, telling,
+            decision_journal=decision_journal,
+        )  # fmt: skip
         return _telling(place, trader, watched, trader.told, trader)
     seat = Seat(
-        name=place.name, within=place.within,
+        name=place.name, within=place.within, decision_journal=decision_journal,
         account_journal=PostgresJournal(place.database, place.account, stage.clock),
     )  # fmt: skip
     if place.module == "dm":
@@ -101,7 +103,6 @@ def _telling(
         journal=place.within,
         kinds=kinds,
         tell=teller.tell,
-        clock=role.base.clock,
     )
     watched.on_append(forwarder.hint)
     role.tells(forwarder.run)

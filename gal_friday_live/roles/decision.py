@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
 from gal_friday_core.blotter import Blotter
 from gal_friday_core.journal import JournalLine
@@ -29,7 +27,7 @@ from gal_friday_live.roles.lineage import PlannedModels, Registry
 from gal_friday_live.roles.mirror import Mirror
 from gal_friday_live.roles.order_pace import OrdersTold
 from gal_friday_live.roles.role import Role
-from gal_friday_live.roles.states import State, dm_state, heed
+from gal_friday_live.roles.states import State, dm_state, heed_last
 from gal_friday_live.roles.surface import Bystander, Seat
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.verdicts import VerdictBridge
@@ -157,15 +155,7 @@ class Decision(Role):
 
     async def _heed_trader(self) -> None:
         """Whether the trader was halted when it was last heard of, and whether it has opened the account."""
-        last: JournalLine | None = None
-        async for line in self.journal.lines((SYSTEM_STATE,)):
-            last = line
-        if last is not None:
-            record = msgspec.json.decode(last.record)
-            heed(
-                self.base.gate,
-                State(by="trader", kind=last.kind, key=last.key, ts_ns=last.ts_ns, record=record),
-            )
+        await heed_last(self.base.gate, "trader", self.journal)
         if not self.portfolio.funds.opened:
             self.base.gate.block(UNOPENED, "the trader has not told yet what the account holds")
 

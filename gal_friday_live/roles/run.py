@@ -23,7 +23,6 @@ from gal_friday_live.cli_service import CLIService
 from gal_friday_live.code_version import code_version
 from gal_friday_live.configuration import ConfigurationManager, fingerprint
 from gal_friday_live.control_socket import ControlSocket, control_path
-from gal_friday_live.ids import derived
 from gal_friday_live.live_engine import Announce, session_id
 from gal_friday_live.live_request import LiveRequest, RoleName
 from gal_friday_live.live_stage import Ground, opened
@@ -31,6 +30,7 @@ from gal_friday_live.means import Means
 from gal_friday_live.roles.composed import Place, composed
 from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.role_live import RoleLive
+from gal_friday_live.roles.surface import session_of
 from gal_friday_live.service_life import live_until_over
 from gal_friday_live.stage import Stage
 
@@ -105,7 +105,7 @@ async def _assembled(
     module, config = MODULES[request.role], stage.manager.config
     name = request.name or module
     account = session_id(request.mode, stage.venue, stage.account)
-    session = account if module == "trader" else derived("session", account, module, name)
+    session = session_of(account, module, name)
     async with AsyncExitStack() as stack:
         lease = AccountLease(database_url, session)
         if not await _seated(lease, request, stop, announce):

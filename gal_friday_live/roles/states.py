@@ -13,6 +13,7 @@ from gal_friday_core.payloads import SystemStateChange
 from gal_friday_core.portfolio_records import CASH_FLOW
 from gal_friday_core.strands.strands import STATE, DmStrand, Strand, TrStrand
 from gal_friday_live.halt import KIND as SYSTEM_STATE
+from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.portfolio_manager import PortfolioManager
 from gal_friday_live.trading_gate import TradingGate
 
@@ -57,6 +58,16 @@ def heed(gate: TradingGate, state: State) -> None:
         gate.clear(BLOCKS[state.by])
     else:
         gate.block(BLOCKS[state.by], f"{told}: {state.record['reason']}")
+
+
+async def heed_last(gate: TradingGate, by: str, journal: SessionJournal) -> None:
+    """Whether the role that writes this journal is halted: who begins anew has heard of nothing yet."""
+    last: JournalLine | None = None
+    async for line in journal.lines((SYSTEM_STATE,)):
+        last = line
+    if last is not None:
+        record = msgspec.json.decode(last.record)
+        heed(gate, State(by=by, kind=last.kind, key=last.key, ts_ns=last.ts_ns, record=record))
 
 
 def change_of(state: State) -> SystemStateChange | None:

@@ -19,6 +19,7 @@ from gal_friday_live.engine_ports import Ports
 from gal_friday_live.engine_view import orders_of, positions_of
 from gal_friday_live.execution_handler import ExecutionHandler
 from gal_friday_live.halt import KIND as SYSTEM_STATE
+from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.order_recovery import recover_orders, take_up
 from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.report_queue import KIND as REPORT
@@ -28,7 +29,7 @@ from gal_friday_live.roles.commands import CommandBridge
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.lineage import PlannedProvenance
 from gal_friday_live.roles.role import Role
-from gal_friday_live.roles.states import trader_state
+from gal_friday_live.roles.states import heed_last, trader_state
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.service_life import Step
 
@@ -36,19 +37,26 @@ _report = msgspec.json.Decoder(ExecutionReport)
 
 
 class Trader(Role):
-    """`told` are the kinds of its journal that the other roles hear of, `tell` how."""
+    """`told` are the kinds of its journal that the other roles hear of, `tell` how. `decision_journal` is the decision maker's."""
 
     module = "trader"
     told = (REPORT, CASH_FLOW, SYSTEM_STATE)
 
     def __init__(
-        self, config: ConfigurationManager, ports: Ports, journal: WatchedJournal, telling: Telling
+        self,
+        config: ConfigurationManager,
+        ports: Ports,
+        journal: WatchedJournal,
+        telling: Telling,
+        *,
+        decision_journal: SessionJournal,
     ) -> None:
         base = composition.foundation(config, ports)
         super().__init__(base)
         self._telling = telling
         self._timeframe = config.config.market.interval
         self.journal = journal
+        self._decision_journal = decision_journal
         self.exchange = composition.exchange_of(config, ports)
         self.portfolio = composition.account(base, self.exchange, ports.journal)
         self.budgets = Budgets(
@@ -103,6 +111,7 @@ class Trader(Role):
         await base.monitoring.start()
         await self.portfolio.restore()
         await self.commands.restore()
+        await heed_last(base.gate, "dm", self._decision_journal)
         recovered = await recover_orders(
             self.journal, blotter=trades.execution.blotter, brackets=trades.protection.brackets
         )

@@ -144,15 +144,17 @@ OUTSIDE: tuple[Draw, ...] = (
 STORAGE: tuple[Draw, ...] = (_store, _store, _stuck, _full, _disk)
 
 
-def schedule(chance: random.Random, seconds: float, kinds: Sequence[Draw] = KINDS) -> list[Fault]:
-    """A few kinds of trouble, each several times; one world in eight is calm."""
+def schedule(
+    chance: random.Random, seconds: float, kinds: Sequence[Draw] = KINDS, *, busy_s: float = 0.0
+) -> list[Fault]:
+    """A few kinds of trouble, each several times; one world in eight is calm. Most is on its way `busy_s` after a close."""
     if chance.random() < 0.125:
         return []
     kinds = chance.sample(kinds, chance.randint(1, 5))
     found = []
     for draw in kinds:
         for _ in range(chance.randint(1, 5)):
-            found.append(draw(chance, _moment(chance, seconds)))  # noqa: PERF401 - drawn in this order
+            found.append(draw(chance, _moment(chance, seconds, busy_s)))  # noqa: PERF401 - drawn in this order
     return sorted(found, key=lambda fault: fault.at_s)
 
 
@@ -164,9 +166,9 @@ def more(chance: random.Random, seconds: float) -> list[Fault]:
     return [draw(chance, _moment(chance, seconds)) for draw in kinds for _ in range(chance.randint(1, 3))]
 
 
-def _moment(chance: random.Random, seconds: float) -> float:
+def _moment(chance: random.Random, seconds: float, busy_s: float = 0.0) -> float:
     """Any time, or more often one about a bar's close, when orders are on their way."""
     if chance.random() < 0.4:
         return chance.uniform(0, seconds)
     bars = max(int((seconds - FIRST_CLOSE_S) // BAR_S), 0)
-    return max(FIRST_CLOSE_S + BAR_S * chance.randint(0, bars) + chance.gauss(0, 1.5), 0.0)
+    return max(FIRST_CLOSE_S + busy_s + BAR_S * chance.randint(0, bars) + chance.gauss(0, 1.5), 0.0)

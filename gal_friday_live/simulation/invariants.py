@@ -375,6 +375,11 @@ class Invariants:
             held + sum((order.left for order in self.open(symbol, "buy")), ZERO)
         ) * self._exchange.markets[symbol].bars.last_price()
 
+    def signal_of(self, key: str) -> str | None:
+        """Which signal an order was intended for."""
+        intent = self._intents.get(key)
+        return None if intent is None else intent.signal_id
+
     def open(self, symbol: str, side: str) -> list[VenueOrder]:
         """Open orders of the account."""
         return [

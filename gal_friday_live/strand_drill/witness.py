@@ -41,7 +41,9 @@ _ANSWERED: Final = """
 select distinct tr_execution ->> 'signal_id' as signal_id from tr_strands where kind = 'execution'
 """
 _INTENTS: Final = """
-select key, record ->> 'signal_id' as signal_id, record ->> 'purpose' not in ('ENTRY', 'EXIT') as protects from journal
+select key, record ->> 'signal_id' as signal_id,
+    record ->> 'purpose' not in ('ENTRY', 'EXIT') or record ->> 'parent' is not null as protects
+from journal
 where session = %(session)s and kind = 'ORDER_INTENT' order by seq
 """
 _BOOKED: Final = "select key from journal where session = %(session)s and kind = 'FILL' order by seq"

@@ -21,7 +21,7 @@ from gal_friday_live.roles.composed import RecentCommands
 from gal_friday_live.roles.decision import Decision
 from gal_friday_live.roles.forwarder import Forwarder
 from gal_friday_live.roles.journals import WatchedJournal
-from gal_friday_live.roles.surface import Seat
+from gal_friday_live.roles.surface import Seat, session_of
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.trader import Trader
 from gal_friday_live.wiring import build, paper_exchange
@@ -91,13 +91,14 @@ class Desk:
         return self.own.get(module, self.database)
 
     async def seat(self, name, module):
-        session = self.account if module == "trader" else derived("session", self.account, module, name)
+        session = session_of(self.account, module, name)
         clock, database = SimulatedClock(self.now_ns), self.of(module)
         journal = PostgresJournal(database, session, clock)
         await journal.begin("split", config_hash="0", code_version="test")
         within = JournalWithin(session, None)
         account = PostgresJournal(database, self.account, clock)
-        return journal, Seat(name=name, within=within, account_journal=account)
+        decision = PostgresJournal(database, session_of(self.account, "dm", "dm"), clock)
+        return journal, Seat(name=name, within=within, account_journal=account, decision_journal=decision)
 
     async def take(self, name, module, played=None):
         """Compose a role and start it."""
@@ -118,14 +119,15 @@ class Desk:
                     registry=None,
                 )
             else:
-                self.trader = role = Trader(self.config, given, watched, telling)
+                self.trader = role = Trader(
+                    self.config, given, watched, telling, decision_journal=seat.decision_journal
+                )
             self.forwarders[name] = Forwarder(
                 self.of(module),
                 module,
                 journal=seat.within,
                 kinds=role.told,
                 tell=role.tell,
-                clock=given.clock,
             )
             watched.on_append(lambda kind: self._news.add(name) if kind in role.told else None)
             self._news.add(name)

@@ -163,6 +163,25 @@ def test_a_halted_decision_maker_approves_nothing_and_the_trader_sends_nothing(d
     asyncio.run(main())
 
 
+def test_who_begins_anew_knows_which_of_the_others_are_halted(database_url, played):
+    async def main():
+        async with desk(database_url, manager(**CONFIG), played) as split:
+            await split.decision.monitoring.trigger_halt("a test")
+            await split.settle()
+            for name, module in (("trader", "trader"), ("alpha", "alpha")):
+                await split.leave(name)
+                begun = await split.take(name, module)
+                assert begun.gate.why(PAIR)[0] == "DECISION_HALTED"
+            await split.decision.monitoring.trigger_resume("over", "a test")
+            await split.settle()
+            assert [role.gate.why(PAIR) for role in split.roles.values()] == [None, None, None]
+            await split.trader.monitoring.trigger_halt("a test")
+            await split.leave("alpha")
+            assert (await split.take("alpha", "alpha")).gate.why(PAIR)[0] == "TRADER_HALTED"
+
+    asyncio.run(main())
+
+
 def test_an_order_is_explained_over_all_roles_by_the_model_that_the_alpha_asked(database_url, played):
     async def main():
         async with desk(database_url, manager(**CONFIG), played) as split:

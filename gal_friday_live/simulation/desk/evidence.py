@@ -68,7 +68,7 @@ def _intents(tables: Tables) -> Iterator[Intent]:
             yield Intent(
                 client_order_id=line.key,
                 signal_id=said.get("signal_id") or "",
-                protects=said["purpose"] not in OWN_ORDERS,
+                protects=said["purpose"] not in OWN_ORDERS or said["parent"] is not None,
             )
 
 

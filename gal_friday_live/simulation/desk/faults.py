@@ -7,6 +7,8 @@ from gal_friday_live.simulation.desk.server import Server
 from gal_friday_live.simulation.faults import OUTSIDE, STORAGE, Draw, Fault, schedule
 from gal_friday_live.simulation.troubles import Hands, Surface, Troubles
 
+BUSY_S = 1.9
+"""After a bar's close plans are decided, and orders sent."""
 ROLES = ("trader", "dm", "alpha")
 
 
@@ -84,4 +86,5 @@ DESK: tuple[Draw, ...] = (_kill, _kill, _kill, _leave, _lease, _lease, _lines, _
 def drawn(chance: random.Random, seconds: float) -> list[Fault]:
     """What goes wrong by the seed: half of all worlds have trouble inside the desk alone, half with the exchange too."""
     inside = (*DESK, *STORAGE)
-    return schedule(chance, seconds, inside if chance.random() < 0.5 else (*inside, *DESK, *OUTSIDE))
+    kinds = inside if chance.random() < 0.5 else (*inside, *DESK, *OUTSIDE)
+    return schedule(chance, seconds, kinds, busy_s=BUSY_S)

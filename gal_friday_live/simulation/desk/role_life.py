@@ -16,7 +16,7 @@ from gal_friday_core.venue.listings import Listing
 from gal_friday_live.clock import SystemClock
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.fixed_models import FixedModels
-from gal_friday_live.ids import SequentialIds, derived
+from gal_friday_live.ids import SequentialIds
 from gal_friday_live.journal_writer import SessionJournal
 from gal_friday_live.roles.alpha import Alpha
 from gal_friday_live.roles.composed import RecentCommands
@@ -25,7 +25,7 @@ from gal_friday_live.roles.forwarder import Forwarder
 from gal_friday_live.roles.journals import WatchedJournal
 from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.run import STANDBY_EVERY_S
-from gal_friday_live.roles.surface import Seat
+from gal_friday_live.roles.surface import Seat, session_of
 from gal_friday_live.roles.telling import Telling
 from gal_friday_live.roles.trader import Trader
 from gal_friday_live.service_life import BEAT_S
@@ -57,7 +57,7 @@ class Chair:
     @property
     def session(self) -> str:
         """Of its journal and its lease: the trader's is the account's."""
-        return SESSION if self.module == "trader" else derived("session", SESSION, self.module, self.name)
+        return session_of(SESSION, self.module, self.name)
 
 
 class NoRegistry:
@@ -158,10 +158,16 @@ class RoleLife:
         telling = Telling(account=SESSION)
         watched = WatchedJournal(journal)
         within = JournalWithin(chair.session, self.lease.fence)
+        decided = PostgresJournal(database, session_of(SESSION, "dm", "dm"), clock)
         if chair.module == "trader":
-            trader = Trader(config, await self._ports(clock, watched), watched, telling)
+            trader = Trader(
+                config, await self._ports(clock, watched), watched, telling, decision_journal=decided
+            )
             return self._told(trader, trader, watched, within)
-        seat = Seat(name=chair.name, within=within, account_journal=PostgresJournal(database, SESSION, clock))
+        seat = Seat(
+            name=chair.name, within=within, account_journal=PostgresJournal(database, SESSION, clock),
+            decision_journal=decided,
+        )  # fmt: skip
         if chair.module == "dm":
             decision = Decision(
                 config, await self._ports(clock, watched), seat, telling,
@@ -175,7 +181,7 @@ class RoleLife:
     ) -> Role:
         forwarder = self.forwarder = Forwarder(
             self._setting.store.database(), self.chair.module, journal=within, kinds=teller.told,
-            tell=teller.tell, clock=role.base.clock, timer=self._setting.loop.time,
+            tell=teller.tell, timer=self._setting.loop.time,
         )  # fmt: skip
         watched.on_append(forwarder.hint)
         role.tells(forwarder.run)

@@ -64,6 +64,7 @@ class Statements:
             journal._LINES: self._read_lines,  # noqa: SLF001
             journal_within._APPEND: self._append,  # noqa: SLF001
             journal_within._UNTOLD: self._untold,  # noqa: SLF001
+            journal_within._TELL: self._tell,  # noqa: SLF001
             "select 1": _nothing,
             statements.PROTOCOL: _protocol,
             statements.REGISTER: self._register,
@@ -71,7 +72,7 @@ class Statements:
             **{statements.WRITE[table]: partial(self._write, table) for table in KINDS},
             **{statements.SAID_BEFORE[table]: partial(self._said_before, table) for table in KINDS},
             **{statements.READ[table]: partial(self._read_strand, table) for table in KINDS},
-            **{statements.RECENT[table]: partial(self._recent, table) for table in KINDS},
+            **{text: partial(self._recent, table) for table, text in _recent_texts()},
         }
         for module, inbox in INBOX_OF.items():
             said = statements.INBOX[module]
@@ -92,14 +93,19 @@ class Statements:
     # Journals
 
     async def _append(self, session: Session, work: Work, values: Values) -> Sequence[Any]:
+        self._require_lease(work, values)
+        record = msgspec.json.encode(values["record"].obj).decode()
+        await self._add(
+            session, work, values["session"], (values["kind"], values["key"], values["ts_ns"], record)
+        )
+        return []
+
+    def _require_lease(self, work: Work, values: Values) -> None:
         account, fence = values["session"], values["fence"]
         if fence is not None:
             self._server.share(work, account)
             if fence != self._server.tokens.get(account):
                 raise StaleFenceError(f"lease {fence} is out of date")
-        record = msgspec.json.encode(values["record"].obj).decode()
-        await self._add(session, work, account, (values["kind"], values["key"], values["ts_ns"], record))
-        return []
 
     async def _append_many(self, session: Session, work: Work, values: Values) -> Sequence[Any]:
         columns = (values["kinds"], values["keys"], values["times"], values["records"])
@@ -144,9 +150,19 @@ class Statements:
             {"seq": line.seq, "ts_ns": line.ts_ns, "kind": line.kind, "key": line.key, "record": line.record}
             for line in work.tables.lines.get(account, ())
             if line.seq > values["after"] and line.kind in kinds
-            and work.said(("line", account, journal_within.FORWARDED, str(line.seq))) is None
+            and work.said(("told", account, str(line.seq))) is None
         ]  # fmt: skip
         return found[: values["limit"]]
+
+    async def _tell(self, session: Session, work: Work, values: Values) -> Sequence[Any]:
+        self._require_lease(work, values)
+        for line, strand in zip(values["lines"], values["strands"], strict=True):
+            once = "told", values["session"], str(line)
+            await self._server.own(session, work, *once)
+            if work.said(once) is not None:
+                raise psycopg.errors.UniqueViolation(f"line {line} was told already")
+            work.top.said[once] = strand or ""
+        return []
 
     # Strands
 
@@ -156,7 +172,7 @@ class Statements:
 
     async def _write(self, table: Table, session: Session, work: Work, values: Values) -> Sequence[Any]:
         written = []
-        for said in _strands_of(values):
+        for said in _strands_of(table, values):
             once = _once(table, said)
             if once is not None:
                 if work.said(once) is None:
@@ -202,12 +218,22 @@ class Statements:
         return [name for module, owner, name in work.modules() if (module, owner) == ("alpha", account)]
 
     async def _said_before(self, table: Table, _: Session, work: Work, values: Values) -> Sequence[Any]:
-        tags = json.loads(values["tags"])
-        said = {"kind": values["kind"], "tags": tags, "trading_plan": {"signal_id": values.get("signal")}}
-        if table == "ad_strands":
-            said["kind"] = SIGNAL
-        once = _once(table, said)
-        name = None if once is None else work.said(once)
+        if table == "tr_strands":
+            return []
+        if "tags" in values:
+            tags = Tags.parse(json.loads(values["tags"]))
+            values = {
+                **values,
+                "account": tags.account,
+                "sender": tags.sender or DEFAULT_ALPHA,
+                "original": tags.original,
+            }
+        once = (
+            ("plan", str(values["signal"]), values["account"], values["sender"])
+            if table == "ad_strands"
+            else ("answer", values["kind"], str(values["original"]))
+        )
+        name = work.said(once)
         return [] if name is None else [{"id": name}]
 
     async def _read_strand(self, table: Table, _: Session, work: Work, values: Values) -> Sequence[Any]:
@@ -333,10 +359,19 @@ async def _protocol(_: Session, __: Work, ___: Values) -> Sequence[Any]:
     return [{"version": PROTOCOL_VERSION}]
 
 
-def _strands_of(values: Values) -> list[Row]:
-    """The rows of a statement that writes strands."""
-    rows: list[Row] = json.loads(values["strands"])
-    return rows
+def _recent_texts() -> Iterator[tuple[Table, str]]:
+    """Every statement that reads the newest strands, with its table."""
+    for key, value in statements.RECENT.items():
+        if isinstance(value, str):
+            yield key, value
+        else:
+            yield from value.items()
+
+
+def _strands_of(table: Table, values: Values) -> list[Row]:
+    """The rows of a statement that writes strands; what is left out of one is as a new strand has it."""
+    empty: Row = dict.fromkeys(KINDS[table].__struct_fields__)
+    return [{**empty, "tags": [], **row} for row in json.loads(values["strands"])]
 
 
 def _tags(words: Sequence[str], module: Module) -> Tags:
@@ -351,7 +386,7 @@ def _once(table: Table, said: Values) -> tuple[str, ...] | None:
     tags = Tags.parse(said["tags"])
     if table == "ad_strands" and said["kind"] == SIGNAL:
         signal = (said["trading_plan"] or {}).get("signal_id")
-        return None if signal is None else ("plan", str(signal), tags.account, tags.sender or "")
+        return None if signal is None else ("plan", str(signal), tags.account, tags.sender or DEFAULT_ALPHA)
     if table == "dm_strands" and said["kind"] in {DECISION, EXECUTION_PLAN} and tags.original is not None:
         return "answer", said["kind"], tags.original
     return None

@@ -24,6 +24,7 @@ from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.trader import Trader
 from gal_friday_live.simulation.desk.evidence import evidence
 from gal_friday_live.simulation.desk.faults import DeskTroubles, drawn
+from gal_friday_live.simulation.desk.invariants import StrandInvariants
 from gal_friday_live.simulation.desk.role_life import Chair, RoleLife
 from gal_friday_live.simulation.desk.server import Server
 from gal_friday_live.simulation.invariants import Invariants
@@ -78,6 +79,8 @@ class DeskWorld(Realm):
         invariants = Invariants(self.exchange, self.server, self.config, now_ns=self.now_ns, trace=self.trace)
         self.server.committed_by = self._on_committed
         self._watched_by(invariants, self.server)
+        self.strands = StrandInvariants(invariants.violate, self.now_ns)
+        self.server.written = self.strands.written
         self.network.sent = self._sent
         loop.after_step = self._after_step
         chance = self._drawing
@@ -169,6 +172,7 @@ class DeskWorld(Realm):
             self.invariants.watch(TraderView.of(life.role))
         elif isinstance(life.role, Decision):
             self.invariants.watch_decisions(life.role)
+            self.strands.watch(life.role)
 
     def _unwatch(self, life: RoleLife) -> None:
         if self.present.get(life.chair.name) is not life:
@@ -177,9 +181,10 @@ class DeskWorld(Realm):
             self.invariants.gone()
         elif isinstance(life.role, Decision):
             self.invariants.undecided()
+            self.strands.watch(None)
 
     def _on_committed(self, session: str, line: JournalLine) -> None:
-        if line.kind not in {"FEATURES", "PREDICTION", "STORAGE_CHECK", "FORWARDED"}:
+        if line.kind not in {"FEATURES", "PREDICTION", "STORAGE_CHECK"}:
             whose = next((chair.name for chair in self.chairs if chair.session == session), "?")
             self.trace("store", f"{whose}: {line.kind} {line.key}")
         if session == SESSION:
@@ -202,6 +207,7 @@ class DeskWorld(Realm):
         number, present = LIFE.get(), self.present.get("trader")
         if present is not None and number == present.number:
             self.invariants.sent(method, fields)
+            self._check_strand(method, fields)
             return
         elder = self._all_lives[number]
         if elder.role is not None and elder.role.monitoring.superseded:
@@ -209,6 +215,17 @@ class DeskWorld(Realm):
         elif method in {"add_order", "AddOrder"} and self._is_late(elder):
             key = fields.get("cl_ord_id")
             self.invariants.violate("P1", f"life {number} sends {key} after another took its account")
+
+    def _check_strand(self, method: str, fields: Mapping[str, Any]) -> None:
+        if method in {"add_order", "AddOrder"} and (fields.get("side") or fields.get("type")) == "buy":
+            signal = self.invariants.signal_of(str(fields.get("cl_ord_id")))
+            if signal is not None:
+                self.strands.sent(signal)
+
+    def _watch_calm(self) -> None:
+        super()._watch_calm()
+        up = {name: life.role for name, life in self.present.items() if life.up and life.role is not None}
+        self.strands.look(up, calm=self._is_calm())
 
     def _is_late(self, elder: RoleLife) -> bool:
         server = self.server
