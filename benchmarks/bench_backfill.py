@@ -18,13 +18,16 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
+import psycopg
 
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import DATA_DIR_VARIABLE
+from gal_friday_adapters.postgres.connect import with_database
 from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
-from gal_friday_assets.instance import configured, prepare_home
+from gal_friday_assets.instance import DATABASE, configured, prepare_home
 from gal_friday_core.candles import Series
 from gal_friday_core.market_simulator import VENUE, simulate
 from gal_friday_core.times import from_iso
@@ -33,6 +36,8 @@ ROOT = Path(__file__).parents[1]
 PASSWORD = "bench"
 FIRST = (2016, 1)
 PATIENCE_S = 1_800
+IDLE_S = 30
+QUESTIONS = "select sessions, xact_commit from pg_stat_database where datname = current_database()"
 
 
 def month(number):
@@ -110,26 +115,60 @@ def backfilled(instance, keys):
     return instance.get_run_records(dg.RunsFilter(tags={"dagster/backfill": name}))
 
 
-def measured(instance, keys, watched):
-    before = {name: cpu_s(process) for name, process in watched.items()}
+class Meter:
+    """What processes and the database have used since it was made."""
+
+    def __init__(self, watched, url):
+        self._watched, self._url = watched, url
+        self._began, self._before, self._asked = time.monotonic(), self._cpu(), self._questions()
+
+    def _cpu(self):
+        return {name: cpu_s(process) for name, process in self._watched.items()}
+
+    def _questions(self):
+        with psycopg.connect(with_database(self._url, DATABASE)) as connection:
+            return np.array(connection.execute(QUESTIONS).fetchone())
+
+    def read(self):
+        """Seconds, CPU seconds of each process, and sessions and transactions of Dagster's database."""
+        cpu = {name: seconds - self._before[name] for name, seconds in self._cpu().items()}
+        return time.monotonic() - self._began, cpu, self._questions() - self._asked
+
+
+def measured(instance, keys, meter, idle):
+    """Runs, wall time, runs under way, and what one run costs each process beyond what it uses idle."""
     runs = backfilled(instance, keys)
     assert {run.dagster_run.status.name for run in runs} == {"SUCCESS"}
+    elapsed, cpu, questions = meter.read()
     wall = max(run.end_time for run in runs) - min(run.start_time for run in runs)
-    spent = {name: cpu_s(process) - before[name] for name, process in watched.items()}
     busy = sum(run.end_time - run.start_time for run in runs)
-    return len(runs), wall, busy, spent
+    each = {name: (seconds - elapsed * idle.get(name, 0.0)) / len(runs) for name, seconds in cpu.items()}
+    return len(runs), wall, busy / wall, each, questions / len(runs)
 
 
-def told(workers, runs, wall, busy, spent):
-    mine = sum(seconds for name, seconds in spent.items() if name.startswith("worker"))
-    others = sum(spent.values()) - mine
-    parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
+def told(workers, found):
+    runs, wall, under_way, each, questions = found
+    work = sum(seconds for name, seconds in each.items() if name.startswith("worker"))
+    others = sum(each.values()) - work
+    parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in each.items())
     print(
-        f"{workers} worker(s): {runs} runs, {wall:.1f} s wall, {busy / wall:.2f} under way on average; "
-        f"CPU {mine:.1f} s in workers, {others:.1f} s in others ({parts})",
+        f"{workers} worker(s): {runs} runs, {wall:.1f} s wall, {under_way:.2f} under way on average; CPU seconds a run: "
+        f"{work:.2f} in workers, {others:.2f} in others ({parts}); {questions[0]:.0f} connections to the database and "
+        f"{questions[1]:.0f} transactions a run",
         flush=True,
     )
-    return wall, mine / runs, others / runs
+    return wall, work, others
+
+
+def idling(watched, url):
+    """CPU seconds a second of each process while nothing is asked of it."""
+    meter = Meter(watched, url)
+    time.sleep(IDLE_S)
+    elapsed, cpu, questions = meter.read()
+    rates = {name: seconds / elapsed for name, seconds in cpu.items()}
+    parts = ", ".join(f"{name} {rate:.3f}" for name, rate in rates.items())
+    print(f"idle, in cores: {parts}; {questions[0] / elapsed:.1f} connections a second", flush=True)
+    return rates
 
 
 def environment(stack, folder):
@@ -179,7 +218,7 @@ def measure(stack, folder, arguments):
     watched = {"daemon": psutil.Process(daemon.pid), **servers()}
     keys = [month_key(one, month(number)) for number in range(arguments.months) for one in series]
     print(f"{len(keys)} partitions of candles and of features", flush=True)
-    results = []
+    idle, results, url = {}, [], env["GAL_FRIDAY_DATABASE_URL"]
     for count in (1, 2):
         name = f"worker{count}"
         log = folder / f"{name}.log"
@@ -192,7 +231,8 @@ def measure(stack, folder, arguments):
         backfilled(
             instance, [month_key(one, month(number)) for number in (0, 1) for one in series[:2]]
         )  # imports, compiles
-        results.append(told(count, *measured(instance, keys, watched)))
+        idle = idle or idling(watched, url)
+        results.append(told(count, measured(instance, keys, Meter(watched, url), idle)))
     (one, work, others), (two, *_) = results
     print(
         f"two workers are {one / two:.2f} times as fast as one; load of this machine {os.getloadavg()[0]:.1f}"

@@ -12,7 +12,9 @@ import sys
 from typing import Any
 
 import dagster as dg
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
+from celery.worker.control import inspect_command
+from celery.worker.state import active_requests
 from dagster._cli.api import _execute_run_command_body  # what Dagster's own workers call
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import unpack_value
@@ -20,7 +22,9 @@ from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.make_app import make_app
 
 from gal_friday_assets.connections import keep_connections
+from gal_friday_assets.instance import configured
 from gal_friday_assets.launchers import BROKER_VARIABLE, CELERY
+from gal_friday_live.shared_settings import BUSY, PLACES, TELLS, alike
 
 PR_SET_PDEATHSIG = 1
 
@@ -45,6 +49,22 @@ def execute_job(execute_job_args_packed: dict[str, Any]) -> int:
             write_stream_fn=lambda _: None,
             set_exit_code_on_failure=True,
         )
+
+
+_told: dict[str, str] = {}
+"""What this worker had when it started: files that were exchanged since are not what it runs."""
+
+
+@worker_init.connect
+def remember(**_: object) -> None:
+    """Before the first run."""
+    _told.update(alike(configured()))
+
+
+@inspect_command(name=TELLS)
+def tell(state: Any) -> dict[str, str | int]:
+    """The answer to `gal-friday doctor`."""
+    return {**_told, PLACES: int(state.consumer.pool.num_processes), BUSY: len(active_requests)}
 
 
 @worker_process_init.connect

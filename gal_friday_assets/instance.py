@@ -28,8 +28,11 @@ DATABASE = "dagster"
 """Runs, events and schedules live in a database of their own, beside the registry's on the same server."""
 
 URL_VARIABLE = "GAL_FRIDAY_DAGSTER_DATABASE_URL"
-WEBSERVER = "dagster-webserver"
-"""Becomes `gal_friday_assets.web`: the same with our reports."""
+OURS = {"dagster-webserver": "gal_friday_assets.web", "dagster-daemon": "gal_friday_assets.daemon"}
+"""Commands that become a module: the same with our reports; the same with code and connections that stay."""
+
+EVENTS_AT_ONCE = 500
+"""Materialisations of one run that are stored together; by default each is eight statements of its own."""
 
 MAX_RUN_S = 6 * 3600
 """Of a run whose job says nothing else."""
@@ -59,6 +62,7 @@ def prepare_home(home: Path, database_url: str, settings: DagsterConfig | None =
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "DO_NOT_TRACK": "1",
+        "DAGSTER_EVENT_BATCH_SIZE": str(EVENTS_AT_ONCE),
         "GAL_FRIDAY_DATABASE_URL": database_url,
         **launching_environment(settings),
     }
@@ -118,7 +122,7 @@ def instance_settings(
         },
         "retention": {"schedule": _ticks(), "sensor": _ticks()},
         "python_logs": {"python_log_level": "INFO"},
-        **launching(settings),
+        **launching(home, settings),
     }
 
 
@@ -158,10 +162,10 @@ def become(command: list[str]) -> NoReturn:
     if (url := config.storage.database_url) is None:
         raise ConfigError("GAL_FRIDAY_DATABASE_URL is not set: start through `gal-friday up`, or set it")
     env = prepare_home(dagster_home(config), url.get_secret_value(), config.dagster)
-    # Our web server and our launcher are found in every folder.
+    # Our web server, daemon and launcher are found in every folder.
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCE_ROOT), os.environ.get("PYTHONPATH"))))
-    if command[0] == WEBSERVER:
-        command = [sys.executable, "-m", "gal_friday_assets.web", *command[1:]]
+    if (ours := OURS.get(command[0])) is not None:
+        command = [sys.executable, "-m", ours, *command[1:]]
     program = _found(command[0])
     os.chdir(env["DAGSTER_HOME"])  # web server and daemon find workspace.yaml there
     os.execve(program, command, {**os.environ, **env})  # noqa: S606 - our own command line

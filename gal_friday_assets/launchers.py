@@ -4,6 +4,7 @@ Nothing here imports Dagster or Celery: the home is prepared at once.
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from gal_friday_core.dagster_settings import DagsterConfig
@@ -49,7 +50,7 @@ CELERY: dict[str, Any] = {
 """Settings of Celery on both sides: whoever sends a run, and whoever executes it."""
 
 
-def launching(settings: DagsterConfig) -> dict[str, Any]:
+def launching(home: Path, settings: DagsterConfig) -> dict[str, Any]:
     """The keys of dagster.yaml that choose the launcher; none where the daemon's machine executes runs.
 
     Raises ConfigError where the launcher is not installed.
@@ -60,6 +61,11 @@ def launching(settings: DagsterConfig) -> dict[str, Any]:
         raise ConfigError("dagster.launcher celery needs dagster-celery: install gal-friday[distributed]")
     broker = {"env": BROKER_VARIABLE}
     return {
+        "compute_logs": {
+            "module": "gal_friday_assets.compute_logs",
+            "class": "QuietComputeLogs",
+            "config": {"base_dir": str(home / "compute_logs")},
+        },
         "run_queue": {
             "dequeue_interval_seconds": DEQUEUE_S,
             "max_user_code_failure_retries": BROKER_TRIES,

@@ -87,6 +87,23 @@ def _of_stores(manager: ConfigurationManager) -> Iterator[Examination]:
     yield Examination(("candles",), lake, READS_WITHIN_S)
 
 
+def _of_pipeline(config: Config) -> Iterator[Examination]:
+    def runs(url: str) -> Sequence[Check]:
+        from gal_friday_live.doctor.pipeline import broker_and_workers  # libraries of those who have workers
+
+        return broker_and_workers(config, url)
+
+    def trees(address: str) -> Sequence[Check]:
+        from gal_friday_live.doctor.pipeline import scheduler
+
+        return scheduler(address, config.training.scheduler_tls)
+
+    if config.dagster.launcher == "celery" and (url := config.dagster.broker_url) is not None:
+        yield Examination(("broker", "workers"), partial(runs, url.get_secret_value()), READS_WITHIN_S)
+    if (address := config.training.scheduler) is not None:
+        yield Examination(("dask scheduler",), partial(trees, address), READS_WITHIN_S)
+
+
 def _buckets(config: Config) -> Sequence[Check]:
     from gal_friday_live.doctor.buckets import buckets  # a library that only those with buckets need
 
@@ -106,5 +123,6 @@ def _outside(manager: ConfigurationManager) -> Iterator[Examination]:
     else:
         yield Examination(("clock",), partial(outside.clock_alone, config), READS_WITHIN_S)
     yield Examination(("object storage",), partial(_buckets, config), 2 * READS_WITHIN_S)
+    yield from _of_pipeline(config)
     yield Examination(("alerts",), partial(outside.alerts, config), READS_WITHIN_S)
     yield Examination(("time series",), partial(outside.time_series, config))

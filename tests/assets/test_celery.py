@@ -19,15 +19,21 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import pack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 
+from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.feature_tables import table_name
 from gal_friday_adapters.lake import CandleLake, TableLake
+from gal_friday_adapters.locations import ObjectUrl
 from gal_friday_adapters.paths import dagster_home
 from gal_friday_assets.celery_launcher import WatchedCeleryLauncher
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.instance import configured, prepare_home
 from gal_friday_assets.partitions import PAIR, range_tags
+from gal_friday_core.artifact import artifact_id
 from gal_friday_core.candles import Series
+from gal_friday_core.doctor.check import Check
+from gal_friday_core.errors import StorageError
 from gal_friday_core.features.candle_set import CANDLES_V1
+from gal_friday_live.doctor import pipeline
 from tests.assets import celery_jobs
 from tests.assets.celery_parts import (
     GAL_FRIDAY,
@@ -41,12 +47,14 @@ from tests.assets.celery_parts import (
     worker,
 )
 from tests.assets.conftest import BARS, market
+from tests.bucket_server import KEYS, BucketServer
 
 SILENCE_S = 1.0
 PASSWORD = "opensesame"
 OVER = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 gated = celery_jobs.defs.resolve_job_def("gated")
 telling = celery_jobs.defs.resolve_job_def("telling")
+storing = celery_jobs.defs.resolve_job_def("storing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +72,7 @@ class Cluster:
     broker: Redis
     folder: Path
     workers: list[Worker]
-
-    @property
-    def lake(self) -> Path:
-        return self.folder / "lake"
+    bucket: ObjectUrl
 
     def last_words(self, run: str) -> str:
         return " ".join(entry.user_message or entry.message for entry in self.instance.all_logs(run)[-3:])
@@ -102,20 +107,27 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(
-    new_database: Callable[[], AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
+    new_database: Callable[[], AbstractContextManager[str]],
+    running_bucket_server: BucketServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Cluster]:
-    """Redis, PostgreSQL, a launcher and two workers, each with a home of its own."""
+    """Redis, PostgreSQL, a bucket, a launcher and two workers, each with a home of its own."""
     folder = tmp_path_factory.mktemp("cluster")
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("GAL_FRIDAY_", "DAGSTER_"))]:
+        for name in [name for name in os.environ if name.startswith(("GAL_FRIDAY_", "DAGSTER_", "AWS_"))]:
             patch.delenv(name)
+        bucket = running_bucket_server.bucket()
         broker = stack.enter_context(Redis(folder, PASSWORD))
         env = {
             "GAL_FRIDAY_DATABASE_URL": stack.enter_context(new_database()),
             "GAL_FRIDAY__DAGSTER__LAUNCHER": "celery",
             "GAL_FRIDAY__DAGSTER__BROKER_URL": broker.address,
             "GAL_FRIDAY__DAGSTER__WORKER_SILENCE_S": str(SILENCE_S),
-            "GAL_FRIDAY__STORAGE__LAKE": str(folder / "lake"),
+            "GAL_FRIDAY__STORAGE__LAKE": str(bucket / "lake"),
+            "GAL_FRIDAY__STORAGE__ARTIFACTS": str(bucket / "artifacts"),
+            "GAL_FRIDAY__STORAGE__REPORTS": str(bucket / "reports"),
+            "GAL_FRIDAY__OBJECT_STORE__ENDPOINT_URL": running_bucket_server.endpoint,
+            **KEYS,
         }
         patch.setenv("GAL_FRIDAY_DATA_DIR", str(folder / "daemon"))
         for name, value in env.items():
@@ -128,25 +140,44 @@ def cluster(
         instance.wipe()
         workers = [stack.enter_context(worker(name, folder / name, env)) for name in ("one", "two")]
         until(lambda: all(one.ready for one in workers), "two workers")
-        yield Cluster(instance, broker, folder, workers)
+        yield Cluster(instance, broker, folder, workers, bucket)
 
 
-def test_two_workers_with_homes_of_their_own_fill_one_lake(cluster: Cluster):
+def test_two_workers_with_homes_of_their_own_fill_one_lake_and_one_store_in_a_bucket(cluster: Cluster):
     candles = market(np.zeros(BARS))
     pairs = [Series("kraken", pair, "5m") for pair in ("BTC/USD", "ETH/USD")]
     for series in pairs:
-        CandleLake(cluster.lake).write(replace(candles, series=series))
+        CandleLake(cluster.bucket / "lake").write(replace(candles, series=series))
     cluster.instance.add_dynamic_partitions(PAIR, [series.key for series in pairs])
     refresh = defs.resolve_job_def("refresh")
     tags = [range_tags(series, "2017-01", "2017-02") for series in pairs]
     runs = [send(cluster.instance, refresh, GAL_FRIDAY, tags=one) for one in tags]
     assert cluster.over(*runs) == [dg.DagsterRunStatus.SUCCESS] * 2
     assert [len(one.received()) for one in cluster.workers] == [1, 1]
-    tables = TableLake(cluster.lake)
+    tables = TableLake(cluster.bucket / "lake")
     name = table_name(CANDLES_V1)
     assert [tables.months(name, series.key) for series in pairs] == [["2017-01", "2017-02"]] * 2
+    assert cluster.over(send(cluster.instance, storing, SMALL)) == [dg.DagsterRunStatus.SUCCESS]
+    stored = ArtifactStore(cluster.bucket / "artifacts")
+    assert stored.get(artifact_id(celery_jobs.SEALED)) == celery_jobs.SEALED
     for one in cluster.workers:
         assert {path.name for path in one.home.iterdir()} == {"dagster", "worker.log"}
+
+
+def test_the_doctor_finds_both_workers_with_this_code_and_says_where_the_broker_refuses(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pipeline, "PATIENCE_S", 1.0)
+    config = configured()
+
+    def found() -> list[Check]:
+        return list(pipeline.broker_and_workers(config, cluster.broker.address))
+
+    until(lambda: [check.level for check in found()] == ["ok", "ok"], "two workers that answer in time")
+    assert ": 2 places, 0 taken, all run this code" in found()[1].detail
+    with pytest.raises(StorageError, match="takes no message") as told:
+        pipeline.broker_and_workers(config, cluster.broker.address.replace(PASSWORD, "hunter2"))
+    assert "hunter2" not in str(told.value)
 
 
 def test_a_run_waits_for_a_free_place_wherever_it_is(cluster: Cluster, tmp_path: Path):

@@ -1,0 +1,139 @@
+"""Dagster's daemon as ours: its code servers stay while they live, its questions share connections, its runs print quietly."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import psutil
+import pytest
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._grpc.constants import GrpcServerCommand
+
+from gal_friday_assets import daemon
+from gal_friday_assets.compute_logs import QuietComputeLogs
+from gal_friday_assets.daemon import StandingServers
+from gal_friday_assets.instance import prepare_home
+
+ORIGIN = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="some_code"), "some code")
+
+
+class Server:
+    """What a code server is to who keeps it: a process with an address."""
+
+    made = 0
+
+    def __init__(self, **_: object) -> None:
+        type(self).made += 1
+        self.port, self.socket = self.made, None
+        self.server_process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def shutdown_server(self) -> None:
+        assert self.server_process.stdin is not None
+        self.server_process.stdin.close()
+
+    def wait(self) -> None:
+        self.server_process.wait()
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandingServers]:
+    monkeypatch.setattr("dagster._grpc.server.GrpcServerProcess", Server)
+    monkeypatch.setattr(Server, "made", 0)
+    with StandingServers(
+        None,
+        GrpcServerCommand.API_GRPC,
+        heartbeat_ttl=20,
+        startup_timeout=60,
+        wait_for_processes_on_shutdown=True,
+    ) as found:
+        yield found
+
+
+def test_a_code_server_stays_while_it_lives_and_is_started_again_when_it_ended(servers: StandingServers):
+    assert servers.get_grpc_endpoint(ORIGIN).port == 1
+    servers.clear_all_grpc_endpoints()
+    assert servers.get_grpc_endpoint(ORIGIN).port == 1
+    process = servers.get_grpc_server_entry(ORIGIN).process
+    process.server_process.kill()
+    process.wait()
+    servers.clear_all_grpc_endpoints()
+    assert servers.get_grpc_endpoint(ORIGIN).port == 2
+
+
+def test_code_that_could_not_be_loaded_is_tried_again(
+    servers: StandingServers, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(**_: object) -> None:
+        raise OSError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dagster._grpc.server.GrpcServerProcess", fail)
+        assert "no memory" in servers.get_grpc_server_entry(ORIGIN).error.message
+    servers.clear_all_grpc_endpoints()
+    assert servers.get_grpc_endpoint(ORIGIN).port == 1
+
+
+def test_questions_of_the_daemon_share_a_connection_and_its_servers_stand(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    seen: list[int] = []
+
+    def run() -> None:
+        with daemon.cli.get_instance_for_cli() as instance:
+            for _ in range(3):
+                with instance.event_log_storage.index_connection() as connection:
+                    seen.append(connection.connection.dbapi_connection.info.backend_pid)
+
+    monkeypatch.setattr("dagster._daemon.controller.GrpcServerRegistry", None)
+    monkeypatch.setattr("dagster._daemon.cli.get_instance_for_cli", None)
+    monkeypatch.setattr("dagster._daemon.cli.main", run)
+    daemon.main()
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    assert daemon.controller.GrpcServerRegistry is StandingServers
+
+
+def test_what_a_run_prints_goes_to_its_file_by_no_other_process(tmp_path: Path):
+    logs, key = QuietComputeLogs(str(tmp_path)), ["run", "compute_logs", "step"]
+    before = psutil.Process().children()
+    with logs.capture_logs(key):
+        print("printed", flush=True)
+        print("complained", file=sys.stderr, flush=True)
+        assert psutil.Process().children() == before
+        assert not logs.is_capture_complete(key)
+    print("after")
+    found = logs.get_log_data(key)
+    assert (found.stdout, found.stderr) == (b"printed\n", b"complained\n")
+    assert logs.is_capture_complete(key)
+
+
+def test_events_of_many_partitions_are_stored_together(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    letters = dg.StaticPartitionsDefinition(list("abcdefgh"))
+
+    @dg.asset(partitions_def=letters, backfill_policy=dg.BackfillPolicy.single_run())
+    def spelt() -> None:
+        pass
+
+    batches: list[int] = []
+    with dg.DagsterInstance.get() as instance:
+        store = type(instance.event_log_storage).store_event_batch
+
+        def counted(storage: object, events: list[object]) -> None:
+            batches.append(len(events))
+            store(storage, events)
+
+        monkeypatch.setattr(type(instance.event_log_storage), "store_event_batch", counted)
+        tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "h"}
+        job = dg.Definitions(assets=[spelt]).resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(instance=instance, tags=tags).success
+        assert instance.get_materialized_partitions(dg.AssetKey("spelt")) == set("abcdefgh")
+    assert 8 in batches
