@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
+from gal_friday_adapters.scheduler_tls import security as by_files
 from gal_friday_adapters.shared_data import Shared, packed, unpack
 from gal_friday_core import __version__
 from gal_friday_core.compiled import sources
@@ -19,7 +20,6 @@ from gal_friday_core.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
     from distributed import Client
-    from distributed.security import Security
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -72,7 +72,7 @@ class Processes:
     def __init__(self, client: "Client", *, send: bool) -> None:
         self._client = client
         self._send = send
-        self.count = sum(client.nthreads().values()) or 1
+        self.count = sum(map(int, client.nthreads().values())) or 1
         _same_code(client)
 
     def hold(self, data: Iterable[Shared]) -> None:
@@ -185,26 +185,18 @@ def _cluster(address: str, tls: Sequence[Path] | None) -> "Iterator[Client]":
     except ImportError as error:
         raise ConfigError(PACKAGE) from error
     try:
-        client = Client(address, timeout=CONNECT_S, security=_security(tls))
+        client = Client(
+            address, timeout=CONNECT_S, security=by_files(tls) if tls else None, set_as_default=False
+        )
     except (OSError, TimeoutError) as error:
-        raise StorageError(f"no scheduler answers at {address}: {error}") from error
-    with client:
+        advice = f"; is its certificate by {tls[0]}, and is {tls[1]} by its authority?" if tls else ""
+        raise StorageError(f"no scheduler answers at {address}: {error}{advice}") from error
+    with client, client.as_current():  # of this thread: others may have one too
         if not client.nthreads():
             raise StorageError(
                 f"the scheduler at {address} has no workers: start some with `dask worker {address}`"
             )
         yield client
-
-
-def _security(tls: Sequence[Path] | None) -> "Security | None":
-    from distributed.security import Security
-
-    if not tls:
-        return None
-    authority, certificate, key = (str(path) for path in tls)
-    return Security(
-        require_encryption=True, tls_ca_file=authority, tls_client_cert=certificate, tls_client_key=key
-    )
 
 
 def _code() -> tuple[str, str]:

@@ -43,12 +43,17 @@ class DaskTrees:
 
     @property
     def libraries(self) -> dict[str, str]:
-        """Versions, and the number of workers that there are: the trees depend on it."""
+        """Versions, how many workers there are, and the threads of each: the trees depend on it."""
         import distributed
 
         with self._cluster() as client:
-            count = len(_addresses(client))
-        return {"xgboost": xgboost.__version__, "distributed": distributed.__version__, "workers": str(count)}
+            threads, own = client.nthreads(), _addresses(client)
+        return {
+            "xgboost": xgboost.__version__,
+            "distributed": distributed.__version__,
+            "workers": str(len(own)),
+            "threads_of_workers": ", ".join(str(threads[address]) for address in own),
+        }
 
     def fit(self, lesson: Lesson, *, later: Lesson | None = None, rounds: int | None = None) -> FittedTrees:
         """`Learner.fit`. Raises StorageError where the cluster does not answer, or a worker dies on the way."""
@@ -74,7 +79,7 @@ class DaskTrees:
 
 
 class Cluster:
-    """One client's workers, each given an equal share of every lesson, in the order of time."""
+    """One client's workers, each given an equal share of every lesson: the first gets the oldest rows."""
 
     def __init__(self, client: "Client", bins: int) -> None:
         try:
@@ -128,7 +133,12 @@ def _words(settings: TrainingConfig, *, stops: bool) -> dict[str, object]:
 
 
 def _addresses(client: "Client") -> Sequence[str]:
-    return sorted(client.nthreads())
+    """In the order in which XGBoost adds up what they found, which is that of the names under which it starts them.
+
+    Shares that went by another order, such as that of ports, would give other trees after each start of a cluster.
+    """
+    found = client.scheduler_info(n_workers=-1)["workers"]
+    return sorted(found, key=lambda address: f"[xgboost.dask-{found[address]['name']}]:{address}")
 
 
 @contextmanager
