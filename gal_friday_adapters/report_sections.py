@@ -212,7 +212,7 @@ def _recorded(found: Mapping[str, Any], report: Report) -> str:
     """How many fills met the market as it was recorded."""
     if report.get("context", {}).get("replay") is None:
         return ""
-    fills = sum(part["fills"] for part in found["fee_parts"])
+    fills = sum(int(part["fills"]) for part in found["fee_parts"])
     return soft(
         f"{found['recorded_fills']:,} of {fills:,} fills met what was recorded; of the bars of the others nothing was."
     )

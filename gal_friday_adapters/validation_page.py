@@ -5,6 +5,7 @@ the same files and certificate give the same page. How each number comes about i
 """
 
 from collections.abc import Callable, Mapping
+from math import fsum
 from typing import Any
 
 from gal_friday_adapters.report_figures import bands, calibration, columns, shares, whiskers
@@ -80,7 +81,7 @@ def _verdict(certificate: Certificate | None) -> str:
 
 def _headline(report: ValidationReport, evidence: Evidence) -> str:
     pooled, sharpe, choice = report.pooled, evidence.sharpe, evidence.choice
-    total = sum(day.net_return for day in evidence.days)
+    total = fsum(day.net_return for day in evidence.days)
     return figures(
         (
             ("Net return a trade", *_estimate(pooled.mean_net_return, lambda value: signed_percent(value, 3))),

@@ -1,6 +1,7 @@
 """From the journals of live engines to Parquet, month by month, and what Dagster is told of it."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -153,7 +154,7 @@ def fills(settings: Settings) -> Export:
         store.write(FILLS, series, month, frame_of(FillRow, found))
         return {
             "dagster/row_count": len(found),
-            "realized": sum(float(one.realized) for one in found),
+            "realized": math.fsum(float(one.realized) for one in found),
             "bought": sum(one.side == "BUY" for one in found),
             "sold": sum(one.side == "SELL" for one in found),
         }

@@ -8,7 +8,7 @@ cannot support is None, never zero.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from math import floor, sqrt
+from math import floor, fsum, sqrt
 from statistics import NormalDist
 from typing import Any, Protocol, runtime_checkable
 
@@ -303,4 +303,4 @@ def _thinned(ts: Times, equity: Floats) -> list[tuple[str, float]]:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+    return fsum(values) / len(values) if values else None

@@ -1,6 +1,7 @@
 """How good probabilities are: log loss, Brier, AUC, calibration error, and the trades that they lead to."""
 
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import msgspec
@@ -93,7 +94,9 @@ def calibration_error(probability: NDArray[np.float64], label: NDArray[np.bool_]
     """Mean distance between said and seen, over bins of equally many rows (expected calibration error)."""
     order = np.argsort(probability, kind="stable")
     groups = np.array_split(order, min(CALIBRATION_BINS, len(order)))
-    return sum(abs(float(probability[rows].sum()) - float(label[rows].sum())) for rows in groups) / len(order)
+    return fsum(abs(float(probability[rows].sum()) - float(label[rows].sum())) for rows in groups) / len(
+        order
+    )
 
 
 def _auc(sample: OutOfSample, blocks: Blocks, confidence: float) -> Estimate:

@@ -157,7 +157,7 @@ async def _bus(engine: Observed) -> dict[str, Any]:
     told = await engine.bus.get_queue_metrics()
     return {
         "delivered": told["delivered"],
-        "waiting": sum(told["depth"].values()),
+        "waiting": sum(map(int, told["depth"].values())),
         "deepest": max(told["deepest"].values(), default=0),
         "dropped": told["dropped"],
         "superseded": told["superseded"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
+from math import fsum, isfinite
 from typing import Any, Final
 
 import msgspec
@@ -80,7 +80,7 @@ def shares(design: Design, places: Sequence[int], outcomes: Outcomes | None = No
         parts = thompson.shares([_arm(design, outcomes, place) for place in places], design.floor)
     else:
         split = list(design.split().values())
-        whole = sum(split[place] for place in places)
+        whole = fsum(split[place] for place in places)
         parts = tuple(split[place] / whole for place in places)
     for place, part in zip(places, parts, strict=True):
         found[design.variants[place].name] = part

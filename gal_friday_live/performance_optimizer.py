@@ -300,7 +300,7 @@ def _said(results: Sequence[dict[str, Any]]) -> str:
     kept = [f"{result['tuning']} ({result['why']})" for result in results if result["kept"]]
     if kept:
         return f"kept: {', '.join(kept)}"
-    tried = sum(result["tried"] for result in results)
+    tried = sum(int(result["tried"]) for result in results)
     return f"nothing helped: {tried} tried" if tried else "nothing to try: " + "; ".join(_reasons(results))
 
 

@@ -37,7 +37,6 @@ ELSEWHERE = {
     "async-timeout": "Apache-2.0",
     "colorama": "BSD-3-Clause",
     "nvidia-nccl-cu12": "NVIDIA proprietary",
-    "nvidia-nccl-cu13": "NVIDIA proprietary",
     "pyreadline3": "BSD-3-Clause",
     "pywin32": "PSF-2.0",
     "winloop": "MIT",

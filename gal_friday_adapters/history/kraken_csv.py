@@ -52,7 +52,7 @@ def _read_quickly(content: bytes) -> pl.DataFrame | None:
     except pl.exceptions.PolarsError:
         return None
     lines = content.count(b"\n") + (not content.endswith(b"\n"))
-    clean = len(frame) == lines and not sum(frame.null_count().row(0))
+    clean = len(frame) == lines and not any(frame.null_count().row(0))
     return frame if clean else None
 
 

@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import fsum
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -118,7 +119,7 @@ class _Worker:
         if not taken:
             return None
         heard = now + self._wake.one() if idle else now
-        return heard + self._setup.one() + sum(self._each.one() for _ in taken)
+        return heard + self._setup.one() + fsum(self._each.one() for _ in taken)
 
 
 def simulate(

@@ -106,7 +106,7 @@ def split(
 
 def together(parts: Sequence[Split]) -> Split:
     """Several stretches of time as one. Raises ValueError for none."""
-    stages = zip(*(part.stages for part in parts), strict=True)
+    stages: Iterable[tuple[Stage, ...]] = zip(*(part.stages for part in parts), strict=True)
     return Split(
         stages=tuple(
             Stage(

@@ -7,6 +7,7 @@ independent rows, false discovery controlled over all features) and beyond what 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -233,8 +234,8 @@ def _severity(
     told: Sequence[FeatureDrift], broken: Sequence[FeatureDrift], weights: Mapping[str, float]
 ) -> Severity:
     """By how much of what the model goes by has drifted; a broken feature is worse than a drifted one."""
-    weight = sum(weights[one.name] for one in told)
-    if sum(weights[one.name] for one in broken) >= SOME:
+    weight = fsum(weights[one.name] for one in told)
+    if fsum(weights[one.name] for one in broken) >= SOME:
         return "CRITICAL"
     if weight >= HALF and np.median([one.shift for one in told if one.shift is not None] or [0.0]) >= FAR:
         return "CRITICAL"
@@ -265,7 +266,7 @@ def _metrics(
     return {
         "features": len(features),
         "drifted": len(told),
-        "drifted_weight": sum(weights[one.name] for one in told),
+        "drifted_weight": fsum(weights[one.name] for one in told),
         "not_judged": [one.name for one in features if one.state in {"short", "constant"}],
         "largest_shift": max(shifts, default=None),
         "largest_stability_index": max(indices, default=None),
@@ -277,7 +278,7 @@ def _weights(features: Sequence[FeatureDrift], importance: Mapping[str, float] |
     raw = {
         one.name: 1.0 if importance is None else max(importance.get(one.name, 0.0), 0.0) for one in features
     }
-    total = sum(raw.values())
+    total = fsum(raw.values())
     return {name: value / total if total > 0 else 1 / len(raw) for name, value in raw.items()}
 
 

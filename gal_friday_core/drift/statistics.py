@@ -122,9 +122,11 @@ def kolmogorov(value: float) -> float:
         return 1.0
     if value < 1.18:  # where the other series would need many terms
         scale = -(math.pi**2) / (8 * value * value)
-        below = sum(math.exp(scale * odd * odd) for odd in (1, 3, 5, 7)) * math.sqrt(2 * math.pi) / value
+        below = (
+            math.fsum(math.exp(scale * odd * odd) for odd in (1, 3, 5, 7)) * math.sqrt(2 * math.pi) / value
+        )
         return min(1.0, max(0.0, 1.0 - below))
-    return min(1.0, 2 * sum((j % 2 * 2 - 1) * math.exp(-2 * (j * value) ** 2) for j in range(1, 6)))
+    return min(1.0, 2 * math.fsum((j % 2 * 2 - 1) * math.exp(-2 * (j * value) ** 2) for j in range(1, 6)))
 
 
 def stability_noise(

@@ -1,5 +1,6 @@
 """What an experiment is: decided once, before its first outcome, and never changed."""
 
+from math import fsum
 from typing import Any, Final, Literal
 
 import msgspec
@@ -152,7 +153,7 @@ def _faults_of_traffic(design: Design) -> list[str]:
         f"shares: {len(design.shares)} for {count} variants": bool(design.shares)
         and len(design.shares) != count,
         "shares must each be above 0 and sum to 1": bool(design.shares)
-        and (min(design.shares) <= 0 or abs(sum(design.shares) - 1) > SHARES_TOLERANCE),
+        and (min(design.shares) <= 0 or abs(fsum(design.shares) - 1) > SHARES_TOLERANCE),
         "shares and allocation concern split traffic: a shadow experiment scores every variant at every moment": (
             design.mode == "shadow" and (bool(design.shares) or design.allocation != "fixed")
         ),

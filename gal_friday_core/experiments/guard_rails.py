@@ -1,7 +1,7 @@
 """When a variant is stopped although nothing is won yet, and when an experiment says nothing at all."""
 
 from collections.abc import Sequence
-from math import lgamma, log
+from math import fsum, lgamma, log
 from typing import Literal
 
 import msgspec
@@ -90,5 +90,5 @@ def mismatch(counts: Sequence[int], split: Sequence[float]) -> float:
     True
     """
     kinds, total = len(counts), sum(counts)
-    mixed = lgamma(kinds) - lgamma(kinds + total) + sum(lgamma(1 + count) for count in counts)
-    return mixed - sum(count * log(share) for count, share in zip(counts, split, strict=True))
+    mixed = lgamma(kinds) - lgamma(kinds + total) + fsum(lgamma(1 + count) for count in counts)
+    return mixed - fsum(count * log(share) for count, share in zip(counts, split, strict=True))

@@ -7,7 +7,7 @@ sequence as a real experiment, and is looked at after every block.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log, sqrt
+from math import fsum, log, sqrt
 from statistics import median
 from typing import Literal
 
@@ -161,7 +161,7 @@ def _told(course: Course, variance: float, expected: Plan, runs: list[_Run]) -> 
         planned_median_stop=expected.median_units if foretold else None,
         naive_rate=sum(run.naive for run in runs) / course.runs,
         unblocked_rate=sum(run.unblocked for run in runs) / course.runs,
-        to_challenger=sum(run.to_challenger for run in runs) / course.runs,
+        to_challenger=fsum(run.to_challenger for run in runs) / course.runs,
         variance_of_difference=variance,
     )
 

@@ -6,7 +6,7 @@ being best, which is what drawing from the posteriors gives on average.
 """
 
 from collections.abc import Sequence
-from math import comb, erf, sqrt
+from math import comb, erf, fsum, sqrt
 from typing import Final
 
 import msgspec
@@ -74,8 +74,8 @@ def chances(arms: Sequence[Arm]) -> list[float]:
             float(weight) * float(np.prod([_below(arm.mean + arm.error * node, other) for other in others]))
             for node, weight in zip(_NODES, _WEIGHTS, strict=True)
         ]
-        found.append(sum(likely))
-    total = sum(found)
+        found.append(fsum(likely))
+    total = fsum(found)
     return [chance / total for chance in found]
 
 

@@ -4,6 +4,7 @@ Pure: what was asked before is given, and the time.
 """
 
 from collections.abc import Iterable, Sequence
+from math import fsum
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -103,7 +104,7 @@ def _too_often(
     lately = [one for one, started in begun if now_ns - started < WEEK_NS]
     if len(lately) >= config.runs_a_week:
         return f"{len(lately)} began within seven days (retraining.runs_a_week: {config.runs_a_week})"
-    spent = sum(one.cpu_s for one in past if now_ns - (one.started_ns or 0) < WEEK_NS) / 60
+    spent = fsum(one.cpu_s for one in past if now_ns - (one.started_ns or 0) < WEEK_NS) / 60
     if spent >= config.cpu_minutes_a_week:
         return f"{spent:.0f} processor minutes were spent within seven days (retraining.cpu_minutes_a_week)"
     return ""

@@ -6,6 +6,7 @@ the whole run, told afterwards: it sorts trades, and decides none.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from math import fsum
 
 import msgspec
 import numpy as np
@@ -118,7 +119,7 @@ def _part(by: str, name: str, share: float | None, trades: Sequence[Trade]) -> P
         bars=share,
         trades=count,
         hit_rate=sum(trade.net > 0 for trade in trades) / count if count else None,
-        mean_net_return=sum(trade.net_return for trade in trades) / count if count else None,
+        mean_net_return=fsum(trade.net_return for trade in trades) / count if count else None,
         net=str(_sum(trade.net for trade in trades)),
         fees=str(_sum(trade.fees for trade in trades)),
     )

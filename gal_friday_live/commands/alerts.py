@@ -34,7 +34,7 @@ def try_out(
 
     alert = _alert(severity)
     told = deliver(load_config(config).config.alerts, alert)
-    delivered = sum(one["ok"] for one in told)
+    delivered = sum(bool(one["ok"]) for one in told)
     if as_json:
         print_json({"severity": alert.severity, "delivered": delivered, "destinations": told})
     else:

@@ -104,4 +104,6 @@ def _tried(found: Sequence[Any], trials: int | None) -> "Tried | None":
     if trials is not None:
         return Tried(trials, None, "as --trials says")
     known = [its.tried for its in found if its.tried is not None]
-    return Tried(sum(one.count for one in known), None, "trials of the models' searches") if known else None
+    return (
+        Tried(sum(int(one.count) for one in known), None, "trials of the models' searches") if known else None
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -226,7 +227,7 @@ def _document(found: "Sweep", files: dict[str, Path], notes: list[str]) -> dict[
         "cancelled": found.cancelled,
         "workers": found.workers,
         "wall_s": found.wall_s,
-        "work_s": sum(found.work_s),
+        "work_s": fsum(found.work_s),
         "overfitted": found.overfitted,
         "verdicts": verdicts(found),
         "notes": [*notes, *found.notes],

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from gal_friday_adapters.postgres.database import Connection, Database
-from gal_friday_adapters.postgres.journal_within import FORWARDED, JournalWithin, untold
+from gal_friday_adapters.postgres.journal_within import JournalWithin, untold
 from gal_friday_adapters.strands.writing import write
 from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.journal import JournalLine
-from gal_friday_core.ports import Clock
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
 
@@ -33,7 +32,7 @@ class Forwarder:
     """`told` counts strands. `hint` has it look at once; without it looks every second.
 
     What was told is looked up line by line, since lines become visible in another order than numbered. A former
-    holder of the lease tells nothing: the record of telling carries the fence.
+    holder of the lease tells nothing: what is kept of the telling carries the fence.
     """
 
     def __init__(
@@ -44,7 +43,6 @@ class Forwarder:
         journal: JournalWithin,
         kinds: Sequence[str],
         tell: Tell,
-        clock: Clock,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
@@ -52,7 +50,6 @@ class Forwarder:
         self._journal = journal
         self._kinds = tuple(kinds)
         self._tell = tell
-        self._clock = clock
         self._timer = timer
         self._hinted = asyncio.Event()
         self._heads: deque[tuple[float, int]] = deque()
@@ -100,10 +97,7 @@ class Forwarder:
         told = [(line, strand) for line, strand in strands if strand is not None]
         ids = await write(connection, self._module, [strand for _, strand in told])
         names = {line.seq: name for (line, _), name in zip(told, ids, strict=True)}
-        now_ns = self._clock.now_ns()
-        for line in lines:
-            record = {"strand": names.get(line.seq), "kind": line.kind, "key": line.key}
-            await self._journal.append(connection, FORWARDED, str(line.seq), ts_ns=now_ns, record=record)
+        await self._journal.tell(connection, [(line, names.get(line.seq)) for line in lines])
         self.told += len(ids)
 
     def _advance(self, seq: int) -> None:

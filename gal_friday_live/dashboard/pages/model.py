@@ -1,6 +1,7 @@
 """Models: which stands where, what its certificate says, whether its word holds, how it drifts, and who else is tried."""
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Any
 from urllib.parse import urlencode
 
@@ -258,7 +259,7 @@ def _certificate(about: Found) -> Html:
         )
         for gate in told["gates"]
     ]  # fmt: skip
-    held = sum(gate["passed"] for gate in told["gates"])
+    held = sum(bool(gate["passed"]) for gate in told["gates"])
     head = figures([
         ("Verdict", _passed(told["passed"], "passed", "refused"), f"{held} of {len(told['gates'])} gates"),
         ("Configurations tried", f"{told['trials']:,}", "until this one was chosen"),
@@ -380,13 +381,13 @@ def _said(found: Sequence[Any]) -> list[list[str]]:
     if not found:
         return [["Bars that both scored", "none yet"]]
     both = [one for one in found if one.control_from is not None and one.other_from is not None]
-    ours = [one.control >= one.control_from for one in both]
-    theirs = [one.other >= one.other_from for one in both]
+    ours = [bool(one.control >= one.control_from) for one in both]
+    theirs = [bool(one.other >= one.other_from) for one in both]
     count = len(found)
     told = [
         ["Bars that both scored", f"{count:,}"],
-        ["Mean probability, production", percent(sum(one.control for one in found) / count)],
-        ["Mean probability, shadow", percent(sum(one.other for one in found) / count)],
+        ["Mean probability, production", percent(fsum(one.control for one in found) / count)],
+        ["Mean probability, shadow", percent(fsum(one.other for one in found) / count)],
     ]
     if both:
         told += [

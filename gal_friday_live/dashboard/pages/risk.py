@@ -277,7 +277,7 @@ def _unprotected(quantity: Any) -> Html | str:
 
 
 def _refusals(found: Sequence[Mapping[str, Any]]) -> Html:
-    total = sum(row["times"] for row in found)
+    total = sum(int(row["times"]) for row in found)
     rows = [
         (
             tag("code", row["verdict"]), meaning(row["verdict"]) or "Let through.", f"{row['times']:,}",

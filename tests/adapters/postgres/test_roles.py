@@ -42,7 +42,7 @@ TABLES = (
     "sessions", "journal", "engine_lease", "log_entries", "alembic_version", "trial", "model_certificate",
     "model_restriction", "retraining_run", "retraining_event", "experiment", "experiment_variant",
     "experiment_event", "experiment_current", "experiment_assignment", "experiment_outcome",
-    "strand_protocol", "strand_modules", "ad_strands", "dm_strands", "tr_strands", "alpha_inbox", "dm_inbox",
+    "strand_protocol", "strand_modules", "strand_told", "ad_strands", "dm_strands", "tr_strands", "alpha_inbox", "dm_inbox",
     "trader_inbox",
 )  # fmt: skip
 DENIED = re.compile("permission denied|must be owner")

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
@@ -15,6 +15,7 @@ from gal_friday_core.candles import Series
 from gal_friday_core.errors import LeaseError
 from gal_friday_live.clock import SimulatedClock
 from tests.adapters.strands.strand_parts import with_database
+from tests.bounded import PATIENCE_S
 
 ACCOUNT, OTHER = str(uuid.uuid4()), str(uuid.uuid4())
 BTC, ETH, SOL = (f"{base}/USD" for base in ("BTC", "ETH", "SOL"))
@@ -39,7 +40,10 @@ class Alphas:
         """Its seat, not begun yet."""
         session = str(uuid.uuid5(uuid.UUID(account), name))
         lease = self.leases[name] = AccountLease(self._url, session)
-        await lease.take()
+        async with asyncio.timeout(PATIENCE_S):
+            while not lease.held:
+                with suppress(LeaseError):  # the server may hear a moment later that the one before is gone
+                    await lease.take()
         self._stack.push_async_callback(lease.release)
         journal = PostgresJournal(self._database, session, SimulatedClock(1))
         await journal.begin("paper-alpha", config_hash="0", code_version="test")
@@ -47,6 +51,12 @@ class Alphas:
         return AlphaSeat(
             journal=JournalWithin(session, lease.fence), account=account, name=name, series=series
         )
+
+    async def gone(self, database, name):
+        """Once the server knows that nobody holds its lease."""
+        async with asyncio.timeout(PATIENCE_S):
+            while any(row["name"] == name and row["held"] for row in await StrandRecords(database).leases()):
+                pass
 
     async def begin(self, seat):
         record = {
@@ -84,6 +94,7 @@ def test_a_pair_is_free_once_its_alpha_is_gone_and_its_own_again_after_a_restart
         await alphas.leases["trend"].release()
         await alphas.begin(await alphas.seated("trend", BTC))
         await alphas.leases["trend"].release()
+        await alphas.gone(database, "trend")
         await alphas.begin(await alphas.seated("late", BTC))
 
     seated(database_url, body)
@@ -103,6 +114,7 @@ def test_an_alpha_whose_pair_was_taken_while_its_lease_was_away_is_refused(datab
         first = await alphas.seated("trend", BTC)
         await alphas.begin(first)
         await alphas.leases["trend"].release()
+        await alphas.gone(database, "trend")
         await alphas.begin(await alphas.seated("late", BTC))
         with pytest.raises(LeaseError, match="BTC/USD is traded by alpha late"):
             await first.require_pairs(database)

@@ -89,6 +89,28 @@ MADE = {
     "tr_strands": ("account", "original"),
 }
 
+# Of whose journal which lines the others were told: written with the strand, under the fence of the session's lease. All
+# lines up to the one that is marked `through` were.
+TOLD = (
+    """
+    create table strand_told (
+        session uuid not null references sessions,
+        line bigint not null,
+        kind text not null check (kind <> ''),
+        strand text,
+        fence bigint,
+        through boolean not null default false,
+        told_at timestamptz not null default clock_timestamp(),
+        primary key (session, line)
+    )
+    """,
+    "create unique index told_through on strand_told (session) where through",
+    """
+    create trigger fenced before insert on strand_told
+        for each row when (new.fence is not null) execute function refuse_stale_fence()
+    """,
+)
+
 
 def strands_table(table: str, new_id: str) -> str:
     documents = "".join(f"{name} jsonb, " for name in DOCUMENTS[table])
@@ -337,6 +359,6 @@ def upgrade() -> None:
     tables = [strands_table(table, new_id) for table in ROUTES] + [inbox_table(inbox) for inbox in INBOXES]
     delivered = [statement for table in ROUTES for statement in triggers(table)]
     connection = op.get_bind()
-    for statement in (MODULES, *PROTOCOL, *tables, *INDEXES, *delivered, *MARKS, OWN_TABLES_ONLY):
+    for statement in (MODULES, *PROTOCOL, *TOLD, *tables, *INDEXES, *delivered, *MARKS, OWN_TABLES_ONLY):
         # As it stands: a colon before a word is no parameter here, nor a per cent sign.
         connection.exec_driver_sql(statement.replace("%", "%%"))

@@ -59,6 +59,9 @@ _GRANT = """
             execute format('grant insert (%s) on %s.%I to %I', said.column3, here, said.column2, said.column1);
             execute format('grant update ({claims}) on %s.%I to %I', here, said.column4, said.column1);
             execute format('grant insert, update on %s.strand_modules to %I', here, said.column1);
+            if said.column2 <> 'ad_strands' then
+                execute format('grant insert on %s.strand_told to %I', here, said.column1);
+            end if;
             if said.column2 = 'dm_strands' then
                 execute format('grant execute on function %s.clean_strands(integer) to %I', here, said.column1);
             end if;
@@ -93,6 +96,26 @@ _RUNNING = """
         where t.original in (s.id, s.original)
             and t.tr_outcome ->> 'order_status' in ('FILLED', 'CANCELED', 'REJECTED', 'EXPIRED', 'ERROR'))
 """
+# A line that waits to be told keeps those behind it; of the others the last one that goes stays, and stands for all.
+_FORGET = """
+    create function forget_told(before timestamptz) returns void language plpgsql as $$
+    declare
+        whose uuid;
+        upto bigint;
+        waits bigint;
+    begin
+        for whose in select distinct session from strand_told loop
+            select min(j.seq) into waits from journal j
+                where j.session = whose and j.kind in (select t.kind from strand_told t where t.session = whose)
+                    and j.seq > coalesce((select t.line from strand_told t where t.session = whose and t.through), 0)
+                    and not exists (select from strand_told t where t.session = whose and t.line = j.seq);
+            select max(t.line) into upto from strand_told t
+                where t.session = whose and t.told_at < before and (waits is null or t.line < waits);
+            delete from strand_told t where t.session = whose and t.line < upto;
+            update strand_told t set through = true where t.session = whose and t.line = upto and not t.through;
+        end loop;
+    end $$
+"""
 # What refers to another goes first. The row of an inbox outlives its strand: feedback on a position that is held
 # for months still finds the alpha that asked, and what was delivered once is not delivered again.
 _CLEAN = f"""
@@ -122,6 +145,7 @@ _CLEAN = f"""
             and not exists (select from dm_strands d where d.original = s.id);
         get diagnostics gone = row_count;
         removed := removed + gone;
+        perform forget_told(before);
         before := clock_timestamp() - make_interval(days => greatest(days, 400));
         delete from alpha_inbox where ended_at < before;
         delete from dm_inbox i where ended_at < before and not exists (select from ad_strands s where s.id = i.strand_id);
@@ -134,6 +158,7 @@ _OWN_TABLES_ONLY = """
     do $$
     begin
         execute format('alter function clean_strands(integer) set search_path = pg_catalog, %I, pg_temp', current_schema());
+        execute format('alter function forget_told(timestamptz) set search_path = pg_catalog, %I, pg_temp', current_schema());
     end $$
 """
 
@@ -151,10 +176,11 @@ def upgrade() -> None:
     schema = connection.execute(text("select quote_literal(quote_ident(current_schema()))")).scalar_one()
     grant = _GRANT.replace("{writes}", _written()).replace("{claims}", _CLAIMS)
     for statement in (
+        _FORGET,
         _CLEAN,
         _OWN_TABLES_ONLY,
         grant.replace("{schema}", schema),
-        "revoke execute on function clean_strands(integer), grant_strand_roles() from public",
+        "revoke execute on function clean_strands(integer), forget_told(timestamptz), grant_strand_roles() from public",
         _GRANT_ALL.replace("{schema}", schema),
         "select grant_roles()",
     ):
