@@ -7,7 +7,7 @@ Times are seconds, sizes bytes, shares of one, money the quote currency.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 Value = float | Mapping[str, float]
@@ -30,6 +30,13 @@ class Metric(NamedTuple):
     @property
     def is_counter(self) -> bool:
         return self.field.endswith("_total")
+
+
+class Told(NamedTuple):
+    """All numbers of one engine, and the labels that tell it from others."""
+
+    readings: Readings
+    labels: Mapping[str, str]
 
 
 class Point(NamedTuple):
@@ -178,6 +185,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         ("reconnected_total", "times", "How often the database was lost and found again"),
     ),
     *_of(
+        "gal_friday_dashboard",
+        ("silent", "0 or 1", "Whether one of several engines or roles that the dashboard asks does not answer", "engine"),
+    ),
+    *_of(
         "gal_friday_outbox",
         ("written_total", "items", "Log lines and points written, by destination", "destination"),
         ("waiting", "items", "Of them those that wait", "destination"),
@@ -199,17 +210,14 @@ def points(readings: Readings, labels: Mapping[str, str]) -> Iterator[Point]:
             yield Point(measurement, {**labels, label: of} if label else dict(labels), found)
 
 
-def prometheus_text(readings: Readings, labels: Mapping[str, str]) -> str:
-    """Readings in the text format of Prometheus, version 0.0.4, in the order of `METRICS`; ends with a newline."""
+def prometheus_text(engines: Sequence[Told]) -> str:
+    """Their readings in the text format of Prometheus, version 0.0.4, in the order of `METRICS`; ends with a newline.
+
+    What several engines tell of one metric stands together, as the format asks.
+    """
     lines = []
     for metric in METRICS:
-        fields = readings.get(metric.measurement, {})
-        if metric.field not in fields:
-            continue
-        found = [
-            f"{metric.name}{_labels({**labels, **({label: of} if label else {})})} {value!r}"
-            for _, (label, of), value in _values(metric.measurement, {metric.field: fields[metric.field]})
-        ]
+        found = [line for told in engines for line in _samples(metric, told)]
         if found:
             kind = "counter" if metric.is_counter else "gauge"
             lines += [
@@ -218,6 +226,14 @@ def prometheus_text(readings: Readings, labels: Mapping[str, str]) -> str:
                 *found,
             ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _samples(metric: Metric, told: Told) -> Iterator[str]:
+    fields = told.readings.get(metric.measurement, {})
+    if metric.field in fields:
+        for _, (label, of), value in _values(metric.measurement, {metric.field: fields[metric.field]}):
+            labels = {**told.labels, **({label: of} if label else {})}
+            yield f"{metric.name}{_labels(labels)} {value!r}"
 
 
 def _values(measurement: str, fields: Mapping[str, Value]) -> Iterator[tuple[str, tuple[str, str], float]]:

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gal_friday_core.times import to_iso
+from gal_friday_live.dashboard.one_account import ALPHA, DECISION, TRADER, lacking
 from gal_friday_live.dashboard.view import Reading
 
 Values = Mapping[str, Any]
@@ -77,6 +78,9 @@ class Screen:
 
 
 def _trading(engine: Values) -> Text:
+    if lost := engine.get("lost"):
+        told = "; ".join(f"{one['title']} since {one['since'][11:19]} UTC" for one in lost)
+        return Text(f"✗ NOT HEARD: {plain(told)}", "bold red")
     if engine.get("halted"):
         return Text(f"✗ HALTED: {plain(engine.get('halt_reason', ''))}", "bold red")
     if why := engine.get("blocked_by"):
@@ -92,15 +96,20 @@ def _fill(body: Layout, metrics: Values, *, wide: bool, style: str) -> None:
     positions = _panel("Positions", _positions(metrics), style)
     orders = _panel("Open orders", _orders(metrics), style)
     work = _panel("Work", _work(metrics), style)
+    roles = (
+        [Layout(_panel("Roles", _roles(metrics), style), size=len(metrics["roles"]) + 3)]
+        if "roles" in metrics
+        else []
+    )
     if wide:
         body.split_row(Layout(name="left"), Layout(name="right", ratio=2))
         body["left"].split_column(Layout(account, ratio=2), Layout(limits, ratio=3))
         body["right"].split_column(
-            Layout(positions, ratio=2), Layout(orders, ratio=3), Layout(work, ratio=2, minimum_size=7)
-        )
+            *roles, Layout(positions, ratio=2), Layout(orders, ratio=3), Layout(work, ratio=2, minimum_size=7),
+        )  # fmt: skip
         return
     body.split_column(
-        Layout(name="top", ratio=2), Layout(positions, ratio=2), Layout(orders, ratio=2),
+        Layout(name="top", ratio=2), *roles, Layout(positions, ratio=2), Layout(orders, ratio=2),
     )  # fmt: skip
     body["top"].split_row(Layout(account), Layout(limits))
 
@@ -124,8 +133,31 @@ def _account(metrics: Values) -> Table:
     return grid
 
 
-def _limits(metrics: Values) -> Table:
+def _roles(metrics: Values) -> Table:
+    """Of a split engine: how each is, and how far behind."""
+    table = _table("Role", "State", "Strands", "Oldest", "p99")
+    for one in metrics["roles"].values():
+        heard, strands = one["state"] == "live", one.get("strands", {})
+        word = str(one["engine"]["state"]) if heard else "not heard"
+        table.add_row(
+            plain(one["title"]), Text(plain(word), "green" if word == "ACTIVE" else "bold red"),
+            plain(strands.get("waiting", "–")), _age(strands.get("oldest_s")), _age(strands.get("handled_p99_s")),
+        )  # fmt: skip
+    return table
+
+
+def _age(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
+
+
+def _unheard(metrics: Values, role: str) -> Text:
+    return Text(f"Not known: {plain(lacking(metrics, role))}.", "yellow")
+
+
+def _limits(metrics: Values) -> Table | Text:
     """The closest first; what nothing limits is left out."""
+    if lacking(metrics, DECISION) is not None:
+        return _unheard(metrics, DECISION)
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(ratio=3, no_wrap=True)
     grid.add_column(ratio=2)
@@ -145,16 +177,28 @@ def _positions(metrics: Values) -> Table | Text:
         return Text("None.", "dim")
     table = _table("Pair", "Quantity", "Entry", "Price", "Value", "Profit", "Stop covers")
     for pair, one in held.items():
-        covered = _number(one["protected_quantity"]) >= abs(_number(one["quantity"]))
+        covered = _covered(one)
         table.add_row(
             plain(pair), plain(one["quantity"]), _price(one["average_entry_price"]), _price(one["price"]),
             _money(one["market_value"]), Text(_money(one["unrealized_pnl"]), _sign("pnl", one["unrealized_pnl"])),
-            Text("✓ all", "green") if covered else Text(f"✗ {plain(one['protected_quantity'])}", "bold red"),
+            covered,
         )  # fmt: skip
     return table
 
 
+def _covered(one: Values) -> Text:
+    """How much of a position has a stop; who knows no orders does not know."""
+    protected = one["protected_quantity"]
+    if protected is None:
+        return Text("–", "dim")
+    if _number(protected) >= abs(_number(one["quantity"])):
+        return Text("✓ all", "green")
+    return Text(f"✗ {plain(protected)}", "bold red")
+
+
 def _orders(metrics: Values) -> Table | Text:
+    if lacking(metrics, TRADER) is not None:
+        return _unheard(metrics, TRADER)
     orders: Iterable[Values] = metrics.get("orders", ())
     if not orders:
         return Text("None.", "dim")
@@ -179,7 +223,8 @@ def _work(metrics: Values) -> Table:
     grid.add_row(
         "Health", "  ".join(_measured(name, value) for name, value in health.items() if value is not None)
     )
-    grid.add_row("Models", ", ".join(map(plain, metrics["engine"].get("models", ()))) or "none")
+    models = ", ".join(map(plain, metrics["engine"].get("models", ()))) or "none"
+    grid.add_row("Models", models if lacking(metrics, ALPHA) is None else _unheard(metrics, ALPHA))
     for finding in metrics["engine"].get("findings", ()):
         grid.add_row(Text("Look at", "yellow"), Text(plain(finding), "yellow"))
     return grid

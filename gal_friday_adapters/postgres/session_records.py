@@ -21,6 +21,13 @@ from sessions s
 where s.mode !~ '-(alpha|dm)$'  -- roles that only mirror an account: the trader's session is the account's
 order by last.seq desc
 """
+_ROLES = """
+select s.session_id::text as session, s.mode, run.record ->> 'account_session' as account, run.record ->> 'name' as name
+from sessions s join lateral (
+    select record from journal where session = s.session_id and kind = 'RUN' order by seq desc limit 1
+) run on true
+where s.mode ~ '-(alpha|dm)$' order by s.mode, name
+"""
 # One number of 64 bits is held as two of 32, in the database that it was taken in.
 _HOLDER = """
 select l.holder from engine_lease l where l.account = %(session)s and exists (
@@ -42,6 +49,12 @@ class SessionRecords:
         """Every session that wrote anything, the last to write first."""
         async with self._database.connection() as connection:
             cursor = await connection.execute(_SESSIONS)
+            return await cursor.fetchall()
+
+    async def roles(self) -> Sequence[Row]:
+        """Sessions of roles that mirror an account, each with that account's `account`, and its `name`."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_ROLES)
             return await cursor.fetchall()
 
     async def holder(self, session: str, lock: int) -> str | None:

@@ -30,17 +30,17 @@ order by f.seq
 """
 _SERIES = """
 select distinct record ->> 'series' as series from (
-    select record from journal where session = %(session)s and kind = 'FEATURES' order by seq desc limit 64
+    select record from journal where session = any(%(sessions)s::uuid[]) and kind = 'FEATURES' order by seq desc limit 64
 ) latest
 """
 _NEWEST_BAR = """
 select max(key) as key from journal
-where session = %(session)s and kind = 'FEATURES' and key >= %(first)s and key < %(last)s
+where session = any(%(sessions)s::uuid[]) and kind = 'FEATURES' and key >= %(first)s and key < %(last)s
 """
 _BARS = """
 select s.session_id::text as session, s.mode, j.seq, j.ts_ns, j.kind, j.key, j.record::text as record
 from sessions s join journal j on j.session = s.session_id
-where s.session_id = %(session)s and j.kind = 'FEATURES' and j.key >= %(first)s and j.key < %(last)s
+where s.session_id = any(%(sessions)s::uuid[]) and j.kind = 'FEATURES' and j.key >= %(first)s and j.key < %(last)s
 """
 _EQUITY = """
 select distinct on (ts_ns / %(step)s) ts_ns, record ->> 'equity' as equity, record -> 'peaks' as peaks from journal
@@ -53,22 +53,24 @@ where session = %(session)s and kind = 'EQUITY' and key >= %(first)s and key < %
 """
 _STATES = """
 with found as materialized (
-    select seq, ts_ns, record from journal where session = %(session)s and kind = 'SYSTEM_STATE'
+    select seq, ts_ns, record, session from journal where session = any(%(sessions)s::uuid[]) and kind = 'SYSTEM_STATE'
 )
-select ts_ns, record from found order by seq desc limit %(most)s
+select ts_ns, record, session::text as session from found order by seq desc limit %(most)s
 """
 _VERDICTS = """
 select record ->> 'verdict' as verdict, count(*) as times, max(ts_ns) as last_ns,
     (array_agg(record -> 'details' order by seq desc))[1] as details,
     (array_agg(record ->> 'pair' order by seq desc))[1] as pair
 from journal
-where session = %(session)s and kind = 'SIGNAL' and ts_ns >= %(start)s
+where session = any(%(sessions)s::uuid[]) and kind = 'SIGNAL' and ts_ns >= %(start)s
 group by 1 order by times desc, verdict
 """
 
 
 class TradingHistory:
-    """Of one session each. Raises StorageError where the database does not answer."""
+    """Of one account, which is a session; of a split engine other sessions tell of it too: what its alphas heard, and what
+    its decision maker decided. Raises StorageError where the database does not answer.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,20 +80,20 @@ class TradingHistory:
         rows = await self._all(_FILLS, {"session": session, "most": most})
         return [_fill(row) for row in rows]
 
-    async def series(self, session: str) -> list[Series]:
-        """What the session heard bars of lately."""
-        rows = await self._all(_SERIES, {"session": session})
+    async def series(self, sessions: Sequence[str]) -> list[Series]:
+        """What the sessions heard bars of lately."""
+        rows = await self._all(_SERIES, {"sessions": list(sessions)})
         return sorted(Series.parse(row["series"]) for row in rows if row["series"])
 
-    async def newest_bar_ns(self, session: str, series: Series) -> int | None:
+    async def newest_bar_ns(self, sessions: Sequence[str], series: Series) -> int | None:
         """The close of the last bar that features were made of."""
-        (row,) = await self._all(_NEWEST_BAR, {"session": session, **_keys(f"{series.key}@")})
+        (row,) = await self._all(_NEWEST_BAR, {"sessions": list(sessions), **_keys(f"{series.key}@")})
         return None if row["key"] is None else int(row["key"].partition("@")[2].partition("#")[0])
 
-    async def bars(self, session: str, series: Series, start_ns: int, end_ns: int) -> list[Line]:
+    async def bars(self, sessions: Sequence[str], series: Series, start_ns: int, end_ns: int) -> list[Line]:
         """Lines of the kind `FEATURES` of bars that closed in [start_ns, end_ns), for `live_records.features_of`."""
         keys = _keys(f"{series.key}@", start_ns, end_ns)
-        rows = await self._all(_BARS, {"session": session, **keys})
+        rows = await self._all(_BARS, {"sessions": list(sessions), **keys})
         return [Line(**row) for row in rows if row["kind"] == FEATURES]
 
     async def equity_span(self, session: str, pair: str, since_ns: int = 0) -> tuple[int, int] | None:
@@ -110,13 +112,13 @@ class TradingHistory:
         rows = await self._all(_EQUITY, {"session": session, "step": step, **keys})
         return [(row["ts_ns"], Decimal(row["equity"]), row["peaks"]) for row in rows]
 
-    async def states(self, session: str, most: int) -> Sequence[Row]:
-        """Changes of the trading state, the newest first: `ts_ns` and `record`."""
-        return await self._all(_STATES, {"session": session, "most": most})
+    async def states(self, sessions: Sequence[str], most: int) -> Sequence[Row]:
+        """Changes of the trading state, the newest first: `ts_ns`, `record` and `session`."""
+        return await self._all(_STATES, {"sessions": list(sessions), "most": most})
 
-    async def verdicts(self, session: str, start_ns: int) -> Sequence[Row]:
+    async def verdicts(self, sessions: Sequence[str], start_ns: int) -> Sequence[Row]:
         """What risk said of signals since then, by verdict: how often, when last, and the numbers of the last."""
-        return await self._all(_VERDICTS, {"session": session, "start": start_ns})
+        return await self._all(_VERDICTS, {"sessions": list(sessions), "start": start_ns})
 
     async def _all(self, statement: str, values: Row) -> Sequence[Row]:
         async with self._database.connection() as connection:

@@ -79,7 +79,8 @@ class InboxWatch:
     def told(self) -> dict[str, Any]:
         """For a screen: the last look, how old it is, and the counts."""
         depth = {} if self.depth is None else msgspec.structs.asdict(self.depth)
-        return {**depth, "looked_s": self._timer() - self._looked_at, **self._counts}
+        counts = {name: self._counts.get(name, 0) for name in COUNTED}
+        return {**depth, "looked_s": self._timer() - self._looked_at, **counts}
 
     def readings(self) -> dict[str, float]:
         """For whoever measures (`gal_friday_strands`); empty before the first look."""

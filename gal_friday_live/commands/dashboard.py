@@ -2,12 +2,14 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gal_friday_live.commands.common import ConfigOption, JsonOption, console, load_config, print_json
+from gal_friday_live.commands.engines import EnginesOption
 
 if TYPE_CHECKING:
     from gal_friday_live.configuration import ConfigurationManager
@@ -30,13 +32,15 @@ def dashboard(
     no_link: Annotated[
         bool, typer.Option("--no-link", help="Do not print the link, for whoever keeps a log.")
     ] = False,
+    engine: EnginesOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Serve the dashboard: state, trades, models, limits, machine, and the HALT button. Ctrl-C ends it, the engine goes on.
 
     It prints a link that logs in one browser, once: [bold]gal-friday dashboard --link[/] prints the next one. It
-    listens on this machine only, unless the configuration names a certificate.
+    listens on this machine only, unless the configuration names a certificate. The roles of a split engine:
+    [bold]gal-friday dashboard --engine desk/trader --engine desk/decision --engine desk/alpha[/].
     """
     from gal_friday_live.dashboard.link import read_link
 
@@ -58,7 +62,7 @@ def dashboard(
         else:
             console.print(f"Dashboard: {shown}\nCtrl-C ends it; the engine goes on.", soft_wrap=True)
 
-    asyncio.run(_serve(manager, announce))
+    asyncio.run(_serve(manager, engine or [], announce))
 
 
 def _at_port(manager: "ConfigurationManager", port: int) -> "ConfigurationManager":
@@ -68,11 +72,13 @@ def _at_port(manager: "ConfigurationManager", port: int) -> "ConfigurationManage
     return ConfigurationManager.from_config(manager.config.model_copy(update={"dashboard": settings}))
 
 
-async def _serve(manager: "ConfigurationManager", announce: "Callable[[Address], object]") -> None:
+async def _serve(
+    manager: "ConfigurationManager", engines: "Sequence[Path]", announce: "Callable[[Address], object]"
+) -> None:
     from gal_friday_live.dashboard.server import serve
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await serve(manager, announce=announce, stop=stop)
+    await serve(manager, engines=engines, announce=announce, stop=stop)

@@ -9,8 +9,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,8 +18,10 @@ from rich.live import Live
 
 from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
 from gal_friday_live.commands.common import ConfigOption, load_config
+from gal_friday_live.commands.engines import EnginesOption, doors
 
 if TYPE_CHECKING:
+    from gal_friday_live.dashboard.doors import Door
     from gal_friday_live.dashboard.view import Reading
     from gal_friday_live.top_screen import Screen
 
@@ -39,42 +40,55 @@ def top(
     once: Annotated[
         bool, typer.Option("--once", help="Print one screen and end; so does a screen that is no terminal.")
     ] = False,
+    engine: EnginesOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Watch a running engine: state, account, limits, positions, orders. Keys: q quits, h halts, after a question.
 
-    An engine that hangs or is gone is told with since when, and its last numbers are drawn dim. For scripts there are
+    In a role's data directory that role; with --engine for each role of a split engine the account, and h halts all of
+    them. An engine that hangs or is gone is told with since when, and its last numbers are drawn dim. For scripts there are
     gal-friday status --json, positions --json and orders --json.
     """
-    from gal_friday_adapters.paths import data_dir
-    from gal_friday_live.control_socket import control_path
-
-    path = control_path(data_dir(load_config(config).config))
+    asked = doors(load_config(config).config, engine)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PRINTED[0], height=PRINTED[1])
     if once or not console.is_terminal or not sys.stdin.isatty():
-        asyncio.run(_print_once(path, console))
+        asyncio.run(_print_once(asked, console))
     else:
-        asyncio.run(Watching(path, console, every).run())
+        asyncio.run(Watching(asked, console, every).run())
 
 
-async def _print_once(path: Path, console: Console) -> None:
-    """Raises StorageError where no engine runs."""
-    from gal_friday_live.control_socket import ask
-    from gal_friday_live.dashboard.view import Reading
+async def _print_once(asked: "Sequence[Door]", console: Console) -> None:
+    """Raises StorageError where nobody answers."""
+    from gal_friday_live.dashboard.one_account import one_account
     from gal_friday_live.top_screen import Screen
 
-    metrics = await ask(path, "overview")
+    readings = dict(zip((door.name for door in asked), await asyncio.gather(*map(_read, asked)), strict=True))
+    if not any(reading.live for reading in readings.values()):
+        raise StorageError("; ".join(reading.problem for reading in readings.values()))
+    console.print(Screen(one_account(readings), time.time_ns(), note=" "))
+
+
+async def _read(door: "Door") -> "Reading":
+    from gal_friday_live.control_socket import ask
+    from gal_friday_live.dashboard.view import Reading
+
+    try:
+        metrics = await ask(door.path, "overview")
+    except StorageError as error:
+        return Reading("gone", time.time_ns(), problem=str(error))
     now_ns = time.time_ns()
-    console.print(Screen(Reading("live", now_ns, metrics, now_ns), now_ns, note=" "))
+    return Reading("live", now_ns, metrics, now_ns)
 
 
 class Watching:
-    """One terminal that watches one engine until `q`, Ctrl-C or its own end."""
+    """One terminal that watches one engine, or the roles of a split one, until `q`, Ctrl-C or its own end."""
 
-    def __init__(self, path: Path, console: Console, every_s: float, *, keyboard: int = 0) -> None:
-        self._path = path
+    def __init__(
+        self, asked: "Sequence[Door]", console: Console, every_s: float, *, keyboard: int = 0
+    ) -> None:
+        self._doors = asked
         self._console = console
         self._every_s = every_s
         self._keyboard = keyboard
@@ -84,15 +98,15 @@ class Watching:
         self._halting: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        from gal_friday_live.dashboard.poller import Poller
+        from gal_friday_live.dashboard.pollers import Pollers
 
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
-        poller = Poller(
-            self._path, every_s=self._every_s, watched=lambda: True, arrived=asyncio.Event(),
+        pollers = Pollers(
+            self._doors, every_s=self._every_s, watched=lambda: True, arrived=asyncio.Event(),
             on_reading=lambda _: changed.set(),
         )  # fmt: skip
-        asking = asyncio.create_task(poller.run())
+        asking = asyncio.create_task(pollers.run())
         for number, mark in zip(SIGNALS, (changed, self._ended, self._ended), strict=True):
             loop.add_signal_handler(number, mark.set)
         try:
@@ -102,7 +116,7 @@ class Watching:
             ):
                 loop.add_reader(self._keyboard, self._hear, changed)
                 while not self._ended.is_set():
-                    live.update(self._drawn(poller.reading), refresh=True)
+                    live.update(self._drawn(pollers.reading), refresh=True)
                     await self._next(changed)
         finally:
             loop.remove_reader(self._keyboard)
@@ -123,7 +137,9 @@ class Watching:
 
         fresh = time.monotonic() < self._said_s + SAID_FOR_S
         note = ASK if self._asking else self._said if fresh else ""
-        return Screen(reading, time.time_ns(), note=note, path=str(self._path))
+        return Screen(
+            reading, time.time_ns(), note=note, path=", ".join(str(door.path) for door in self._doors)
+        )
 
     def _hear(self, changed: asyncio.Event) -> None:
         typed = os.read(self._keyboard, 64).decode(errors="replace")
@@ -144,11 +160,11 @@ class Watching:
             self._asking = True
 
     async def _halt(self) -> None:
-        from gal_friday_live.control_socket import ask
+        from gal_friday_live.dashboard.actions import halt_all
 
         self._say("Halting …")
         try:
-            await ask(self._path, "halt", reason=REASON, who=getpass.getuser(), timeout_s=10.0)
+            await halt_all(self._doors, reason=REASON, who=getpass.getuser(), timeout_s=10.0)
         except (ConfigError, StorageError) as error:
             self._say(f"NOT HALTED: {error}")
         else:

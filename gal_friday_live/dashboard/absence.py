@@ -1,12 +1,13 @@
-"""Tells somebody when the engine that the dashboard watches is gone or hangs: a killed process tells nobody itself.
+"""Tells somebody when an engine or role that the dashboard watches is gone or hangs: a killed process tells nobody itself.
 
 An engine that ends in order takes its control socket away and tells of its end; one that is killed leaves it behind.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from gal_friday_core.alert_settings import AlertsConfig
 from gal_friday_core.ports import Alerts
 from gal_friday_core.times import to_iso
 from gal_friday_live.dashboard.figures import at, instant
+from gal_friday_live.dashboard.one_account import Part
+from gal_friday_live.dashboard.pollers import Pollers
 from gal_friday_live.dashboard.view import Reading
 
 LOOK_EVERY_S: Final = 1.0
@@ -42,47 +45,54 @@ class EngineWatch:
         self._timer = timer
         self._standing = Standing(NAME)
         self._mode = ""
+        self._who = ""
 
     def look(self) -> None:
         for alert in self._standing.look(self._conditions(), self._timer()):
             self._alerts.raise_alert(alert)
-
-    async def run(self) -> None:
-        """Look until cancelled."""
-        while True:
-            self.look()
-            await asyncio.sleep(LOOK_EVERY_S)
 
     def _conditions(self) -> Iterator[Condition]:
         reading = self._reading()
         if reading.live:
             mode = str(at(reading.metrics, "engine.mode"))
             self._mode = "" if mode == RECORDED else mode
+            self._who = Part("", reading).title
         if not self._mode or reading.live:
             return
         since = f"since {instant(to_iso(reading.since_ns))} UTC"
+        who = f"the {self._mode} {self._who or 'engine'}"
         if reading.state == "hung":
-            yield Condition(code="ENGINE_SILENT", why=f"the {self._mode} engine does not answer {since}")
+            yield Condition(code="ENGINE_SILENT", why=f"{who} does not answer {since}", about=self._who)
         elif self._socket.exists():
             yield Condition(
                 code="ENGINE_GONE",
-                why=f"the {self._mode} engine was ended from outside: nobody answers {since}. "
+                why=f"{who} was ended from outside: nobody answers {since}. "
                 "Stops stay on the exchange; start it again",
+                about=self._who,
             )
         else:
             self._mode = ""
 
 
 @asynccontextmanager
-async def missing_engine(
-    settings: AlertsConfig, reading: Callable[[], Reading], socket: Path
-) -> AsyncIterator["asyncio.Task[None]"]:
+async def missing_engines(settings: AlertsConfig, pollers: Pollers) -> AsyncIterator["asyncio.Task[None]"]:
     """The task that looks, and is cancelled on leaving."""
     dispatch = AlertDispatch(settings)
     dispatch.start()
-    looking = asyncio.create_task(EngineWatch(dispatch, reading=reading, socket=socket).run(), name="absence")
+    watches = [
+        EngineWatch(dispatch, reading=partial(pollers.of, door.name), socket=door.path)
+        for door in pollers.doors
+    ]
+    looking = asyncio.create_task(_look(watches), name="absence")
     try:
         yield looking
     finally:
         looking.cancel()
         await asyncio.to_thread(dispatch.close, CLOSE_WITHIN_S)
+
+
+async def _look(watches: Sequence[EngineWatch]) -> None:
+    while True:
+        for watch in watches:
+            watch.look()
+        await asyncio.sleep(LOOK_EVERY_S)

@@ -5,7 +5,7 @@ new in it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gal_friday_adapters.postgres.database import Database
@@ -13,6 +13,7 @@ from gal_friday_adapters.postgres.session_records import Row, SessionRecords
 from gal_friday_adapters.postgres.trading_history import TradingHistory
 from gal_friday_core.candles import Series
 from gal_friday_live.dashboard.figures import at
+from gal_friday_live.dashboard.one_account import ALPHA, CALLED, DECISION
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.recorded_account import RecordedAccount
 
@@ -33,6 +34,17 @@ class Account:
     running: bool
     override: str = ""
     """The model that it was told to trade although nobody promoted it, and why."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Of a split engine, the sessions of its decision maker and alphas, each with what it is called."""
+
+    @property
+    def sessions(self) -> list[str]:
+        """All that tell of the account: its own, which is the trader's or a whole engine's, and those of the other roles."""
+        return [self.session, *self.roles]
+
+    def called(self, session: str) -> str:
+        """Which role of a split engine a session is; empty where there is but one engine."""
+        return self.roles.get(session, "trader") if self.roles else ""
 
     @property
     def title(self) -> str:
@@ -44,8 +56,9 @@ class Account:
 async def accounts(view: View, database: Database) -> list[Account]:
     """Every session that has money, the last to write first."""
     live = running_session(view)
-    rows = await SessionRecords(database).written()
-    return [_account(row, live) for row in rows if row["quote"] or row["session"] == live]
+    records = SessionRecords(database)
+    rows, roles = await records.written(), await records.roles()
+    return [_account(row, live, roles) for row in rows if row["quote"] or row["session"] == live]
 
 
 def chosen(view: View, found: Sequence[Account]) -> Account | None:
@@ -58,7 +71,7 @@ def chosen(view: View, found: Sequence[Account]) -> Account | None:
 
 async def series_of(history: TradingHistory, account: Account) -> list[Series]:
     """What the account trades, as its run told, else as its bars do: not every way to start an engine tells."""
-    return [Series.parse(key) for key in account.series] or await history.series(account.session)
+    return [Series.parse(key) for key in account.series] or await history.series(account.sessions)
 
 
 def running_session(view: View) -> str | None:
@@ -66,7 +79,7 @@ def running_session(view: View) -> str | None:
     return str(at(view.reading.metrics, "engine.session") or "") or None if view.reading.live else None
 
 
-def _account(row: Row, live: str | None) -> Account:
+def _account(row: Row, live: str | None, roles: Sequence[Row]) -> Account:
     run: Mapping[str, Any] = row["run"] or {}
     override: Mapping[str, Any] = row["model_override"] or run.get("override") or {}
     return Account(
@@ -74,7 +87,14 @@ def _account(row: Row, live: str | None) -> Account:
         series=tuple(run.get("series") or ()), quote=row["quote"] or "", last_ns=row["last_ns"],
         running=row["session"] == live,
         override=f"{override['model_id']}: {override['reason']}" if override else "",
+        roles={one["session"]: _called(one) for one in roles if one["account"] == row["session"]},
     )  # fmt: skip
+
+
+def _called(role: Row) -> str:
+    if role["mode"].endswith("-dm"):
+        return CALLED[DECISION]
+    return CALLED[ALPHA] if role["name"] in (None, ALPHA) else f"{CALLED[ALPHA]} {role['name']}"
 
 
 class RecordedAccounts:

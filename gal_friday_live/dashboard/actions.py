@@ -7,7 +7,7 @@ The engine journals halts and resumptions with who asked. Beside that each attem
 import asyncio
 import getpass
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +16,11 @@ import msgspec
 from gal_friday_adapters import paths
 from gal_friday_adapters.alerts import deliver
 from gal_friday_core.alerts import Alert
-from gal_friday_core.errors import ConfigError, GalFridayError
+from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
 from gal_friday_core.times import to_iso
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.control_socket import ask
+from gal_friday_live.dashboard.doors import Door
 from gal_friday_live.dashboard.layout import RESUME_WORD
 
 ANSWERS_WITHIN_S: Final = 15.0
@@ -31,11 +32,13 @@ Details = Mapping[str, Any]
 
 
 class Actions:
-    """`perform` carries one out. `path` is the engine's control socket."""
+    """`perform` carries one out. `doors` are the engine's control socket, or those of a split engine's roles."""
 
-    def __init__(self, manager: ConfigurationManager, path: Path, *, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, manager: ConfigurationManager, doors: Sequence[Door], *, now_ns: Callable[[], int]
+    ) -> None:
         self._manager = manager
-        self._path = path
+        self._doors = tuple(doors)
         self._now_ns = now_ns
         self._file = paths.logs_dir(manager.config) / FILE
         self._known: dict[str, Callable[[Details, str], Awaitable[dict[str, Any]]]] = {
@@ -60,8 +63,9 @@ class Actions:
 
     async def _halt(self, details: Details, who: str) -> dict[str, Any]:
         reason = str(details.get("reason") or HALT_REASON)[:LONGEST_REASON]
-        await ask(self._path, "halt", timeout_s=ANSWERS_WITHIN_S, reason=reason, who=who)
-        return {"said": "Halted: no new entries; waiting ones are cancelled, protective stops stay."}
+        await halt_all(self._doors, reason=reason, who=who, timeout_s=ANSWERS_WITHIN_S)
+        whom = f" ({', '.join(door.name for door in self._doors)})" if len(self._doors) > 1 else ""
+        return {"said": f"Halted{whom}: no new entries; waiting ones are cancelled, protective stops stay."}
 
     async def _resume(self, details: Details, who: str) -> dict[str, Any]:
         if details.get("word") != RESUME_WORD:
@@ -69,8 +73,17 @@ class Actions:
         reason = str(details.get("reason") or "").strip()[:LONGEST_REASON]
         if not reason:
             raise ConfigError("say why the engine may trade again")
-        await ask(self._path, "resume", timeout_s=ANSWERS_WITHIN_S, reason=reason, who=who)
-        return {"said": "The engine trades again."}
+        door = self._chosen(str(details.get("engine") or ""))
+        await ask(door.path, "resume", timeout_s=ANSWERS_WITHIN_S, reason=reason, who=who)
+        return {"said": f"The {door.name if len(self._doors) > 1 else 'engine'} trades again."}
+
+    def _chosen(self, name: str) -> Door:
+        """The only one, or that of the name."""
+        named = self._doors if len(self._doors) == 1 else [door for door in self._doors if door.name == name]
+        if not named:
+            known = ", ".join(door.name for door in self._doors)
+            raise ConfigError(f"say which role may trade again: {known}")
+        return named[0]
 
     async def _test_alert(self, _: Details, who: str) -> dict[str, Any]:
         alert = Alert(code="TEST", severity="page", title="A test", text=f"Sent by {who}.", key="test")
@@ -86,8 +99,31 @@ class Actions:
         line = {
             "time": to_iso(self._now_ns()), "action": name, "who": who,
             "reason": str(details.get("reason") or "")[:LONGEST_REASON], "outcome": outcome,
+            "engines": [door.name for door in self._doors],
         }  # fmt: skip
         await asyncio.to_thread(_append, self._file, msgspec.json.encode(line) + b"\n")
+
+
+async def halt_all(doors: Sequence[Door], *, reason: str, who: str, timeout_s: float) -> None:
+    """Halt every engine that is asked, all at once. Raises the one's own words where there is but one, else StorageError
+    that names those that are not halted, and those that are.
+    """
+
+    async def halted(door: Door) -> GalFridayError | None:
+        try:
+            await ask(door.path, "halt", timeout_s=timeout_s, reason=reason, who=who)
+        except GalFridayError as error:
+            return error
+        return None
+
+    ends = dict(zip(doors, await asyncio.gather(*map(halted, doors)), strict=True))
+    refusals = {door.name: end for door, end in ends.items() if end is not None}
+    if refusals and len(doors) == 1:
+        raise next(iter(refusals.values()))
+    if refusals:
+        said = "; ".join(f"{name}: {end}" for name, end in refusals.items())
+        done = ", ".join(door.name for door, end in ends.items() if end is None)
+        raise StorageError(f"{said}. Halted: {done or 'none'}")
 
 
 def _append(file: Path, line: bytes) -> None:

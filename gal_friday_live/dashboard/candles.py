@@ -36,19 +36,19 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Bars of a series that close in [start, end), as a session heard them."""
+    """Bars of a series that close in [start, end), as these sessions heard them."""
 
-    session: str
+    sessions: Sequence[str]
     series: Series
     start_ns: int
     end_ns: int
 
 
 async def bars(history: TradingHistory, lake: CandleLake, of: Stretch) -> Candles:
-    """Those that the session heard, and where it heard none, the lake's."""
-    session, series, start_ns, end_ns = of.session, of.series, of.start_ns, of.end_ns
+    """Those that the sessions heard, and where they heard none, the lake's."""
+    series, start_ns, end_ns = of.series, of.start_ns, of.end_ns
     step = series.interval_ns
-    lines = await history.bars(session, series, start_ns, end_ns)
+    lines = await history.bars(of.sessions, series, start_ns, end_ns)
     heard = [part.bars for part in features_of(lines, series)]
     stored = await asyncio.to_thread(lake.read, series, start_ns - step, end_ns - step)
     return together([*heard, stored])

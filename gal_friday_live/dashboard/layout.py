@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gal_friday_live.dashboard.assets import address
 from gal_friday_live.dashboard.markup import Html, join, tag
-from gal_friday_live.dashboard.messages import shape
+from gal_friday_live.dashboard.messages import halted_roles, shape
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.state import headline
 from gal_friday_live.dashboard.view import View
@@ -24,7 +24,7 @@ def document(page: Page, pages: Sequence[Page], body: Html, view: View) -> str:
             tag("a", "Skip to content", href="#content", class_="skip"),
             _header(page, pages, view),
             tag("main", tag("h1", page.title), body, id="content"),
-            _resume_dialog(),
+            _resume_dialog(view),
             tag("div", id="said", role="status", aria_live="polite", class_="said"),
         ),
         lang="en",
@@ -85,12 +85,17 @@ def _header(page: Page, pages: Sequence[Page], view: View) -> Html:
     )
 
 
-def _resume_dialog() -> Html:
-    """Two things must be typed: a click alone must not let an engine trade again."""
+def _resume_dialog(view: View) -> Html:
+    """Two things must be typed: a click alone must not let an engine trade again. Roles are resumed one by one."""
+    roles = halted_roles(view.reading)
+    which = tag(
+        "select", [tag("option", title, value=name) for name, title in roles], name="engine", id="resume-role"
+    )
     form = tag(
         "form",
         tag("h2", "Let the engine trade again", id="resume-title"),
         tag("p", "It checks itself first: reconciliation, lease, lines, clock. What stands against it is said here."),
+        tag("label", "Which of its roles?", which, hidden=not roles, id="resume-which"),
         tag("label", "Why may it go on?", tag("input", name="reason", required=True, maxlength="200", autocomplete="off")),
         tag("label", f"Type {RESUME_WORD}", tag("input", name="word", required=True, autocomplete="off", pattern=RESUME_WORD)),
         tag("p", role="alert", class_="problem", id="resume-problem"),

@@ -15,7 +15,8 @@ from gal_friday_live.dashboard.widgets import Tone, tone_of
 def message(reading: Reading) -> str:
     """One JSON object: `state`, `halted`, `shape`, `texts`, `tones`, and `bars` as [text, share used, tone].
 
-    Another `shape` says that there are other positions, orders or reasons than before: tables are drawn anew then.
+    Another `shape` says that there are other positions, orders, reasons or roles than before: tables are drawn anew then.
+    `roles` are those of a split engine that are halted, each as [name, title].
     """
     said = headline(reading)
     shown = texts(reading.metrics) if reading.live else {}
@@ -23,6 +24,7 @@ def message(reading: Reading) -> str:
     told = {
         "state": reading.state,
         "halted": said.halted,
+        "roles": halted_roles(reading),
         "shape": shape(reading),
         "texts": shown,
         "tones": {"headline.word": said.tone},
@@ -39,8 +41,14 @@ def shape(reading: Reading) -> str:
         reading.state, list(metrics.get("positions", ())), orders, at(metrics, "engine.blocks"),
         at(metrics, "engine.models"), list(at(metrics, "risk.limits") or ()), at(metrics, "counts.fills"),
         [text.partition(":")[0] for text in at(metrics, "engine.findings") or ()],
+        [(name, one["state"], at(one, "engine.state")) for name, one in metrics.get("roles", {}).items()],
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def halted_roles(reading: Reading) -> list[tuple[str, str]]:
+    """Name and title of each role that somebody may resume; none of a whole engine, which needs no choice."""
+    return [(one["name"], one["title"]) for one in at(reading.metrics, "engine.halted_roles") or ()]
 
 
 def bars(metrics: Mapping[str, Any]) -> dict[str, tuple[str, float | None, Tone]]:

@@ -8,46 +8,49 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 
-from gal_friday_adapters import paths
 from gal_friday_adapters.loopback import is_loopback
 from gal_friday_core.config import Config
 from gal_friday_core.dashboard_settings import DashboardConfig
 from gal_friday_core.errors import ConfigError
 from gal_friday_core.metrics import prometheus_text
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.control_socket import ask, control_path
-from gal_friday_live.dashboard.absence import missing_engine
+from gal_friday_live.dashboard.absence import missing_engines
 from gal_friday_live.dashboard.actions import Actions
 from gal_friday_live.dashboard.app import MOST_MESSAGE, Exposition, Parts, application
 from gal_friday_live.dashboard.assets import prepare
 from gal_friday_live.dashboard.attached import attached
 from gal_friday_live.dashboard.broadcast import Broadcast
+from gal_friday_live.dashboard.doors import Door, doors_of
 from gal_friday_live.dashboard.guard import Place
 from gal_friday_live.dashboard.link import Address, forget_link, write_link
+from gal_friday_live.dashboard.measured import measured
 from gal_friday_live.dashboard.messages import message
 from gal_friday_live.dashboard.place import check_safe, host_names, shown_host
-from gal_friday_live.dashboard.poller import Poller
+from gal_friday_live.dashboard.pollers import Pollers
 from gal_friday_live.dashboard.service import DashboardService
 from gal_friday_live.dashboard.sessions import Sessions
 from gal_friday_live.dashboard.view import Reading
 
 GRACE_S: Final = 2
 BACKLOG: Final = 128
-METRICS_WITHIN_S: Final = 5.0
 
 
 async def serve(
     manager: ConfigurationManager,
     *,
+    engines: Sequence[Path] = (),
     announce: Callable[[Address], object],
     stop: asyncio.Event,
 ) -> None:
-    """Until `stop`. `announce` is told once it listens. Raises ConfigError for an unsafe address or a taken port."""
-    async with running(manager) as (address, working):
+    """Until `stop`. `announce` is told once it listens, `engines` are the data directories that it asks.
+
+    Raises ConfigError for an unsafe address or a taken port, and for a directory that is not there.
+    """
+    async with running(manager, engines) as (address, working):
         announce(address)
         ended = asyncio.create_task(stop.wait())
         await asyncio.wait({ended, *working}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,10 +62,10 @@ async def serve(
 
 @asynccontextmanager
 async def running(
-    manager: ConfigurationManager,
+    manager: ConfigurationManager, engines: Sequence[Path] = ()
 ) -> AsyncIterator[tuple[Address, Sequence["asyncio.Task[None]"]]]:
     """It listens inside the block, at the address given, as long as its tasks work."""
-    settings = manager.config.dashboard
+    settings, doors = manager.config.dashboard, doors_of(manager.config, engines)
     check_safe(settings)
     with _listening(settings) as listening:
         port = int(listening.getsockname()[1])
@@ -71,17 +74,11 @@ async def running(
             tokens: list[str] = []
             sessions = _sessions(manager.config, url, tokens)
             stack.callback(forget_link, manager.config)
-            poller, parts = _parts(manager, sessions, port)
+            pollers, parts = _parts(manager, sessions, port, doors)
             await stack.enter_async_context(attached(manager.config, parts.service))
-            polling = asyncio.create_task(poller.run(), name="poller")
+            polling = asyncio.create_task(pollers.run(), name="pollers")
             stack.callback(polling.cancel)
-            looking = await stack.enter_async_context(
-                missing_engine(
-                    manager.config.alerts,
-                    lambda: poller.reading,
-                    control_path(paths.data_dir(manager.config)),
-                )
-            )
+            looking = await stack.enter_async_context(missing_engines(manager.config.alerts, pollers))
             await asyncio.to_thread(prepare)
             server = uvicorn.Server(_uvicorn(parts, settings))
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="server")
@@ -92,26 +89,27 @@ async def running(
                 await asyncio.wait({serving}, timeout=2 * GRACE_S)
 
 
-def _parts(manager: ConfigurationManager, sessions: Sessions, port: int) -> tuple[Poller, Parts]:
-    """Who asks the engine, and what answers browsers."""
-    settings, path = manager.config.dashboard, control_path(paths.data_dir(manager.config))
-    broadcast = Broadcast()
+def _parts(
+    manager: ConfigurationManager, sessions: Sessions, port: int, doors: Sequence[Door]
+) -> tuple[Pollers, Parts]:
+    """Who asks the engines, and what answers browsers."""
+    settings, broadcast = manager.config.dashboard, Broadcast()
 
     def tell(reading: Reading) -> None:
         if broadcast.listeners:
             broadcast.send(message(reading))
 
-    poller = Poller(
-        path, every_s=1 / settings.updates_per_s, watched=lambda: bool(broadcast.listeners),
+    pollers = Pollers(
+        doors, every_s=1 / settings.updates_per_s, watched=lambda: bool(broadcast.listeners),
         arrived=broadcast.arrived, on_reading=tell,
     )  # fmt: skip
-    return poller, Parts(
-        service=DashboardService(manager, None, reading=lambda: poller.reading),
+    return pollers, Parts(
+        service=DashboardService(manager, None, reading=lambda: pollers.reading),
         sessions=sessions,
         broadcast=broadcast,
-        actions=Actions(manager, path, now_ns=time.time_ns),
+        actions=Actions(manager, doors, now_ns=time.time_ns),
         place=Place.of(port, host_names(settings), secure=settings.tls_key is not None),
-        exposition=_exposition(settings, path),
+        exposition=_exposition(settings, doors),
     )
 
 
@@ -126,8 +124,8 @@ def _sessions(config: Config, url: str, tokens: list[str]) -> Sessions:
     return Sessions(idle_s=config.dashboard.session_hours * 3600, timer=time.monotonic, on_token=keep)
 
 
-def _exposition(settings: DashboardConfig, path: Path) -> Exposition:
-    """The engine's numbers for Prometheus: to who knows the token; without one, over loopback."""
+def _exposition(settings: DashboardConfig, doors: Sequence[Door]) -> Exposition:
+    """The engines' numbers for Prometheus: to who knows the token; without one, over loopback."""
 
     async def tell(authorization: str) -> str:
         token = settings.metrics_token
@@ -137,8 +135,7 @@ def _exposition(settings: DashboardConfig, path: Path) -> Exposition:
                 raise ConfigError("say the token of dashboard.metrics_token: Authorization: Bearer …")
         elif not is_loopback(settings.host):
             raise ConfigError("set dashboard.metrics_token: the dashboard can be reached from elsewhere")
-        told: dict[str, Any] = await ask(path, "metrics", timeout_s=METRICS_WITHIN_S)
-        return prometheus_text(told["readings"], told["labels"])
+        return prometheus_text(await measured(doors))
 
     return tell
 

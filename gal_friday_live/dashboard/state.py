@@ -1,5 +1,6 @@
 """The one sentence above every page: does an engine run, does it trade, and since when not."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gal_friday_core.times import to_iso
@@ -31,6 +32,8 @@ def headline(reading: Reading) -> Headline:
 def _trading(reading: Reading) -> Headline:
     state = str(at(reading.metrics, "engine.state") or "RUNNING")
     mode = str(at(reading.metrics, "engine.mode") or "")
+    if lost := at(reading.metrics, "engine.lost"):
+        return _lost(lost, halted=state == "HALTED")
     if state == "HALTED":
         return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
     if state == "REDUCING":
@@ -42,6 +45,14 @@ def _trading(reading: Reading) -> Headline:
         )
     up_s = at(reading.metrics, "measured.engine.uptime_seconds")
     return Headline("TRADING", f"{mode}, up {seconds(up_s)}" if up_s is not None else mode, "good")
+
+
+def _lost(lost: Sequence[Mapping[str, str]], *, halted: bool) -> Headline:
+    """A role that is gone comes before whatever the others say: nobody does its part."""
+    first = lost[0]
+    word = "STOPPED" if first["state"] == "gone" else "SILENT"
+    told = "; ".join(f"{one['title']} not heard since {instant(one['since'])} UTC" for one in lost)
+    return Headline(f"{first['title'].upper()} {word}", told, "bad", halted=halted)
 
 
 def _numbers(reading: Reading) -> str:

@@ -26,6 +26,8 @@ class AlertRule(NamedTuple):
 ALERTS: Final = (
     AlertRule("TradingHalted", "gal_friday_engine_halted", 0, 0, "critical",
               "Trading is halted. gal-friday status says why, resume asks for the checklist."),
+    AlertRule("RoleSilent", "gal_friday_dashboard_silent", 0, 1, "critical",
+              "One of the roles that the dashboard asks does not answer: nobody does its part. Stops stay at the exchange."),
     AlertRule("OrderUnknown", "gal_friday_engine_orders_unknown", 0, 1, "critical",
               "Nobody knows what became of an order; its pair is blocked. Look at the exchange."),
     AlertRule("EntriesKeptBack", "gal_friday_engine_gate_blocks", 0, 15, "warning",

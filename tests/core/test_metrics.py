@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gal_friday_core.metrics import BY_NAME, METRICS, points, prometheus_text
+from gal_friday_core.metrics import BY_NAME, METRICS, Told, points, prometheus_text
 
 LABELS = {"mode": "paper", "session": "s-1"}
 READINGS = {
@@ -40,7 +40,7 @@ def test_a_time_series_has_one_point_for_a_measurement_and_one_more_for_each_val
 
 
 def test_prometheus_is_told_help_type_and_every_sample():
-    text = prometheus_text(READINGS, {"mode": "paper"})
+    text = prometheus_text([Told(READINGS, {"mode": "paper"})])
     assert text.startswith("# HELP portfolio_metrics_equity ")
     assert "# TYPE gal_friday_engine_signals_rejected_total counter\n" in text
     assert 'gal_friday_engine_signals_rejected_total{mode="paper",code="HALTED"} 2.0\n' in text
@@ -52,7 +52,7 @@ def test_prometheus_is_told_help_type_and_every_sample():
 def test_what_is_not_finite_is_left_out_of_both(value):
     readings = {"portfolio_metrics": {"equity": value}, "gal_friday_position": {"value": {"A/USD": value}}}
     assert list(points(readings, LABELS)) == []
-    assert prometheus_text(readings, LABELS) == ""
+    assert prometheus_text([Told(readings, LABELS)]) == ""
 
 
 def test_a_number_that_nobody_defined_is_an_error_and_not_a_series():
@@ -62,7 +62,7 @@ def test_a_number_that_nobody_defined_is_an_error_and_not_a_series():
 
 @given(st.text(min_size=1))
 def test_no_label_value_breaks_a_line_or_leaves_its_quotes(value):
-    text = prometheus_text({"gal_friday_position": {"value": {value: 1.0}}}, {})
+    text = prometheus_text([Told({"gal_friday_position": {"value": {value: 1.0}}}, {})])
     sample = text.removeprefix(text[: text.rindex("gal_friday_position_value{")])
     inside = re.fullmatch(r'gal_friday_position_value\{pair="((?:[^"\\\n]|\\["\\n])*)"\} 1\.0\n', sample)
     assert inside is not None

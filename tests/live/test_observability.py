@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gal_friday_adapters.influx import InfluxSink
-from gal_friday_core.metrics import BY_NAME, METRICS, points, prometheus_text
+from gal_friday_core.metrics import BY_NAME, METRICS, Told, points, prometheus_text
 from gal_friday_live.observability.alerts import ALERTS
 from gal_friday_live.observability.files import FILES
 from gal_friday_live.observability.panels import ROWS
@@ -104,7 +104,7 @@ def test_victoria_metrics_answers_every_panel_and_rule(tmp_path):
 def test_both_ways_to_a_server_give_the_same_series(tmp_path):
     with victoria_metrics(tmp_path) as url:
         written(url)
-        text = prometheus_text(everything(LOOKS), {**LABELS, "way": "scrape"}).encode()
+        text = prometheus_text([Told(everything(LOOKS), {**LABELS, "way": "scrape"})]).encode()
         assert post(f"{url}/api/v1/import/prometheus", text)[0] == 204
         ask(f"{url}/internal/force_flush")
         series = ask(f"{url}/api/v1/series", **{"match[]": '{session="s-1"}'})["data"]
@@ -165,7 +165,7 @@ def test_promtool_finds_rules_configuration_and_text_in_order():
             [promtool, *command], cwd=ROOT / "deploy/prometheus", capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    text = prometheus_text(everything(1), LABELS)
+    text = prometheus_text([Told(everything(1), LABELS)])
     checked = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )

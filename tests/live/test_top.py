@@ -14,6 +14,7 @@ from gal_friday_core.errors import StorageError
 from gal_friday_live.cli import app
 from gal_friday_live.commands.top import ASK, Watching
 from gal_friday_live.control_socket import ControlSocket, control_path
+from gal_friday_live.dashboard.doors import Door
 from gal_friday_live.dashboard.view import Reading
 from gal_friday_live.top_screen import KEYS, Screen
 from tests.bounded import PATIENCE_S
@@ -134,6 +135,10 @@ def terminal():
     os.close(other)
 
 
+def at(*folders):
+    return [Door(folder.name, control_path(folder)) for folder in folders]
+
+
 async def shows(watching, console, what):
     async with asyncio.timeout(PATIENCE_S):
         while what not in console.file.getvalue():
@@ -145,7 +150,7 @@ async def test_keys_halt_after_a_question_and_quit(tmp_path, terminal):
     main, other = terminal
     engine, console = FakeEngine(), Console(file=io.StringIO(), width=120, height=30, force_terminal=True)
     async with ControlSocket(control_path(tmp_path), engine.answer):
-        watching = asyncio.create_task(Watching(control_path(tmp_path), console, 0.1, keyboard=other).run())
+        watching = asyncio.create_task(Watching(at(tmp_path), console, 0.1, keyboard=other).run())
         await shows(watching, console, "ACTIVE")
         os.write(main, b"h")
         await shows(watching, console, ASK)
@@ -168,7 +173,7 @@ async def test_an_engine_that_goes_while_it_is_watched_is_told_and_a_halt_then_i
     engine, console = FakeEngine(), Console(file=io.StringIO(), width=120, height=30, force_terminal=True)
     socket = ControlSocket(control_path(tmp_path), engine.answer)
     await socket.open()
-    watching = asyncio.create_task(Watching(control_path(tmp_path), console, 0.1, keyboard=other).run())
+    watching = asyncio.create_task(Watching(at(tmp_path), console, 0.1, keyboard=other).run())
     await shows(watching, console, "ACTIVE")
     await socket.close()
     await shows(watching, console, "NO ENGINE since")

@@ -11,7 +11,9 @@ from gal_friday_live.dashboard.accounts import RECORDED, accounts, chosen, serie
 from gal_friday_live.dashboard.figures import at, instant, text
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
+from gal_friday_live.dashboard.one_account import ALPHA, DECISION, lacking
 from gal_friday_live.dashboard.pages.page import Page
+from gal_friday_live.dashboard.roles import missing, missing_notes, roles_card
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import (
     bar,
@@ -60,6 +62,7 @@ async def render(view: View) -> Html:
     metrics = view.reading.metrics
     return join(
         refreshed("reasons", _reasons(metrics)),
+        roles_card(metrics),
         card("Account", _account(metrics), chart("main", "equity", label="Equity and drawdown", height=320, follow="counts.bars"), wide=True),
         grid(
             card("How close to its limits", _limits(metrics), tag("p", tag("a", "All limits", href="/risk")), id_="limits"),
@@ -127,6 +130,8 @@ def _account(metrics: Mapping[str, Any]) -> Html:
 
 
 def _limits(metrics: Mapping[str, Any]) -> Html:
+    if (unknown := missing(metrics, DECISION)) is not None:
+        return empty(unknown)
     known: Mapping[str, Any] = at(metrics, "risk.limits") or {}
     shown = [(key, one) for key, one in known.items() if one["name"] in LIMITS and one["limit"] is not None]
     if not shown:
@@ -176,7 +181,8 @@ def _reasons(metrics: Mapping[str, Any]) -> Html:
                 tone="warn",
             )
         )
-    if not at(metrics, "engine.models"):
+    said += missing_notes(metrics)
+    if lacking(metrics, ALPHA) is None and not at(metrics, "engine.models"):
         said.append(
             note(
                 "No model trades: see ",

@@ -1,7 +1,7 @@
 """Risk: how close each limit is, what the worst case of either side would do, drawdowns, refusals and halts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -12,12 +12,14 @@ from gal_friday_core.risk.codes import meaning
 from gal_friday_core.risk.settings import RiskConfig
 from gal_friday_core.times import DAY_NS, SECOND_NS, to_iso
 from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chosen, series_of
-from gal_friday_live.dashboard.figures import instant, money, percent, price, seconds
+from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.messages import limit_text
+from gal_friday_live.dashboard.one_account import DECISION
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.pages.trading import NO_ACCOUNT, NO_DATABASE
 from gal_friday_live.dashboard.prose import prose
+from gal_friday_live.dashboard.roles import missing
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import (
     bar,
@@ -71,6 +73,8 @@ class Halt:
     action: str
     resumed_by: str
     resumed_because: str
+    role: str = ""
+    """Of a split engine, whose halt it is."""
 
 
 async def render(view: View) -> Html:
@@ -83,13 +87,14 @@ async def render(view: View) -> Html:
     history = TradingHistory(view.database)
     pairs = await _pairs(history, account)
     told = await _risk(view, view.database, account, pairs)
-    states = await history.states(account.session, MOST_STATES)
-    refused = await history.verdicts(account.session, account.last_ns - DAY_NS)
-    halts = halts_of(reversed(states))
+    states = await history.states(account.sessions, MOST_STATES)
+    refused = await history.verdicts(account.sessions, account.last_ns - DAY_NS)
+    halts = halts_by_role(states, account)
+    current = account.running and "risk" in view.reading.metrics
     return join(
-        refreshed("account", _said(account, halts)),
-        grid(*(_group(*group, told["limits"], account) for group in GROUPS)) if told else None,
-        _worst(told, account) if told else empty("The journal says nothing of this account's money yet."),
+        refreshed("account", _said(account, halts), _unheard(view, account)),
+        grid(*(_group(*group, told["limits"], current=current) for group in GROUPS)) if told else None,
+        _worst(told, account, current=current) if told else empty("The journal says nothing of this account's money yet."),
         _drawdowns(account),
         card("What signals were refused for", _refusals(refused), wide=True, id_="refusals", note="In the last 24 hours of the account."),
         card("Halts", _halts(halts), wide=True, id_="halts", note="Newest first. A halt ends only by a person, with a reason."),
@@ -144,6 +149,16 @@ def figure(points: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def halts_by_role(changes: Sequence[Mapping[str, Any]], account: Account) -> list[Halt]:
+    """Changes of all of an account's sessions, newest first, as stretches of each: roles halt and are resumed by themselves."""
+    found = [
+        replace(halt, role=account.called(session))
+        for session in account.sessions
+        for halt in halts_of(one for one in reversed(changes) if one["session"] == session)
+    ]
+    return sorted(found, key=lambda halt: halt.since_ns, reverse=True)
+
+
 def halts_of(changes: Iterable[Mapping[str, Any]]) -> list[Halt]:
     """Changes of the trading state, oldest first, as stretches; newest first."""
     found: list[Halt] = []
@@ -195,16 +210,17 @@ def _lost(ts_ns: int, equity: Decimal, peaks: Mapping[str, Any]) -> dict[str, fl
 
 
 def _said(account: Account, halts: Sequence[Halt]) -> Html:
-    """Whose risk this is, whether anybody trades it, and whether it is halted."""
+    """Whose risk this is, whether anybody trades it, and which halts of it stand."""
     name = tag("p", tag("strong", account.title), f" session {account.session[:8]}", class_="soft")
-    stands = None
-    if halts and halts[0].until_ns is None:
-        one = halts[0]
-        stands = note(
-            f"{one.state} since {instant(to_iso(one.since_ns))} UTC: {one.reason}. It stays so, also after a restart, until "
-            "somebody resumes it.",
+    stands = [
+        note(
+            f"{f'{one.role}: ' if one.role else ''}{one.state} since {instant(to_iso(one.since_ns))} UTC: {one.reason}. It "
+            "stays so, also after a restart, until somebody resumes it.",
             tone="bad",
         )
+        for one in halts
+        if one.until_ns is None
+    ]
     gone = None
     if not account.running:
         gone = note(
@@ -215,18 +231,26 @@ def _said(account: Account, halts: Sequence[Halt]) -> Html:
     return join(name, stands, gone)
 
 
-def _group(title: str, names: Sequence[str], about: str, limits: Mapping[str, Any], account: Account) -> Html:
+def _unheard(view: View, account: Account) -> Html | None:
+    """Limits of a split engine whose decision maker is not heard are those of a file, and may be others."""
+    why = missing(view.reading.metrics, DECISION) if account.running else None
+    if why is None:
+        return None
+    return note(f"{why} The account is held against the limits that this configuration names.", tone="warn")
+
+
+def _group(title: str, names: Sequence[str], about: str, limits: Mapping[str, Any], *, current: bool) -> Html:
     shown = [(key, one) for name in names for key, one in limits.items() if one["name"] == name]
-    bars = [_bar(key, one, account) for key, one in shown]
+    bars = [_bar(key, one, current=current) for key, one in shown]
     return card(title, *(bars or [empty("None of these is limited.")]), note=about)
 
 
-def _bar(key: str, one: Mapping[str, Any], account: Account) -> Html:
+def _bar(key: str, one: Mapping[str, Any], *, current: bool) -> Html:
     title = f"{TITLES.get(one['name'], one['name'])} {one['scope']}".strip()
     about = RiskConfig.model_fields[one["name"]].description
     drawn = bar(
         title, limit_text(one), one["used"], limit=limit_text(one, "limit"),
-        live_path=f"risk.limits.{key}" if account.running else None,
+        live_path=f"risk.limits.{key}" if current else None,
     )  # fmt: skip
     return tag("div", drawn, title=f"risk.{one['name']}: {about}")
 
@@ -238,15 +262,15 @@ def _drawdowns(account: Account) -> Html:
     return card("Drawdown", drawn, wide=True, note=about)
 
 
-def _worst(told: Mapping[str, Any], account: Account) -> Html:
+def _worst(told: Mapping[str, Any], account: Account, *, current: bool) -> Html:
     """Each side by itself: buys and sells are never netted, since either may fill first."""
 
     def shown(path: str, text: str) -> Html | str:
-        return live(f"risk.{path}", text) if account.running else text
+        return live(f"risk.{path}", text) if current else text
 
-    share = shown("stop_loss_share", percent(told["stop_loss_share"]))
+    share = shown("stop_loss_share", percent(told.get("stop_loss_share")))
     heads = figures([
-        ("If every stop is hit", shown("stop_loss", money(told["stop_loss"])), join(share, " of equity, fees and slippage included")),
+        ("If every stop is hit", shown("stop_loss", money(told.get("stop_loss"))), join(share, " of equity, fees and slippage included")),
         ("Free cash", shown("cash_free", money(told["cash_free"])), "after every waiting buy"),
         ("Equity", shown("equity", money(told["equity"])), account.quote),
     ])  # fmt: skip
@@ -254,10 +278,10 @@ def _worst(told: Mapping[str, Any], account: Account) -> Html:
         (
             pair,
             *(
-                shown(f"sides.{pair}.{name}", (money if name in MONEY else price)(side[name]))
+                shown(f"sides.{pair}.{name}", (money if name in MONEY else price)(side.get(name)))
                 for name in SIDE
             ),
-            _unprotected(side["unprotected"]),
+            _unprotected(side.get("unprotected")),
         )
         for pair, side in told["sides"].items()
     ]
@@ -271,6 +295,8 @@ def _worst(told: Mapping[str, Any], account: Account) -> Html:
 
 
 def _unprotected(quantity: Any) -> Html | str:
+    if quantity is None:  # who decides does not know the stops
+        return UNKNOWN
     if float(quantity) == 0:
         return "nothing"
     return tag("span", f"{price(quantity)} ✕", class_="bad")
@@ -309,16 +335,17 @@ def _short(value: Any) -> str:
 
 
 def _halts(halts: Sequence[Halt]) -> Html:
+    split = any(one.role for one in halts)
     rows = [
         (
-            instant(to_iso(one.since_ns)), _word(one.state), one.reason, _asked_by(one), _word(one.action),
+            instant(to_iso(one.since_ns)), *((one.role,) if split else ()), _word(one.state), one.reason, _asked_by(one), _word(one.action),
             "still" if one.until_ns is None else seconds((one.until_ns - one.since_ns) / SECOND_NS),
             f"{one.resumed_by}: {one.resumed_because}" if one.resumed_by else "",
         )
         for one in halts[:SHOWN_HALTS]
     ]  # fmt: skip
     nothing = "This account was never halted. The HALT button stops all entries at once; positions keep their stops."
-    names = ("Since (UTC)", "State", "Why", "By", "Did", "For", "Resumed by")
+    names = ("Since (UTC)", *(("Role",) if split else ()), "State", "Why", "By", "Did", "For", "Resumed by")
     return table(names, rows, caption="Halts", empty=nothing)
 
 

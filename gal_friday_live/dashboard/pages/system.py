@@ -1,11 +1,13 @@
 """How the engine itself is: bus, event loop, order path, database, memory, lines; and whether alerts arrive."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from gal_friday_live.dashboard.figures import at, nanoseconds, text
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.pages.page import Page
+from gal_friday_live.dashboard.roles import roles_card
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import card, empty, grid, live, note, refreshed, rows, table
 
@@ -45,6 +47,12 @@ MACHINE: Rows = (
     ("Free disk", "health.free_disk_mb"), ("Longest full collection", "measured.gc.pause_max_seconds.2"),
     ("Objects left alone by it", "measured.gc.frozen_objects"),
 )  # fmt: skip
+STRANDS: Rows = (
+    ("Waiting in its inbox", "strands.waiting"), ("The oldest for", "strands.oldest_s"),
+    ("Handled within, median", "strands.handled_p50_s"), ("Handled within, 99th percentile", "strands.handled_p99_s"),
+    ("Handled", "strands.done"), ("Failed", "strands.failed"), ("Expired", "strands.expired"),
+    ("Put off", "strands.retried"), ("Database lost and found", "strands.reconnected"), ("Looked into", "strands.looked_s"),
+)  # fmt: skip
 RUN: Rows = (
     ("Mode", "engine.mode"), ("Session", "engine.session"), ("Run", "engine.run"), ("Code", "engine.code_version"),
     ("Flight recorded", "engine.recorded"), ("Halt is durable", "engine.halt_durable"),
@@ -56,19 +64,51 @@ async def render(view: View) -> Html:
     metrics = view.reading.metrics
     if view.reading.at_ns is None:
         return join(note("No engine has answered yet: there is nothing to measure."), _alerts(view))
+    findings = at(metrics, "engine.findings") or ()
+    return join(
+        refreshed("findings", (note(finding, tone="warn") for finding in findings)),
+        roles_card(metrics),
+        *_looked_at(view, metrics),
+    )
+
+
+def _looked_at(view: View, metrics: Mapping[str, Any]) -> Iterator[Html]:
+    """The whole engine, or the role that the address names, the first one where it names none."""
+    roles: Mapping[str, Mapping[str, Any]] = metrics.get("roles", {})
+    name = view.query.get("engine")
+    name = name if name in roles else next(iter(roles), None)
+    if name is None:
+        yield from _measured(metrics, "", (), _alerts(view))
+        return
+    one = roles[name]
+    links = [
+        tag("a", each["title"], href=f"/system?{urlencode({'engine': other})}", aria_current="true" if other == name else None)
+        for other, each in roles.items()
+    ]  # fmt: skip
+    yield tag("div", tag("nav", links, aria_label="Roles"), class_="choices")
+    if one["state"] == "live":
+        drawn = join(_measured(one, f"roles.{name}.", (("Strands", STRANDS),)))
+    else:
+        drawn = note(f"{one['title']}: nobody answers. {one['problem']}", tone="bad")
+    yield refreshed("role", drawn)
+    yield grid(_alerts(view))
+
+
+def _measured(
+    told: Mapping[str, Any], prefix: str, more: Sequence[tuple[str, Rows]], *others: Html
+) -> Iterator[Html]:
+    """`prefix` is where in the metrics it stands."""
     cards = (
-        ("Event loop", LOOP), ("Event bus", BUS), ("Order path", ORDERS), ("Database and journal", DATABASE),
+        ("Event loop", LOOP), ("Event bus", BUS), *more, ("Order path", ORDERS), ("Database and journal", DATABASE),
         ("Lines", LINES), ("Machine", MACHINE), ("This run", RUN),
     )  # fmt: skip
-    return join(
-        refreshed("findings", (note(finding, tone="warn") for finding in at(metrics, "engine.findings") or ())),
-        grid(
-            *(card(title, rows((name, live(path, text(metrics, path))) for name, path in shown)) for title, shown in cards),
-            _alerts(view),
-        ),
-        card("Handlers by event", _handlers(metrics), wide=True, id_="handlers",
-             note="One event through all of its handlers, sampled."),
-    )  # fmt: skip
+    drawn = (
+        card(title, rows((name, live(f"{prefix}{path}", text(told, path))) for name, path in shown))
+        for title, shown in cards
+    )
+    yield grid(*drawn, *others)
+    about = "One event through all of its handlers, sampled."
+    yield card("Handlers by event", _handlers(told), wide=True, id_="handlers", note=about)
 
 
 def _handlers(metrics: Mapping[str, Any]) -> Html:

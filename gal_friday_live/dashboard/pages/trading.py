@@ -18,9 +18,11 @@ from gal_friday_live.dashboard.accounts import RECORDED, Account, accounts, chos
 from gal_friday_live.dashboard.candles import Drawn, Stretch, bars, figure
 from gal_friday_live.dashboard.figures import UNKNOWN, instant, money, percent, price, seconds
 from gal_friday_live.dashboard.markup import Html, join, tag
+from gal_friday_live.dashboard.one_account import TRADER
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.prose import prose
 from gal_friday_live.dashboard.reasons import earned, ending, parts, share
+from gal_friday_live.dashboard.roles import missing
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import (
     card,
@@ -73,7 +75,7 @@ async def render(view: View) -> Html:
     state = await _state(view, view.database, found.account)
     note_ = "Newest first. Open one to see why it was made."
     return join(
-        refreshed("account", _whose(found)),
+        refreshed("account", _whose(found), _unheard(state["unheard"])),
         _chart(view, found),
         card("Positions", _positions(state["positions"], found), wide=True, id_="positions"),
         card("Open orders", _orders(state["orders"]), wide=True, id_="orders"),
@@ -91,12 +93,12 @@ async def candles(view: View) -> Any:
     series = _drawn_series(view, found)
     if series is None:
         return {"empty": "The engine has not told of any bar yet."}
-    lake, session = CandleLake(lake_dir(view.manager.config)), found.account.session
-    until = _number(view.query.get("to")) or await history.newest_bar_ns(session, series)
+    lake, sessions = CandleLake(lake_dir(view.manager.config)), found.account.sessions
+    until = _number(view.query.get("to")) or await history.newest_bar_ns(sessions, series)
     if until is None:
         until = lake.closed_ns(series) or view.now_ns
     first = until - _span(view) * series.interval_ns
-    drawn = await bars(history, lake, Stretch(session, series, first + 1, until + 1))
+    drawn = await bars(history, lake, Stretch(sessions, series, first + 1, until + 1))
     fills = [
         fill
         for fill in found.fills
@@ -136,14 +138,16 @@ async def _looked(view: View, database: Database) -> Looked | None:
 
 
 async def _state(view: View, database: Database, account: Account) -> Mapping[str, Any]:
-    """Positions by pair and open orders: the engine's word where it runs, else the journal's."""
+    """Positions by pair and open orders: the engine's word where it runs, else the journal's; `unheard` says why."""
     metrics = view.reading.metrics
     if account.running and "orders" in metrics:
-        return {"positions": metrics.get("positions") or {}, "orders": metrics["orders"]}
+        return {"positions": metrics.get("positions") or {}, "orders": metrics["orders"], "unheard": None}
+    unheard = missing(metrics, TRADER) if account.running else None
     recorded = await RECORDED.of(view, database, account)
     if recorded is None:
-        return {"positions": {}, "orders": []}
-    return {"positions": recorded.positions()["positions"], "orders": recorded.orders(ended=False)["orders"]}
+        return {"positions": {}, "orders": [], "unheard": unheard}
+    positions, orders = recorded.positions()["positions"], recorded.orders(ended=False)["orders"]
+    return {"positions": positions, "orders": orders, "unheard": unheard}
 
 
 def _whose(found: Looked) -> Html:
@@ -168,6 +172,10 @@ def _whose(found: Looked) -> Html:
         f"It trades a model that nobody promoted. {account.override}", tone="warn"
     )
     return join(name, said, override or None, others)
+
+
+def _unheard(why: str | None) -> Html | None:
+    return None if why is None else note(f"{why} Positions and orders are those of its journal.", tone="warn")
 
 
 def _chart(view: View, found: Looked) -> Html:

@@ -41,10 +41,20 @@
     }
     document.body.classList.toggle("stale", told.state !== "live");
     $("resume").hidden = !told.halted;
+    offer(told.roles);
     $("halt").disabled = told.state === "gone";
     if (shape !== told.shape) refreshSoon();
     shape = told.shape;
     follow(told);
+  }
+
+  // Of a split engine each role is resumed by itself; a choice that somebody is making stays.
+  function offer(roles) {
+    $("resume-which").hidden = !roles.length;
+    const place = $("resume-role");
+    const chosen = dialog.open ? place.value : roles[0]?.[0];
+    if ([...place.options].map((one) => one.value).join() === roles.map(([name]) => name).join()) return;
+    place.replaceChildren(...roles.map(([name, title]) => new Option(title, name, false, name === chosen)));
   }
 
   // Tables are drawn by the server: when there are others, the page is asked for again and its parts change places.
@@ -157,7 +167,7 @@
     $("resume-problem").textContent = "Asking the engine…";
     try {
       const given = new FormData(event.target);
-      say(await act("resume", { word: given.get("word"), reason: given.get("reason") }));
+      say(await act("resume", { word: given.get("word"), reason: given.get("reason"), engine: given.get("engine") }));
       event.target.reset();
       dialog.close();
     } catch (error) {
