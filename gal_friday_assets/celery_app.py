@@ -21,7 +21,7 @@ from dagster._serdes import unpack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.make_app import make_app
 
-from gal_friday_assets.connections import keep_connections
+from gal_friday_assets.connections import keep_connections, remember_partitions
 from gal_friday_assets.instance import configured
 from gal_friday_assets.launchers import BROKER_VARIABLE, CELERY
 from gal_friday_live.shared_settings import BUSY, PLACES, TELLS, alike
@@ -43,6 +43,7 @@ def execute_job(execute_job_args_packed: dict[str, Any]) -> int:
     asked = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
     with dg.DagsterInstance.get() as instance:
         keep_connections(instance)
+        remember_partitions(instance)
         return _execute_run_command_body(
             run_id=asked.run_id,
             instance=instance,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -12,10 +13,12 @@ from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.constants import GrpcServerCommand
 
-from gal_friday_assets import daemon
+from gal_friday_adapters.postgres.connect import connect
+from gal_friday_assets import connections, daemon
 from gal_friday_assets.compute_logs import QuietComputeLogs
 from gal_friday_assets.daemon import StandingServers
-from gal_friday_assets.instance import prepare_home
+from gal_friday_assets.instance import DATABASE, prepare_home
+from gal_friday_assets.partitions import PAIR, pair_months
 
 ORIGIN = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="some_code"), "some code")
 
@@ -137,3 +140,52 @@ def test_events_of_many_partitions_are_stored_together(
         assert job.execute_in_process(instance=instance, tags=tags).success
         assert instance.get_materialized_partitions(dg.AssetKey("spelt")) == set("abcdefgh")
     assert 8 in batches
+
+
+def test_a_kept_connection_that_was_cut_is_replaced_before_it_is_used(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(connections, "IDLE_S", -1.0)
+    cut = "select pg_terminate_backend(pid, 60000) from pg_stat_activity where datname = %s"
+    with dg.DagsterInstance.get() as instance:
+        connections.keep_connections(instance)
+        assert instance.get_runs_count() == instance.get_runs_count()
+        with connect(database_url) as other:
+            other.execute(cut, (DATABASE,))
+        assert instance.get_runs_count() >= 0
+
+
+def test_what_the_schema_has_is_asked_once_and_what_it_lacks_again(
+    database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in prepare_home(data_home / "dagster", database_url).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        storage, asked = instance.event_log_storage, []
+        look = type(storage).has_table
+        monkeypatch.setattr(type(storage), "has_table", lambda *of: asked.append(of[1]) or look(*of))
+        connections.keep_connections(instance)
+        for _ in range(2):
+            assert storage.has_table("event_logs")
+            assert not storage.has_table("of_a_later_version")
+        assert asked == ["event_logs", "of_a_later_version", "of_a_later_version"]
+        connections.remember_partitions(instance)
+        assert not instance.has_dynamic_partition("pair", "new")
+        instance.add_dynamic_partitions("pair", ["new"])
+        assert instance.has_dynamic_partition("pair", "new")
+
+
+def test_months_of_pairs_are_listed_anew_only_where_a_pair_or_a_month_came():
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(PAIR, ["a"])
+        with dg.partition_loading_context(datetime(2012, 5, 7, tzinfo=UTC), instance):
+            before = pair_months.get_partition_keys()
+            assert pair_months.get_partition_keys() is before
+            assert list(before) == list(dg.MultiPartitionsDefinition.get_partition_keys(pair_months))
+            assert pair_months.get_partition_keys(datetime(2012, 6, 1, tzinfo=UTC))[-1] == "2012-06|a"
+            instance.add_dynamic_partitions(PAIR, ["b"])
+            after = pair_months.get_partition_keys()
+            assert len(after) == 2 * len(before)
+            assert after[-1] == "2012-05|b"
