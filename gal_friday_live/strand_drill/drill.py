@@ -28,6 +28,9 @@ STANDBY: Final = "trader-standby"
 READY, STANDING_BY = "ready", "standby"
 SUPERSEDED: Final = "has taken over as trader"
 """Among the last words of a trader whose lease another one took: here only its standby can."""
+UNREACHED: Final = "cannot reach Kraken"
+"""Among the last words of a role that began while the exchange, on a machine too busy for both, said nothing."""
+BEGINS_AT_MOST: Final = 5
 LOOK_EVERY_S: Final = 0.25
 MOVES_WITHIN_S: Final = 180.0
 RESTS_WITHIN_S: Final = 90.0
@@ -69,7 +72,7 @@ class Resumption(msgspec.Struct, frozen=True, kw_only=True):
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it: `lost` and `doubled` are counts of `findings`; `speed` is the market's at the end, less than asked for where
-    the machine was too busy.
+    the machine was too busy, and `begun_again` counts roles that it starved of the exchange as they began.
     """
 
     plans: int
@@ -88,6 +91,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     speed: float
     findings: Sequence[Finding]
+    begun_again: int = 0
 
     @property
     def holds(self) -> bool:
@@ -124,6 +128,7 @@ class Drill:
         self._resumptions: list[Resumption] = []
         self._blows: list[str] = []
         self._decided = 0
+        self._begun_again = 0
 
     async def run(self, began: float) -> Result:
         """Raises GalFridayError where a role does not come up, ends by itself, or nothing moves any more."""
@@ -174,7 +179,7 @@ class Drill:
         standby = self._crew.members.pop(STANDBY, None) if role == TRADER else None
         await self._crew.kill(role)
         if standby is None:
-            await (await self._crew.start(role)).until(READY)
+            await self._up(role)
         else:
             self._crew.members[TRADER] = standby
             await standby.until(READY)
@@ -195,14 +200,39 @@ class Drill:
             self._away(strike.blow, strike.target, role, struck)
 
     async def _require_running(self) -> None:
-        """Raises GalFridayError where a role ended by itself; a trader that lost the account to its standby is meant to."""
+        """Raises GalFridayError where a role ended by itself; a trader that lost the account to its standby is meant to, and one that
+        a starved exchange kept waiting is started again.
+        """
         trader, standby = self._crew.members[TRADER], self._crew.members.get(STANDBY)
         if standby is not None and not trader.process.running and SUPERSEDED in trader.process.last_words():
             self._say("the standby was first after the outage: it is the trader now")
             self._crew.members[TRADER] = self._crew.members.pop(STANDBY)
             await standby.until(READY)
             await self._stand_by()
+        for role in ROLES:
+            member = self._crew.members[role]
+            if not member.process.running and UNREACHED in member.process.last_words():
+                self._begins_again(role)
+                await self._up(role, name=member.name)
         self._crew.require_running()
+
+    async def _up(self, seat: str, event: str = READY, *, name: str | None = None) -> None:
+        """A process in the seat that has said so. One that the exchange did not answer is begun again, as a service manager does."""
+        for begins_left in reversed(range(BEGINS_AT_MOST)):
+            member = await self._crew.start(seat, name)
+            try:
+                await member.until(event)
+            except GalFridayError:
+                starved = not member.process.running and UNREACHED in member.process.last_words()
+                if not (starved and begins_left):
+                    raise
+                self._begins_again(seat)
+            else:
+                return
+
+    def _begins_again(self, seat: str) -> None:
+        self._begun_again += 1
+        self._say(f"{seat} did not reach the exchange on this busy machine, and is started again")
 
     async def _look_after(self) -> None:
         """What an operator does: resume what was halted. Raises GalFridayError where a role ended by itself."""
@@ -221,7 +251,7 @@ class Drill:
     async def _stand_by(self) -> None:
         """A new process waits for the account, in the folder that is free."""
         taken = self._crew.members[TRADER].name
-        await (await self._crew.start(STANDBY, TRADER if taken == STANDBY else STANDBY)).until(STANDING_BY)
+        await self._up(STANDBY, STANDING_BY, name=TRADER if taken == STANDBY else STANDBY)
 
     async def _moves(self, role: str, before: int, strike: Strike) -> None:
         deadline = time.monotonic() + MOVES_WITHIN_S
@@ -316,6 +346,7 @@ class Drill:
             seconds=round(seconds, 1),
             speed=self._ground.time.speed,
             findings=found,
+            begun_again=self._begun_again,
         )
 
 

@@ -132,3 +132,56 @@ async def test_what_a_role_said_is_remembered_and_what_it_does_not_say_is_not_wa
     assert await member.until("standby") == {"event": "standby"}
     with pytest.raises(GalFridayError, match=r"not ready after 0 s.*waiting for the lease"):
         await member.until("ready", within_s=0)
+
+
+class Starved:
+    """A role that ends before it is ready, the first few times, with these words."""
+
+    def __init__(self, times, words):
+        self.left, self.words, self.started = times, words, 0
+
+    async def __call__(self, name, arguments, env):
+        self.started += 1
+        self.left -= 1
+        return Ends(self.words) if self.left >= 0 else Ready()
+
+
+class Ends:
+    running = False
+
+    def __init__(self, words):
+        self._words = words
+
+    async def line(self):
+        return b""
+
+    def last_words(self):
+        return self._words
+
+
+class Ready(Silent):
+    async def line(self):
+        return b'{"event": "ready"}\n'
+
+
+@pytest.mark.parametrize(
+    ("times", "words", "started"),
+    [
+        (2, "cannot reach Kraken at ws://…", 3),
+        (9, "cannot reach Kraken at ws://…", 5),
+        (1, "KeyError: 'pair'", 1),
+    ],
+)
+async def test_a_role_is_started_again_only_where_the_exchange_was_starved_and_not_for_ever(
+    tmp_path, times, words, started
+):
+    starts = Starved(times, words)
+    crew = Crew(tmp_path, starts, env={}, commands={"alpha": ()})
+    drilling = drill.Drill(drill.Terms(folder=tmp_path), None, crew, None, lambda _: None)
+    if started > times:
+        await drilling._up("alpha")
+        assert drilling._begun_again == times
+    else:
+        with pytest.raises(GalFridayError, match="ended by itself"):
+            await drilling._up("alpha")
+    assert starts.started == started
