@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from gal_friday_adapters.postgres.database import Connection, Database, cut_after
-from gal_friday_adapters.strands.statements import CLEAN, PROTOCOL, READ, RECENT, Rarity
+from gal_friday_adapters.strands.statements import ANSWERING, CLEAN, PROTOCOL, READ, RECENT
 from gal_friday_adapters.strands.writing import strand_of, write
 from gal_friday_core.errors import ContractError, SchemaMismatchError
 from gal_friday_core.strands.strands import KINDS, Strand, Table
@@ -63,11 +63,9 @@ class DirectTableCommunicator:
     ) -> list[Strand]:
         """The newest with all of these tags, newest first. Raises ContractError for unknown tags and tables."""
         asked = Tags.parse(list(tags))
-        rare: Rarity = "answering" if asked.original else "marked" if asked.errors else "usual"
         said = msgspec.json.encode(list(tags)).decode()
-        return await self._read(
-            RECENT[rare], table_name, {"tags": said, "original": asked.original, "limit": limit}
-        )
+        values = {"tags": said, "original": asked.original, "limit": limit}
+        return await self._read(ANSWERING if asked.original else RECENT, table_name, values)
 
     async def check_schema(self) -> None:
         """Raises SchemaMismatchError where the database's strands are not of the form that this code knows."""

@@ -4,7 +4,7 @@ Strands go in as one JSON document, so a statement is the same for one and for m
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -15,8 +15,6 @@ INBOXES: Final[Mapping[Module, str]] = {"alpha": "alpha_inbox", "dm": "dm_inbox"
 
 PROTOCOL: Final = "select version from strand_protocol"
 """Which form the tables have."""
-
-Rarity = Literal["answering", "marked", "usual"]
 
 _SERVERS = ("id", "module", "created_at", "updated_at")
 _KIND_OF = {"sig_sigma": "float8", "sig_confidence": "float8"}
@@ -39,7 +37,7 @@ _ONCE: Final[Mapping[Table, str]] = {
 """The index that holds what may be said once (0014)."""
 
 
-def _insert(table: Table) -> str:
+def _insert(table: Table, once: str) -> str:
     columns = _columns(table)
     names = ", ".join(columns)
     typed = ", ".join(
@@ -48,11 +46,13 @@ def _insert(table: Table) -> str:
     given = names.replace("tags", "coalesce(tags, '[]')")  # what is as it always is does not travel
     return (
         f"insert into {table} ({names}) select {given} from jsonb_to_recordset(%(strands)s::jsonb) as said({typed}) "  # noqa: S608 - words of ours
-        f"{_ONCE[table]} returning id"
+        f"{once} returning id"
     )
 
 
-WRITE: Final[Mapping[Table, str]] = {table: _insert(table) for table in KINDS}
+SAY: Final[Mapping[Table, str]] = {table: _insert(table, "") for table in KINDS}
+"""Ids of what was written, in the order given; none of it, and an error, where the protocol lets it be said once and it was."""
+WRITE: Final[Mapping[Table, str]] = {table: _insert(table, _ONCE[table]) for table in KINDS}
 """Ids of what was written, in the order given; what the protocol lets be said once, and was said, is left out."""
 
 SAID_BEFORE: Final[Mapping[Table, str]] = {
@@ -72,22 +72,13 @@ READ: Final[Mapping[Table, str]] = {
     table: f"select to_jsonb(s) as strand from {table} s where id = %(id)s"  # noqa: S608 - words of ours
     for table in KINDS
 }
-_RARE: Final[Mapping[Rarity, str]] = {
-    "answering": "original = %(original)s and",
-    "marked": "tags ?| '{error:expired,error:processing_failed}' and",
-    "usual": "",
+_RECENT: Final = "select to_jsonb(s) as strand from {table} s where {narrow} tags @> %(tags)s::jsonb order by id desc limit %(limit)s"
+RECENT: Final[Mapping[Table, str]] = {table: _RECENT.format(table=table, narrow="") for table in KINDS}
+"""The newest first, which is what ids are in the order of: found from the end."""
+ANSWERING: Final[Mapping[Table, str]] = {
+    table: _RECENT.format(table=table, narrow="original = %(original)s and") for table in KINDS
 }
-RECENT: Final[Mapping[Rarity, Mapping[Table, str]]] = {
-    rarity: {
-        table: (
-            f"select to_jsonb(s) as strand from {table} s where {narrow} tags @> %(tags)s::jsonb "  # noqa: S608 - words of ours
-            "order by id desc limit %(limit)s"
-        )
-        for table in KINDS
-    }
-    for rarity, narrow in _RARE.items()
-}
-"""The newest first, which is what ids are in the order of. What is rare has an index; the rest is found from the end."""
+"""The same of those that answer one strand."""
 
 REGISTER: Final = """
 insert into strand_modules (module, account, name, worker) values (%(module)s, %(account)s, %(name)s, %(worker)s)

@@ -1,14 +1,16 @@
 """Strands to rows and back: the one way in, checked before the database checks once more."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from gal_friday_adapters.postgres.connect import one_line
 from gal_friday_adapters.postgres.database import Connection
-from gal_friday_adapters.strands.statements import SAID_BEFORE, WRITE
+from gal_friday_adapters.strands.statements import SAID_BEFORE, SAY, WRITE
 from gal_friday_core.errors import ContractError
 from gal_friday_core.strands.strands import (
     DECISION,
@@ -39,8 +41,7 @@ async def write(connection: Connection, module: Module, strands: Sequence[Strand
     if not strands:
         return []
     try:
-        cursor = await connection.execute(WRITE[table], {"strands": msgspec.json.encode(strands).decode()})
-        written = [str(row["id"]) for row in await cursor.fetchall()]
+        written = await _written(connection, table, {"strands": msgspec.json.encode(strands).decode()})
     except _REFUSED as error:
         raise ContractError(f"the database refuses the strand: {one_line(error)}") from error
     if len(written) == len(strands):
@@ -48,6 +49,19 @@ async def write(connection: Connection, module: Module, strands: Sequence[Strand
     before = [await _said_before(connection, table, strand) for strand in strands]
     new = iter([name for name in written if name not in before])
     return [next(new) if name is None else name for name in before]
+
+
+async def _written(connection: Connection, table: Table, values: Mapping[str, Any]) -> list[str]:
+    """Ids of those that were not said before: seldom is one, so a statement that may fail supposes that none was."""
+    if connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE:
+        with suppress(psycopg.errors.UniqueViolation):
+            return await _ids(connection, SAY[table], values)
+    return await _ids(connection, WRITE[table], values)
+
+
+async def _ids(connection: Connection, statement: str, values: Mapping[str, Any]) -> list[str]:
+    cursor = await connection.execute(statement, values)
+    return [str(row["id"]) for row in await cursor.fetchall()]
 
 
 def strand_of(table: Table, row: Mapping[str, Any]) -> Strand:

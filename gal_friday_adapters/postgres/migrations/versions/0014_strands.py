@@ -78,9 +78,10 @@ def said(word: str) -> str:
 
 
 # Whose orders a strand is about, which alpha says it, and what it answers: in the tags, and as columns of the server's.
+USUAL = {"account": "main", "sender": "alpha"}
 READ = {
-    "account": f"coalesce({said('account')}, 'main')",
-    "sender": f"coalesce({said('from')}, 'alpha')",
+    "account": f"coalesce({said('account')}, '{USUAL['account']}')",
+    "sender": f"coalesce({said('from')}, '{USUAL['sender']}')",
     "original": said("original_strand"),
 }
 MADE = {
@@ -112,14 +113,17 @@ TOLD = (
 )
 
 
+def well_named(column: str) -> str:
+    well = f"length({column}) between 1 and 100 and {column} = btrim({column}, {BLANKS})"
+    return f"{column} = '{USUAL[column]}' or {well}" if column in USUAL else well
+
+
 def strands_table(table: str, new_id: str) -> str:
     documents = "".join(f"{name} jsonb, " for name in DOCUMENTS[table])
     numbers = "".join(f"{column}, " for column in COLUMNS[table])
     made = "".join(f"{name} text generated always as ({READ[name]}) stored, " for name in MADE[table])
     objects = "".join(f" and jsonb_typeof({name}) = 'object'" for name in DOCUMENTS[table])
-    names = "".join(
-        f" and length({name}) between 1 and 100 and {name} = btrim({name}, {BLANKS})" for name in MADE[table]
-    )
+    names = "".join(f" and ({well_named(name)})" for name in MADE[table])
     return f"""
         create table {table} (
             id text primary key default {new_id},
@@ -140,8 +144,6 @@ def strands_table(table: str, new_id: str) -> str:
 
 
 def inbox_table(inbox: str) -> str:
-    tags = [tag for routes in ROUTES.values() for tag in routes.get(inbox, ())]
-    sources = [table for table, routes in ROUTES.items() if inbox in routes]
     return f"""
         create table {inbox} (
             seq bigint generated always as identity,
@@ -162,10 +164,9 @@ def inbox_table(inbox: str) -> str:
             ended_at timestamptz,
             primary key (strand_id, recipient, tag),
             constraint {inbox}_form check (
-                source in ({listed(sources)}) and tag in ({listed(tags)}) and attempts >= 0
-                and state in ('waiting', 'claimed', 'done', 'expired', 'failed')
-                and (state in ('waiting', 'claimed')) = (ended_at is null)
-                and (state = 'claimed') <= (worker is not null))
+                attempts >= 0 and case
+                    when ended_at is null then state = 'waiting' or (state = 'claimed' and worker is not null)
+                    else state in ('done', 'expired', 'failed') end)
         ) with (fillfactor = 80)
     """
 
@@ -174,8 +175,8 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-# What waits, which a claim leaves as it is; what answers a strand; what is old; what is marked. And what may be said once
-# only: one plan a signal of an alpha, one verdict and one order to the trader a plan.
+# What waits, which a claim leaves as it is; what answers a strand; what is old. And what may be said once only: one plan
+# a signal of an alpha, one verdict and one order to the trader a plan.
 INDEXES = (
     *(
         f"create index waiting_in_{inbox} on {inbox} (account, recipient, high desc, seq) where ended_at is null"
@@ -187,10 +188,6 @@ INDEXES = (
     ),
     *(
         f"create index written_in_{table} on {table} using brin (created_at) with (autosummarize)"
-        for table in ROUTES
-    ),
-    *(
-        f"create index marked_in_{table} on {table} (id) where tags ?| '{{error:expired,error:processing_failed}}'"
         for table in ROUTES
     ),
     """
