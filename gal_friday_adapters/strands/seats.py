@@ -1,5 +1,7 @@
 """Whose pairs are whose: an alpha begins to run only where no other alpha of the account has one of its pairs."""
 
+import asyncio
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -9,10 +11,13 @@ from gal_friday_adapters.postgres.database import Connection, Database
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.strands.records import HELD
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import LeaseError
+from gal_friday_core.errors import LeaseError, StorageError
 
 RUN: Final = "RUN"
 """Kind of the journal record in which a process says what it runs."""
+RETRY_S: Final = 1.0
+
+log = logging.getLogger(__name__)
 
 _ONE_AT_A_TIME: Final = "select pg_advisory_xact_lock(8, hashtext(%(account)s))"
 _OTHERS: Final = f"""
@@ -42,9 +47,18 @@ class AlphaSeat(msgspec.Struct, frozen=True, kw_only=True):
             await self.journal.append(connection, RUN, run_id, ts_ns=ts_ns, record=record)
 
     async def require_pairs(self, database: Database) -> None:
-        """Raises LeaseError where another took one of its pairs while its own lease was lost."""
-        async with database.connection() as connection:
-            await self._require_pairs(connection)
+        """Raises LeaseError where another took one of its pairs while its own lease was lost; waits for a database to say so."""
+        while True:
+            try:
+                async with database.connection() as connection:
+                    await self._require_pairs(connection)
+            except LeaseError:
+                raise
+            except StorageError as error:
+                log.info("whose pairs are whose is asked again: %s", error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
 
     async def _require_pairs(self, connection: Connection) -> None:
         own = {series.pair for series in self.series}

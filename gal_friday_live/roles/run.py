@@ -143,7 +143,7 @@ async def _begun(place: Place, role: Role, run_id: str, record: Mapping[str, Any
 
     def again(what: str) -> None:
         if what == RETAKEN:
-            role.base.tasks.start(seat.require_pairs(place.database), "pairs")
+            role.base.tasks.background(seat.require_pairs(place.database), "pairs")
 
     place.lease.on_change(again)
 

@@ -9,10 +9,11 @@ import pytest
 from gal_friday_adapters.postgres.journal import PostgresJournal
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.postgres.lease import AccountLease
+from gal_friday_adapters.strands import seats
 from gal_friday_adapters.strands.records import StrandRecords
 from gal_friday_adapters.strands.seats import AlphaSeat
 from gal_friday_core.candles import Series
-from gal_friday_core.errors import LeaseError
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_live.clock import SimulatedClock
 from tests.adapters.strands.strand_parts import with_database
 from tests.bounded import PATIENCE_S
@@ -66,6 +67,19 @@ class Alphas:
         await seat.begin(self._database, str(uuid.uuid4()), ts_ns=1, record=record)
 
 
+class Away:
+    """A database that does not answer the first time."""
+
+    def __init__(self, database):
+        self._database, self._away = database, True
+
+    def connection(self):
+        if self._away:
+            self._away = False
+            raise StorageError("away")
+        return self._database.connection()
+
+
 def seated(url, body):
     async def conversation(database):
         async with Alphas(url, database) as alphas:
@@ -109,7 +123,9 @@ def test_of_alphas_that_begin_at_once_one_has_the_pair(database_url):
     seated(database_url, body)
 
 
-def test_an_alpha_whose_pair_was_taken_while_its_lease_was_away_is_refused(database_url):
+def test_an_alpha_whose_pair_was_taken_while_its_lease_was_away_is_refused(database_url, monkeypatch):
+    monkeypatch.setattr(seats, "RETRY_S", 0.001)
+
     async def body(alphas, database):
         first = await alphas.seated("trend", BTC)
         await alphas.begin(first)
@@ -117,6 +133,6 @@ def test_an_alpha_whose_pair_was_taken_while_its_lease_was_away_is_refused(datab
         await alphas.gone(database, "trend")
         await alphas.begin(await alphas.seated("late", BTC))
         with pytest.raises(LeaseError, match="BTC/USD is traded by alpha late"):
-            await first.require_pairs(database)
+            await first.require_pairs(Away(database))
 
     seated(database_url, body)
