@@ -43,6 +43,14 @@ def watching(tmp_path):
     return Watching(tmp_path)
 
 
+def test_a_role_of_a_split_engine_is_missed_by_its_name(watching):
+    role = {**OVERVIEW, "engine": {**OVERVIEW["engine"], "role": "decision", "name": "dm"}}
+    assert watching.look(Reading("live", 0, role, 0)) == []
+    assert watching.look(GONE, RULES["ENGINE_GONE"].patience_s) == [
+        ("page", "[dashboard] The engine is gone: decision maker")
+    ]
+
+
 @pytest.mark.parametrize(
     ("reading", "code", "title"),
     [

@@ -1,5 +1,6 @@
 """What a split engine's operator sees of it: each role's own word, and all of them as one account in a browser."""
 
+import asyncio
 from decimal import Decimal
 
 import httpx
@@ -9,7 +10,7 @@ from gal_friday_core.metrics import BY_NAME
 from gal_friday_live.dashboard.server import running as dashboard
 from tests.live.chromium import FOUND, overflow, reading, violations
 from tests.live.dashboard_room import Room
-from tests.live.running import split
+from tests.live.running import PATIENCE_S, split
 from tests.live.world import manager
 
 ACCOUNT = {"portfolio_metrics", "gal_friday_position", "gal_friday_order_path"}
@@ -18,8 +19,8 @@ ACCOUNT = {"portfolio_metrics", "gal_friday_position", "gal_friday_order_path"}
 async def test_each_role_tells_its_part_and_a_browser_shows_and_halts_the_account(tmp_path, database_url):
     async with split(tmp_path, database_url) as roles:
         await roles["trader"].until(lambda status: status["orders"] >= 2 and status["fills"] >= 1)
+        measured = {name: await looked_into(role) for name, role in roles.items()}
         told = {name: await role.ask("overview") for name, role in roles.items()}
-        measured = {name: await role.ask("metrics") for name, role in roles.items()}
         report = await roles["decision"].ask("performance")
         if FOUND is not None:
             await seen_in_a_browser(tmp_path, database_url, roles)
@@ -28,6 +29,18 @@ async def test_each_role_tells_its_part_and_a_browser_shows_and_halts_the_accoun
     the_numbers_are_defined_and_labelled(told, measured)
     assert report["database"]["connections"] > 0
     assert report["memory"]["resident_mb"] > 10
+
+
+async def looked_into(role):
+    """A role's numbers, once its inbox was looked into after something was handled."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not handled(told := await role.ask("metrics")):  # noqa: ASYNC110 - asked through the door
+            await asyncio.sleep(0.1)
+    return told
+
+
+def handled(told):
+    return "handled_p99_seconds" in told["readings"].get("gal_friday_strands", {})
 
 
 async def seen_in_a_browser(tmp_path, database_url, roles):
