@@ -4,18 +4,21 @@ An artifact is a folder named by the sha256 of its manifest: on a disk it appear
 comes last, and without that it is not there. `get` trusts nothing that is stored but that name.
 """
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from gal_friday_adapters.disk_shelf import DiskShelf
+from gal_friday_adapters.kept_artifacts import KeptArtifacts
 from gal_friday_adapters.locations import Location, ObjectUrl
+from gal_friday_adapters.paths import artifacts_dir, kept_dir
 from gal_friday_core import artifact
+from gal_friday_core.config import Config
 from gal_friday_core.errors import ArtifactError, StorageError
 
-_INCOMING = ".incoming-"
+
+class UnreachableArtifactError(ArtifactError, StorageError):
+    """It may be as it should be: where it is does not answer now."""
 
 
 class Shelf(Protocol):
@@ -35,11 +38,12 @@ class Shelf(Protocol):
 
 
 class ArtifactStore:
-    """Create-only artifacts below a folder, or a prefix of a bucket."""
+    """Create-only artifacts below a folder, or a prefix of a bucket, of which copies are `kept` in a folder here."""
 
-    def __init__(self, root: Location) -> None:
+    def __init__(self, root: Location, kept: Path | None = None) -> None:
         self.root = root
         self._shelf = _shelf(root)
+        self._kept = _kept(root, kept)
 
     def folder(self, artifact_id: str) -> Location:
         """Where an artifact stands. Raises ArtifactError for what is not a sha256 in hex."""
@@ -56,12 +60,26 @@ class ArtifactStore:
         folder = _folder(artifact_id)
         if not self._shelf.has(folder):
             self._shelf.create(folder, files)
-        self.get(artifact_id)
+        stored = self._stored(artifact_id, folder)
+        if self._kept is not None:
+            self._kept.keep(folder, stored)
         return artifact_id
 
     def get(self, artifact_id: str) -> dict[str, bytes]:
-        """Every file of an artifact, by name. Raises ArtifactError for a missing, altered or extra file."""
+        """Every file of an artifact, by name.
+
+        Raises ArtifactError for a missing, altered or extra file: UnreachableArtifactError where nobody knows.
+        """
         folder = _folder(artifact_id)
+        if self._kept is None:
+            return self._stored(artifact_id, folder)
+        files = self._kept.get(artifact_id, folder)
+        if files is None:
+            files = self._stored(artifact_id, folder)
+            self._kept.keep(folder, files)
+        return files
+
+    def _stored(self, artifact_id: str, folder: str) -> dict[str, bytes]:
         try:
             files = self._shelf.read(folder)
             artifact.verify(files, artifact_id)
@@ -71,42 +89,21 @@ class ArtifactStore:
                 "again"
             ) from None
         except StorageError as error:
-            raise ArtifactError(f"artifact {self.root / folder}: {error}") from error
+            raise UnreachableArtifactError(f"artifact {self.root / folder}: {error}") from error
         except ArtifactError as error:
             raise ArtifactError(f"artifact {self.root / folder}: {error}") from None
         return files
 
 
-class DiskShelf:
-    """Folders on a disk."""
+def artifacts_of(config: Config) -> ArtifactStore:
+    """Those that the configuration names."""
+    return ArtifactStore(artifacts_dir(config), kept_dir(config))
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
 
-    def has(self, folder: str) -> bool:
-        try:
-            return (self._root / folder).exists()
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def create(self, folder: str, files: Mapping[str, bytes]) -> None:
-        try:
-            _create(self._root, self._root / folder, files)
-        except OSError as error:
-            raise self._refused(error) from error
-
-    def read(self, folder: str) -> dict[str, bytes]:
-        try:
-            return {entry.name: _read(entry) for entry in sorted((self._root / folder).iterdir())}
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise ArtifactError(f"cannot be read ({error.strerror}); fix its permissions") from error
-
-    def _refused(self, error: OSError) -> StorageError:
-        return StorageError(
-            f"artifact store {self._root}: cannot write ({error.strerror}); free space or fix its permissions"
-        )
+def _kept(root: Location, folder: Path | None) -> KeptArtifacts | None:
+    if folder is None or not isinstance(root, ObjectUrl) or not root.reach.keep_models_mb:
+        return None
+    return KeptArtifacts(folder, root.reach.keep_models_mb << 20)
 
 
 def _shelf(root: Location) -> Shelf:
@@ -122,46 +119,3 @@ def _folder(artifact_id: str) -> str:
     if len(artifact_id) != 64 or set(artifact_id) - set("0123456789abcdef"):
         raise ArtifactError(f"{artifact_id[:80]!r} is no artifact id: 64 hexadecimal digits are")
     return f"{artifact_id[:2]}/{artifact_id}"
-
-
-def _create(root: Path, folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside, flush, then rename: who loses a race finds the winner's equal folder."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=root))
-    try:
-        for name, content in files.items():
-            _write_durably(incoming / name, content)
-        _flush_folder(incoming)
-        try:
-            incoming.rename(folder)
-        except OSError:
-            if not folder.is_dir():
-                raise
-        _flush_folder(folder.parent)
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
-
-
-def _read(entry: Path) -> bytes:
-    if entry.is_symlink() or not entry.is_file():
-        raise ArtifactError(f"{entry.name}: not a plain file; remove it")
-    if entry.stat().st_size > artifact.MAX_MODEL_BYTES:
-        raise ArtifactError(f"{entry.name}: larger than any artifact file may be; restore it")
-    return entry.read_bytes()
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder for flushing, and renames durably without
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -40,6 +40,11 @@ def artifacts_dir(config: Config | None = None) -> Location:
     return _place(config, "artifacts")
 
 
+def kept_dir(config: Config | None = None) -> Path:
+    """Copies of models that are in a bucket, so that a machine which had them once needs it no more."""
+    return data_dir(config) / "kept-artifacts"
+
+
 def keys_dir(artifacts: Location, config: Config | None = None) -> Path:
     """The key that signs what is registered: beside the artifacts; this machine's own where those are shared."""
     shared = config is not None and config.storage.artifacts is not None

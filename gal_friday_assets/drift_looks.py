@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import numpy as np
 
-from gal_friday_adapters import paths
-from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.artifact_store import artifacts_of
 from gal_friday_adapters.drift_page import render
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.postgres.database import Database
@@ -43,7 +42,7 @@ def converse(settings: Settings, lake: CandleLake, body: Body[Result]) -> Result
     async def run() -> Result:
         manager = settings.manager
         async with Database(settings.database_url) as database:
-            store = ArtifactStore(paths.artifacts_dir(manager.config))
+            store = artifacts_of(manager.config)
             registry = ModelRegistry(manager, database, artifacts=store)
             records = ModelRecords(registry, database, lake, manager.config)
             pipeline = RetrainingPipeline(manager, registry, database=database, records=records)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from gal_friday_adapters import paths
-from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.artifact_store import artifacts_of
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.live_records import LiveRecords
 from gal_friday_adapters.live_tables import (
@@ -71,7 +71,7 @@ def converse(settings: Settings, body: Body[Result]) -> Result:
     async def run() -> Result:
         manager = settings.manager
         async with Database(settings.database_url) as database:
-            store = ArtifactStore(paths.artifacts_dir(manager.config))
+            store = artifacts_of(manager.config)
             return await body(LiveRecords(database), ModelRegistry(manager, database, artifacts=store))
 
     return asyncio.run(run())
@@ -209,7 +209,7 @@ def parity(
         for series, month in months_in_run(context)
         for part in tables(settings).features(series, month)
     ]
-    rows, differing = (sum(getattr(one, name) for _, one in found) for name in ("rows", "differing"))
+    rows, differing = (sum(int(getattr(one, name)) for _, one in found) for name in ("rows", "differing"))
     named = [
         f"{series.key}, session {one.session}, {one}" for series, each in found for one in each.differences
     ]

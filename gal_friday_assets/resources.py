@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from gal_friday_adapters import paths
-from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.artifact_store import ArtifactStore, artifacts_of
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_assets.alerting import PipelineAlerts
@@ -85,7 +85,7 @@ def tables(context: dg.InitResourceContext) -> TableLake:
 @dg.resource(required_resource_keys={"settings"})
 def artifacts(context: dg.InitResourceContext) -> ArtifactStore:
     """Model artifacts by content."""
-    return ArtifactStore(paths.artifacts_dir(context.resources.settings.config))
+    return artifacts_of(context.resources.settings.config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Registry:
         database = Database(self.settings.database_url)
         await database.open()
         try:
-            store = ArtifactStore(paths.artifacts_dir(manager.config))
+            store = artifacts_of(manager.config)
             return await conversation(ModelRegistry(manager, database, artifacts=store))
         finally:
             await database.close()

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from gal_friday_adapters.artifact_store import ArtifactStore
+from gal_friday_adapters.artifact_store import artifacts_of
 from gal_friday_adapters.lake import CandleLake
-from gal_friday_adapters.paths import artifacts_dir
 from gal_friday_adapters.postgres.trial_log import TrialLog
 from gal_friday_adapters.sweep_store import PAGE, sweep_id, write_sweep
 from gal_friday_adapters.worker_pool import workers
@@ -62,7 +61,7 @@ def made(
         raise DataError(f"no candles of {series.key} are stored until {asked.end or 'now'}")
     predictor = _predictor(config, registry, series)
     models: dict[str, Model] = {}
-    artifacts = ArtifactStore(artifacts_dir(settings.config))
+    artifacts = artifacts_of(settings.config)
     if predictor is not None:
         models[series.key] = predictor.model_id, dict(artifacts.get(predictor.artifact_sha256))
     request = Request(

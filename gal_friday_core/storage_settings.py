@@ -62,6 +62,12 @@ class ObjectStoreConfig(Section):
         False,
         description="Permit http:// to another machine: whoever is on the way can read and change everything",
     )
+    keep_models_mb: int = Field(
+        512,
+        ge=0,
+        le=65_536,
+        description="Models of a bucket that are kept in the data directory too, the latest used; 0 keeps none",
+    )
     connect_timeout_s: float = Field(
         5.0, gt=0, le=60, description="A connection that takes longer is given up"
     )

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import stamina
 
-from gal_friday_adapters.artifact_store import ArtifactStore
-from gal_friday_adapters.paths import artifacts_dir, keys_dir
+from gal_friday_adapters.artifact_store import ArtifactStore, artifacts_of
+from gal_friday_adapters.paths import keys_dir
 from gal_friday_adapters.postgres.database import DatabaseManager
 from gal_friday_adapters.postgres.models import (
     ModelMetadataRepository,
@@ -81,7 +81,7 @@ class ModelRegistry:
         self._models = ModelMetadataRepository(database)
         self._restrictions = RestrictionRepository(database)
         self._drift = config.config.drift
-        self._artifacts = artifacts or ArtifactStore(artifacts_dir(config.config))
+        self._artifacts = artifacts or artifacts_of(config.config)
         self._bus = bus
         self._parsed: dict[tuple[str, str], Predictor] = {}
         own = keys_dir(self._artifacts.root, config.config)
@@ -406,7 +406,7 @@ class ModelRegistry:
             files = await asyncio.to_thread(self._artifacts.get, model.artifact)
             self._keys.check(ARTIFACT, files[artifact.MANIFEST], signatures)
         except ArtifactError as error:
-            raise ArtifactError(f"model {model.model_id}: {error}") from None
+            raise type(error)(f"model {model.model_id}: {error}") from None
         return ModelArtifact(
             model_id=model.model_id,
             model_type=model.model_type,

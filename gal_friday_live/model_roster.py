@@ -1,11 +1,18 @@
 """Which models serve which series: those in production trade, those in staging are scored in their shadow."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gal_friday_core.candles import Series
 from gal_friday_core.config import BarriersConfig
-from gal_friday_core.errors import ArtifactError, ConfigError, RegistryError, SchemaMismatchError
+from gal_friday_core.errors import (
+    ArtifactError,
+    ConfigError,
+    RegistryError,
+    SchemaMismatchError,
+    StorageError,
+)
 from gal_friday_core.features.schema import FeatureSchema, FeatureVector
 from gal_friday_core.ports import Models
 from gal_friday_core.predictor import Predictor
@@ -84,6 +91,9 @@ class ModelRoster:
         self.by_id: dict[str, ActiveModel] = {}  # whatever served in this session
         self._swaps: list[Swap] = []
         self._problems: list[Exception] = []
+        self._turn = asyncio.Lock()
+        self.late: set[str] = set()
+        """Model types of which files could not be fetched when they were asked for: to be refreshed again."""
 
     def serving(self, venue: str, pair: str) -> tuple[ActiveModel, ...]:
         """Those that trade, then their shadows."""
@@ -114,8 +124,14 @@ class ModelRoster:
     async def refresh(self, model_type: str) -> None:
         """Follow a change of stage of that type; one that cannot serve is a problem, and the present one stays.
 
-        Raises StorageError where the registry does not answer; then it may be asked again.
+        One whose files cannot be fetched now makes the type `late`. Raises StorageError where the registry does not
+        answer; then it may be asked again.
         """
+        async with self._turn:  # what was read first must not be put in force last
+            self.late.discard(model_type)
+            await self._refresh(model_type)
+
+    async def _refresh(self, model_type: str) -> None:
         for key in self._series:
             served = (*self._traded[key].values(), *self._shadows[key].values())
             before = {active.predictor.model_type for active in served}
@@ -124,11 +140,16 @@ class ModelRoster:
             try:
                 await self._refresh_production(key, model_type)
             except UNFIT as error:
-                self._problems.append(error)
+                self._cannot_serve(model_type, error)
             await self._refresh_shadows(key)
             for active in (*self._traded[key].values(), *self._shadows[key].values()):
                 if active.predictor.model_type == model_type:
                     await self._drift.read(active.predictor.model_id)
+
+    def _cannot_serve(self, model_type: str, error: Exception) -> None:
+        self._problems.append(error)
+        if isinstance(error, StorageError):
+            self.late.add(model_type)
 
     async def _production(self, key: str, model_type: str) -> Predictor | None:
         """A type may have models of several series; here those of one count."""
@@ -161,7 +182,7 @@ class ModelRoster:
         before, now = self._shadows[key], dict[str, ActiveModel]()
         for model_type in await self._models.types(key):
             for model_id in await self._models.shadows(model_type):
-                if (active := await self._shadow(key, model_id)) is not None:
+                if (active := await self._shadow(key, model_type, model_id)) is not None:
                     now[model_id] = active
         self._shadows[key] = now
         self._line_up(key)
@@ -172,7 +193,7 @@ class ModelRoster:
             if gone not in trading:
                 self._swaps.append(Swap(before[gone], retired=True))
 
-    async def _shadow(self, key: str, model_id: str) -> ActiveModel | None:
+    async def _shadow(self, key: str, model_type: str, model_id: str) -> ActiveModel | None:
         """A model in staging, ready to be scored; None where it is of another series, or cannot serve.
 
         One whose files were damaged since goes on as it was read.
@@ -184,7 +205,7 @@ class ModelRoster:
                 return None
             return known or await self._admit(active_of(predictor, shadow=True))
         except UNFIT as error:
-            self._problems.append(error)
+            self._cannot_serve(model_type, error)
             return known
 
     async def _override(self, override: ModelOverride) -> None:

@@ -87,6 +87,7 @@ class PredictionService:
         self._turns: dict[str, Assigned] = {}  # by pair: the assignment that was noted last
         self._subscription: str | None = None
         self._swaps = 0
+        self._catches_up = False
         self.predictions = 0
         self.scored = 0
         self.skipped: Counter[str] = self._inference.skipped
@@ -299,18 +300,38 @@ class PredictionService:
         async for model_type in self._models.promotions():
             await self._refresh(model_type)
             await self._tell()
+            if self._roster.late and not self._catches_up:
+                self._catches_up = True
+                self._tasks.background(self._catch_up(), "late models")
+
+    async def _catch_up(self) -> None:
+        """Fetch what could not be fetched when it was promoted, until it is there; later promotions wait for nothing."""
+        async for attempt in stamina.retry_context(
+            on=StorageError, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+        ):
+            with attempt:
+                for model_type in sorted(self._roster.late):
+                    await self._refresh(model_type)
+                await self._tell(again=True)
+                if late := sorted(self._roster.late):
+                    raise StorageError(
+                        f"models of {', '.join(late)} cannot be fetched: look at the artifact store"
+                    )
+        self._catches_up = False
 
     @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
     async def _refresh(self, model_type: str) -> None:
         """A registry that is away for a moment must not make a change be missed."""
         await self._roster.refresh(model_type)
 
-    async def _tell(self) -> None:
-        """Journal and publish who serves from now on, who does not any more, and who cannot."""
+    async def _tell(self, *, again: bool = False) -> None:
+        """Journal and publish who serves from now on, who does not any more, and who cannot; `again`: and still cannot."""
         swaps, problems = self._roster.taken()
         for swap in swaps:
             await self._announce(swap)
         for error in problems:
+            if again and isinstance(error, StorageError):
+                continue
             problem = payloads.SystemError(
                 error_type=type(error).__name__, message=str(error), component=SOURCE, event_id=None
             )

@@ -27,7 +27,8 @@ class Quiet(WSGIRequestHandler):
 
 
 class BucketServer:
-    """`requests`: (method, name) of each; `sent`: bytes of all answers. A fault in `faults` happens to the next request whose method it names."""
+    """`requests`: (method, name) of each; `sent`: bytes of all answers. `patience`: so many requests more are answered
+    (None: all), then the line is cut at each. A fault in `faults` happens to the next request whose method it names."""
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
@@ -39,6 +40,7 @@ class BucketServer:
         self.endpoint = f"http://127.0.0.1:{self._server.port}"
         self.requests: list[tuple[str, str]] = []
         self.sent = 0
+        self.patience: int | None = None
         self.faults: list[tuple[str, Fault]] = []
 
     def bucket(self, **reach: Any) -> ObjectUrl:
@@ -62,11 +64,21 @@ class BucketServer:
     def _serve(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         self.requests.append((method, environ["PATH_INFO"]))
+        if self._is_away():
+            _hang_up(environ)
+            return []
         for place, (wanted, fault) in enumerate(self.faults):
             if wanted == method:
                 del self.faults[place]
                 return fault(self._answer, environ, start)
         return self._answer(environ, start)
+
+    def _is_away(self) -> bool:
+        with self._lock:
+            if self.patience is None:
+                return False
+            self.patience = max(-1, self.patience - 1)
+            return self.patience < 0
 
     def _answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         with self._lock:

@@ -137,8 +137,10 @@ def bucket_server(
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     running_bucket_server.faults.clear()
+    running_bucket_server.patience = None
     yield running_bucket_server
     running_bucket_server.faults.clear()
+    running_bucket_server.patience = None
 
 
 @pytest.fixture

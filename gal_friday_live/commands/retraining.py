@@ -112,15 +112,14 @@ def _converse(
     conversation: "Callable[[ConfigurationManager, ModelRegistry, Database], Awaitable[Result]]",
 ) -> Result:
     """Open the database, hold one conversation, close it again."""
-    from gal_friday_adapters.artifact_store import ArtifactStore
-    from gal_friday_adapters.paths import artifacts_dir
+    from gal_friday_adapters.artifact_store import artifacts_of
     from gal_friday_live.commands.storage import open_database
     from gal_friday_live.model_registry import ModelRegistry
 
     async def run() -> Result:
         manager = load_config(config)
         async with open_database(manager.config) as database:
-            store = ArtifactStore(artifacts_dir(manager.config))
+            store = artifacts_of(manager.config)
             return await conversation(manager, ModelRegistry(manager, database, artifacts=store), database)
 
     return asyncio.run(run())

@@ -157,10 +157,9 @@ def _models(manager: "ConfigurationManager", series: "list[Series]", model: str 
 
 
 def _files(config: "Config", artifact_id: str) -> dict[str, bytes]:
-    from gal_friday_adapters.artifact_store import ArtifactStore
-    from gal_friday_adapters.paths import artifacts_dir
+    from gal_friday_adapters.artifact_store import artifacts_of
 
-    return dict(ArtifactStore(artifacts_dir(config)).get(artifact_id))
+    return dict(artifacts_of(config).get(artifact_id))
 
 
 def _candles(lake: "CandleLake", spans: "dict[Series, tuple[int, int]]") -> "dict[Series, Candles]":

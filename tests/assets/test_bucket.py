@@ -95,6 +95,12 @@ def test_an_engine_serves_from_the_bucket_what_another_machine_registered_if_it_
         talk(database_url, served)
     monkeypatch.setenv("GAL_FRIDAY__STORAGE__TRUSTED_KEYS", f'["{own}"]')
     assert talk(database_url, served) == model_id
+    monkeypatch.setenv("GAL_FRIDAY__OBJECT_STORE__ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody is
+    monkeypatch.setenv("GAL_FRIDAY__OBJECT_STORE__RETRIES", "0")
+    assert talk(database_url, served) == model_id
+    monkeypatch.setenv(DATA_DIR_VARIABLE, str(tmp_path_factory.mktemp("another")))
+    with pytest.raises(ArtifactError, match=r"model .*s3://.*at http://127\.0\.0\.1:9; is it up"):
+        talk(database_url, served)
 
 
 def talk(url: str, conversation: Callable[[ModelRegistry], Awaitable[Any]]) -> Any:
