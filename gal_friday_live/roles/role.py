@@ -1,5 +1,6 @@
 """What every role has, and how it starts, runs and stops: services around a bus, and a listener in place of the others' bus."""
 
+import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from typing import Any
 
 from gal_friday_adapters.postgres.lease import SUPERSEDED
 from gal_friday_adapters.strands.transaction import Fate, Handler, Transaction
-from gal_friday_core.errors import LeaseError
+from gal_friday_core.errors import LeaseError, StorageError
 from gal_friday_core.strands.strands import Strand
 from gal_friday_core.strands.tags import Module
 from gal_friday_core.times import to_iso
@@ -22,6 +23,9 @@ from gal_friday_live.reconciliation_service import ReconciliationService
 from gal_friday_live.risk_manager import RiskManager
 from gal_friday_live.service_life import Step, ended
 from gal_friday_live.strategy_arbitrator import StrategyArbitrator
+
+AGAIN_S = 0.5
+"""Before a listener begins once more that found no database."""
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +116,7 @@ class Role(ABC):
 
     def listen(self, run: Step) -> None:
         """Have strands handled as long as the role runs; once it is started."""
-        self.base.tasks.background(_until_stopped(run), "strands")
+        self.base.tasks.background(_heard_out(run), "strands")
         for tell in self._tellers:
             self.base.tasks.background(_until_stopped(tell), "telling")
 
@@ -160,6 +164,20 @@ class Role(ABC):
         """Orders are the trader's business."""
         del ended
         return []
+
+
+async def _heard_out(run: Step) -> None:
+    """Listen, and begin again where the database is gone just when it is to begin: a role that hears nothing must not go on."""
+    while True:
+        try:
+            await run()
+        except LeaseError:
+            raise
+        except StorageError as error:
+            log.warning("strands are not heard yet: %s", error)
+            await asyncio.sleep(AGAIN_S)
+        else:
+            return
 
 
 async def _until_stopped(run: Step) -> None:

@@ -107,6 +107,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._timers_made = 0
         self._chance = random.Random(f"loop {seed}")  # noqa: S311 - a simulation is drawn from its seed
         self._ended: set[int] = set()
+        self._frozen: dict[int, list[asyncio.Handle]] = {}
         self._dropped: list[asyncio.Handle] = []
         self._tasks: list[SimTask[Any]] = []
         self._made = 0
@@ -158,9 +159,19 @@ class SimLoop(asyncio.BaseEventLoop):
         """Nothing of this life takes another step."""
         self._ended.add(life)
 
+    def freeze(self, life: int) -> None:
+        """Nothing of this life takes another step until `thaw`: its machine is paused, and does not know it."""
+        self._frozen.setdefault(life, [])
+
+    def thaw(self, life: int) -> None:
+        """All that it waited for has come at once."""
+        self._ready.extend(self._frozen.pop(life, ()))
+
     def bury(self) -> None:
         """Cancel everything that is left, and let it end: what happens then is of no consequence."""
         self._burying = True
+        for life in tuple(self._frozen):
+            self.thaw(life)
         self.after_step = None
         self._ready.extend(self._dropped)
         self._dropped.clear()
@@ -198,7 +209,7 @@ class SimLoop(asyncio.BaseEventLoop):
         end = self._now + RESOLUTION_S
         while timers and timers[0][0] <= end:
             ready.append(heappop(timers)[2])
-        ended, steps = self._ended, self.steps
+        ended, frozen, steps = self._ended, self._frozen, self.steps
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:  # noqa: SLF001 - `cancelled()` without the call
@@ -206,6 +217,9 @@ class SimLoop(asyncio.BaseEventLoop):
             life = handle._context.get(LIFE, WORLD)  # noqa: SLF001 - whose step it is
             if life in ended and not self._burying:
                 self._dropped.append(handle)
+                continue
+            if frozen and life in frozen:
+                frozen[life].append(handle)
                 continue
             steps[life] += 1
             handle._run()  # noqa: SLF001 - as the loop this replaces

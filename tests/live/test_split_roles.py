@@ -8,11 +8,12 @@ import pytest
 
 from gal_friday_adapters.postgres.journal_within import JournalWithin
 from gal_friday_adapters.postgres.lease import AccountLease
-from gal_friday_core.errors import ContractError, LeaseError, RegistryError
+from gal_friday_core.errors import ContractError, LeaseError, RegistryError, StorageError
 from gal_friday_core.payloads import PredictionGenerated, TradeSignalProposed
 from gal_friday_core.strands.strands import SIGNAL, AdStrand
 from gal_friday_core.strands.tags import EVALUATE_PLAN
 from gal_friday_live.explanation import explain
+from gal_friday_live.roles import role as role_module
 from gal_friday_live.roles.lineage import PlannedModels
 from tests.live.split import ACCOUNT, closes, desk, orders, reports, stretches, whole
 from tests.live.world import CALM, manager
@@ -178,6 +179,28 @@ def test_who_begins_anew_knows_which_of_the_others_are_halted(database_url, play
             await split.trader.monitoring.trigger_halt("a test")
             await split.leave("alpha")
             assert (await split.take("alpha", "alpha")).gate.why(PAIR)[0] == "TRADER_HALTED"
+
+    asyncio.run(main())
+
+
+def test_a_role_whose_database_is_gone_as_it_begins_to_listen_listens_once_it_is_back(
+    database_url, played, monkeypatch
+):
+    monkeypatch.setattr(role_module, "AGAIN_S", 0.0)
+
+    async def main():
+        async with desk(database_url, manager(**CONFIG), played) as split:
+            answers, heard = iter([False, False, True]), asyncio.Event()
+
+            async def listen():
+                if not next(answers):
+                    raise StorageError("nobody answers")
+                heard.set()
+
+            split.trader.listen(listen)
+            async with asyncio.timeout(30):
+                await heard.wait()
+            assert not split.trader.halt.halted
 
     asyncio.run(main())
 

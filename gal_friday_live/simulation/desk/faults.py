@@ -19,6 +19,7 @@ class DeskHands(Hands, Protocol):
     def ask_to_end(self, name: str) -> None: ...
     def unlease(self, name: str) -> None: ...
     def cut_lines(self, name: str) -> None: ...
+    def freeze(self, name: str, seconds: float) -> None: ...
     def operate_on(self, name: str, what: str) -> None: ...
 
 
@@ -29,6 +30,13 @@ class DeskTroubles(Troubles):
         super().__init__(surface, hands)
         self._desk = hands
         self._server = server
+
+    def strike(self, fault: Fault) -> None:
+        """Where no hint arrives nothing is wrong: strands are looked for all the same."""
+        until = self.until
+        super().strike(fault)
+        if fault.kind == "deaf":
+            self.until = until
 
     def end(self) -> None:
         self._server.deaf = False
@@ -45,6 +53,9 @@ class DeskTroubles(Troubles):
 
     def _fault_lines(self, fault: Fault) -> None:
         self._desk.cut_lines(fault.what)
+
+    def _fault_freeze(self, fault: Fault) -> None:
+        self._desk.freeze(fault.what, fault.lasts_s)
 
     def _fault_deaf(self, fault: Fault) -> None:
         self._server.deaf = True
@@ -71,6 +82,10 @@ def _lines(chance: random.Random, at_s: float) -> Fault:
     return Fault(at_s, "lines", chance.choice(ROLES))
 
 
+def _freeze(chance: random.Random, at_s: float) -> Fault:
+    return Fault(at_s, "freeze", chance.choice(ROLES), chance.uniform(1, 30))
+
+
 def _deaf(chance: random.Random, at_s: float) -> Fault:
     return Fault(at_s, "deaf", "", chance.uniform(5, 60))
 
@@ -80,7 +95,7 @@ def _command(chance: random.Random, at_s: float) -> Fault:
     return Fault(at_s, "command", f"{chance.choice(ROLES)} {what}")
 
 
-DESK: tuple[Draw, ...] = (_kill, _kill, _kill, _leave, _lease, _lease, _lines, _deaf, _command)
+DESK: tuple[Draw, ...] = (_kill, _kill, _kill, _leave, _lease, _lease, _lines, _freeze, _deaf, _command)
 
 
 def drawn(chance: random.Random, seconds: float) -> list[Fault]:

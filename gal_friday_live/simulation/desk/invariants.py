@@ -2,11 +2,12 @@
 
 S1 a plan is answered once, with an order to the trader where it was approved, and only there. S2 what a journal says is told
 once. S3 a halted decision maker approves no buy. S4 no buy leaves after its plan's time. S5 a role that is halted keeps the
-others' buys back, once all is calm.
+others' buys back, once all is calm. S6 no strand waits then for whoever is there to handle it. S7, which `world` looks at: who
+has lost its lease writes nothing that counts.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gal_friday_adapters.strands.records import original_of
@@ -18,11 +19,14 @@ from gal_friday_live.roles.decision import Decision
 from gal_friday_live.roles.role import Role
 from gal_friday_live.roles.states import BLOCKS
 from gal_friday_live.simulation.calm import SETTLED_NS
+from gal_friday_live.simulation.desk.tables import Delivered
 
 LATE_NS = SECOND_NS // 2
 """How much later than its time an order may be on the wire: as much as the trader's clock may be off while it is trusted."""
 UNTOLD_NS = SETTLED_NS
 """Longest until a halt that everybody could hear of is heard of."""
+WAITS_NS = 20 * SECOND_NS
+"""Longest that a strand waits: a claim of who is gone ends after fifteen seconds."""
 
 Violate = Callable[[str, str], None]
 
@@ -39,6 +43,8 @@ class StrandInvariants:
         self._told: Counter[tuple[str, ...]] = Counter()
         self._expires: dict[str, int] = {}
         self._unheard: dict[tuple[str, str], int] = {}
+        self._waits: dict[tuple[str, str], int] = {}
+        self._broken: set[str] = set()
         self._decision: Decision | None = None
 
     def written(self, strand: Mapping[str, Any]) -> None:
@@ -49,7 +55,7 @@ class StrandInvariants:
         if kind in {DECISION, EXECUTION_PLAN} and plan is not None:
             self._answered(kind, plan, strand["dm_decision"])
         elif kind in {EXECUTION, STATE}:
-            self._tell(strand)
+            self._take_told(strand)
 
     def sent(self, signal_id: str) -> None:
         expires_at = self._expires.get(signal_id)
@@ -77,9 +83,24 @@ class StrandInvariants:
                 stand[of, by] = self._unheard.get((of, by), self._now_ns())
         for (of, by), since in stand.items():
             if self._now_ns() - since > UNTOLD_NS:
-                self._violate("S5", f"{by} is halted, and {of} does not know it")
-                stand[of, by] = self._now_ns()
+                self._tell_once("S5", f"{by} is halted, and {of} does not know it")
         self._unheard = stand
+
+    def look_at_inboxes(self, waiting: Iterable[Delivered], *, calm: bool) -> None:
+        """Every second or so: strands that nobody handles."""
+        now_ns = self._now_ns()
+        stand: dict[tuple[str, str], int] = {}
+        for row in waiting if calm else ():
+            key = row.inbox, str(row.seq)
+            stand[key] = self._waits.get(key, now_ns)
+            if now_ns - stand[key] > WAITS_NS:
+                self._tell_once("S6", f"{row.strand_id} waits for {row.recipient}, who is there")
+        self._waits = stand
+
+    def _tell_once(self, promise: str, what: str) -> None:
+        if what not in self._broken:
+            self._broken.add(what)
+            self._violate(promise, what)
 
     def _answered(self, kind: str, plan: str, said: Mapping[str, Any]) -> None:
         self._answers[kind, plan] += 1
@@ -91,7 +112,7 @@ class StrandInvariants:
         if kind == EXECUTION_PLAN:
             self._expires[said["signal_id"]] = from_iso(said["expires_at"])
 
-    def _tell(self, strand: Mapping[str, Any]) -> None:
+    def _take_told(self, strand: Mapping[str, Any]) -> None:
         said = strand.get("tr_execution") or strand.get("tr_outcome") or strand["dm_decision"]
         what = (strand["module"], strand["kind"], repr(sorted(said.items(), key=lambda item: str(item[0]))))
         self._told[what] += 1

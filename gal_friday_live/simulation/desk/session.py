@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from gal_friday_adapters.postgres.database import RECONNECT_DELAYS_S, Connection, Database
 from gal_friday_core.errors import StorageError
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One connection. `life` is whose process it belongs to, `work` its open transaction, `channels` what it listens to."""
+    """One connection; outside of transactions each statement commits. `life` is whose process it belongs to, `work` its open transaction, `channels` what it listens to."""
 
     def __init__(self, server: "Server") -> None:
         self.life = LIFE.get()
+        self.autocommit = True
         self.work: Work | None = None
         self.committing = False
         self.channels: tuple[str, ...] = ()
@@ -31,6 +33,15 @@ class Session:
     @property
     def closed(self) -> bool:
         return self.broken.is_set()
+
+    @property
+    def info(self) -> "Session":
+        """Of a real connection this is another object."""
+        return self
+
+    @property
+    def transaction_status(self) -> TransactionStatus:
+        return TransactionStatus.IDLE if self.work is None else TransactionStatus.INTRANS
 
     def require(self) -> None:
         """Raises OperationalError once it is broken."""

@@ -69,10 +69,12 @@ class Statements:
             statements.PROTOCOL: _protocol,
             statements.REGISTER: self._register,
             statements.SEEN: _nothing,
+            **{statements.SAY[table]: partial(self._write, table, new=True) for table in KINDS},
             **{statements.WRITE[table]: partial(self._write, table) for table in KINDS},
             **{statements.SAID_BEFORE[table]: partial(self._said_before, table) for table in KINDS},
             **{statements.READ[table]: partial(self._read_strand, table) for table in KINDS},
-            **{text: partial(self._recent, table) for table, text in _recent_texts()},
+            **{statements.RECENT[table]: partial(self._recent, table) for table in KINDS},
+            **{statements.ANSWERING[table]: partial(self._recent, table) for table in KINDS},
         }
         for module, inbox in INBOX_OF.items():
             said = statements.INBOX[module]
@@ -170,7 +172,10 @@ class Statements:
         work.top.modules[values["module"], values["account"], values["name"]] = values["worker"]
         return []
 
-    async def _write(self, table: Table, session: Session, work: Work, values: Values) -> Sequence[Any]:
+    async def _write(
+        self, table: Table, session: Session, work: Work, values: Values, *, new: bool = False
+    ) -> Sequence[Any]:
+        """With `new` what was said before is an error."""
         written = []
         for said in _strands_of(table, values):
             once = _once(table, said)
@@ -178,6 +183,8 @@ class Statements:
                 if work.said(once) is None:
                     await self._server.own(session, work, *once)
                 if work.said(once) is not None:
+                    if new:
+                        raise psycopg.errors.UniqueViolation(f"said before: {once}")
                     continue
             now = to_iso(self._now_ns())
             name = f"{table[:2]}{work.tables.number():08d}"
@@ -218,21 +225,9 @@ class Statements:
         return [name for module, owner, name in work.modules() if (module, owner) == ("alpha", account)]
 
     async def _said_before(self, table: Table, _: Session, work: Work, values: Values) -> Sequence[Any]:
-        if table == "tr_strands":
-            return []
-        if "tags" in values:
-            tags = Tags.parse(json.loads(values["tags"]))
-            values = {
-                **values,
-                "account": tags.account,
-                "sender": tags.sender or DEFAULT_ALPHA,
-                "original": tags.original,
-            }
-        once = (
-            ("plan", str(values["signal"]), values["account"], values["sender"])
-            if table == "ad_strands"
-            else ("answer", values["kind"], str(values["original"]))
-        )
+        once: tuple[str, ...] = ("answer", values["kind"], str(values["original"]))
+        if table == "ad_strands":
+            once = ("plan", str(values["signal"]), values["account"], values["sender"])
         name = work.said(once)
         return [] if name is None else [{"id": name}]
 
@@ -357,15 +352,6 @@ async def _nothing(_: Session, __: Work, ___: Values) -> Sequence[Any]:
 
 async def _protocol(_: Session, __: Work, ___: Values) -> Sequence[Any]:
     return [{"version": PROTOCOL_VERSION}]
-
-
-def _recent_texts() -> Iterator[tuple[Table, str]]:
-    """Every statement that reads the newest strands, with its table."""
-    for key, value in statements.RECENT.items():
-        if isinstance(value, str):
-            yield key, value
-        else:
-            yield from value.items()
 
 
 def _strands_of(table: Table, values: Values) -> list[Row]:

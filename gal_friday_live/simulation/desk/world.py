@@ -6,7 +6,7 @@ everything that the drill of real processes compares must agree too.
 
 import asyncio
 import contextvars
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from gal_friday_live.simulation.desk.faults import DeskTroubles, drawn
 from gal_friday_live.simulation.desk.invariants import StrandInvariants
 from gal_friday_live.simulation.desk.role_life import Chair, RoleLife
 from gal_friday_live.simulation.desk.server import Server
+from gal_friday_live.simulation.desk.tables import Delivered
 from gal_friday_live.simulation.invariants import Invariants
 from gal_friday_live.simulation.life import SESSION, Setting
 from gal_friday_live.simulation.liveness import WITHIN_S, unwell
@@ -40,8 +41,12 @@ from gal_friday_live.trading_gate import TradingGate
 
 SENDING_S = 0.01
 """An order whose intent was durable when the account was taken may be on its way to the line for so long."""
-STANDBY = 0.3
-"""Of all worlds have a second trader that stands by."""
+STANDBY = 0.4
+"""Of all worlds have a second process that stands by for one of the roles."""
+GONE_AFTER_S = 5.0
+"""A machine that is paused for so long is gone, for all it was connected to."""
+FENCED = frozenset({"ORDER_INTENT", "EXECUTION_REPORT", "SYSTEM_STATE", "PLAN", "VERDICT"})
+"""Kinds that only the holder of the lease may write."""
 RESUMED_EVERY_S = 5
 
 
@@ -93,7 +98,9 @@ class DeskWorld(Realm):
             model_s=lambda: self.troubles.model_s, switch=None,
         )  # fmt: skip
         self.chairs = self._set_up(two=len(self.listings) > 1 and chance.random() < 0.5)
-        self._standby = chance.random() < STANDBY
+        self._standby = chance.choice(self.chairs) if chance.random() < STANDBY else None
+        self._paused: set[int] = set()
+        self._thawed: set[int] = set()  # what they send in the moment in which they go on has a deadline
 
     @property
     def _markets(self) -> Sequence[int]:
@@ -119,8 +126,8 @@ class DeskWorld(Realm):
 
     def _begin(self) -> "Sequence[asyncio.Task[None]]":
         keeping = [self._loop.create_task(self._keep_seated(chair)) for chair in self.chairs]
-        if self._standby:
-            keeping.append(self._loop.create_task(self._keep_seated(self.chairs[0], standby=True)))
+        if self._standby is not None:
+            keeping.append(self._loop.create_task(self._keep_seated(self._standby, standby=True)))
         return keeping
 
     async def _keep_seated(self, chair: Chair, *, standby: bool = False) -> None:
@@ -187,6 +194,11 @@ class DeskWorld(Realm):
         if line.kind not in {"FEATURES", "PREDICTION", "STORAGE_CHECK"}:
             whose = next((chair.name for chair in self.chairs if chair.session == session), "?")
             self.trace("store", f"{whose}: {line.kind} {line.key}")
+        writer = self._all_lives.get(LIFE.get())
+        if line.kind in FENCED and writer is not None and writer.lease.token < self.server.tokens[session]:
+            self.invariants.violate(
+                "S7", f"life {writer.number} writes {line.kind} after another took its lease"
+            )
         if session == SESSION:
             self.server.committed(line)
 
@@ -212,7 +224,7 @@ class DeskWorld(Realm):
         elder = self._all_lives[number]
         if elder.role is not None and elder.role.monitoring.superseded:
             self.invariants.violate("P1", f"life {number} knows that it has no account, and sends {method}")
-        elif method in {"add_order", "AddOrder"} and self._is_late(elder):
+        elif method in {"add_order", "AddOrder"} and self._is_late(elder) and number not in self._thawed:
             key = fields.get("cl_ord_id")
             self.invariants.violate("P1", f"life {number} sends {key} after another took its account")
 
@@ -225,7 +237,9 @@ class DeskWorld(Realm):
     def _watch_calm(self) -> None:
         super()._watch_calm()
         up = {name: life.role for name, life in self.present.items() if life.up and life.role is not None}
-        self.strands.look(up, calm=self._is_calm())
+        calm = self._is_calm()
+        self.strands.look(up, calm=calm)
+        self.strands.look_at_inboxes((row for row in self._waiting() if row.recipient in up), calm=calm)
 
     def _is_late(self, elder: RoleLife) -> bool:
         server = self.server
@@ -259,13 +273,13 @@ class DeskWorld(Realm):
         problems = unwell(TraderView.of(trader), True, self.exchange, self.invariants)
         for name, role in roles.items():
             problems += self._unwell_role(name, role)
-        waiting = [
-            f"{row.strand_id} for {row.recipient} is {row.state}"
-            for inbox, rows in self.server.tables.open.items()
-            for row in (self.server.tables.rows[inbox][seq] for seq in rows)
-        ]
+        waiting = [f"{row.strand_id} for {row.recipient} is {row.state}" for row in self._waiting()]
         seen = evidence(self.server.tables, self.exchange, roles, self.troubles.others)
         return problems + waiting + [f"{one.kind}: {one.what} ({one.subject})" for one in findings(seen)]
+
+    def _waiting(self) -> Iterator[Delivered]:
+        tables = self.server.tables
+        return (tables.rows[inbox][seq] for inbox, open_rows in tables.open.items() for seq in open_rows)
 
     def _unwell_role(self, name: str, role: Role) -> list[str]:
         problems = []
@@ -322,6 +336,30 @@ class DeskWorld(Realm):
         if life is not None:
             number, lease = life.number, self.server.holders.get(life.chair.session)
             self.server.cut(lambda session: session.life == number and session is not lease)
+
+    def freeze(self, name: str, seconds: float) -> None:
+        """The machine is paused; after a while its connections are given up at the other end."""
+        life = self.present.get(name)
+        if life is None or life.number in self._paused:
+            return
+        number = life.number
+        self._paused.add(number)
+        self._loop.freeze(number)
+        self._loop.call_later(GONE_AFTER_S, self._give_up, number)
+        self._loop.call_later(seconds, self._thaw, number)
+
+    def _give_up(self, number: int) -> None:
+        if number in self._paused:
+            self.trace("world", f"life {number} is given up")
+            self.network.hang_up(number)
+            self.server.cut(lambda session: session.life == number)
+
+    def _thaw(self, number: int) -> None:
+        self.trace("world", f"life {number} goes on")
+        self._paused.discard(number)
+        self._thawed.add(number)
+        self._loop.call_later(SENDING_S, self._thawed.discard, number)
+        self._loop.thaw(number)
 
     def crash(self) -> None:
         self.kill("trader")

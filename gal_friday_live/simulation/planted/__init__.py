@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from gal_friday_live.simulation.planted import booking, limiting, protecting, sending, trusting
+from gal_friday_live.simulation.planted import booking, limiting, protecting, sending, telling, trusting
 from gal_friday_live.simulation.planted.bug import Caught, PlantedBug, hunt
 
 BUGS: tuple[PlantedBug, ...] = (
-    *sending.BUGS, *booking.BUGS, *protecting.BUGS, *limiting.BUGS, *trusting.BUGS,
+    *sending.BUGS, *booking.BUGS, *protecting.BUGS, *limiting.BUGS, *trusting.BUGS, *telling.BUGS,
 )  # fmt: skip
 """All of them, by what they get wrong."""
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gal_friday_live.simulation.faults import BAR_S, FIRST_CLOSE_S, Fault
-from gal_friday_live.simulation.life import Life
 from gal_friday_live.simulation.world import Outcome, Plan, run
 
 BUDGET = 40
@@ -21,17 +20,18 @@ class PlantedBug:
     """`about` says in one line what it does and where such a bug was seen, `promise` what it breaks.
 
     `weather` draws the faults of a seed's world, in which that kind of bug shows; without one they are the seed's own.
-    `settings` replace configuration of the world, bug or not.
+    `settings` replace configuration of the world, bug or not. With `desk` the bug is put into each role of a split engine.
     """
 
     name: str
     about: str
     promise: str
-    plant: Callable[[Life], None]
+    plant: Callable[[Any], None]
     weather: Weather | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     seconds: float = 200.0
     budget: int = BUDGET
+    desk: bool = False
 
     def plan(self, seed: int, *, planted: bool = True) -> Plan:
         """The world of a seed, with the bug or without."""
@@ -41,7 +41,7 @@ class PlantedBug:
             faults = tuple(sorted(self.weather(chance), key=lambda fault: fault.at_s))
         return Plan(
             seed=seed, faults=faults, seconds=self.seconds, settings=self.settings,
-            tamper=self.plant if planted else None,
+            tamper=self.plant if planted else None, desk=self.desk,
         )  # fmt: skip
 
 

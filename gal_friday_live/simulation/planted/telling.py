@@ -1,0 +1,162 @@
+"""Bugs of a split engine: what is told twice, never, too early, or by who has no seat any more."""
+
+from typing import Any
+
+from gal_friday_adapters.strands.inbox import End
+from gal_friday_adapters.strands.writing import write
+from gal_friday_live.roles.states import BLOCKS
+from gal_friday_live.simulation.desk.role_life import RoleLife
+from gal_friday_live.simulation.faults import Fault
+from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_closes, together
+
+
+def killed_busy(name: str) -> Weather:
+    """A role that dies while its plans are under way, and the database takes its time."""
+    return together(at_closes("store", "slow", (0.0, 1.5), 15.0), at_closes("kill", name, (4.0, 16.0)))
+
+
+def acknowledges_before_the_intent_is_durable(life: RoleLife) -> None:
+    """The trader takes an order for begun as soon as it stands on its bus."""
+    role: Any = life.role
+    if role.module == "trader":
+
+        async def begun(_order_id: str, _within_s: float) -> bool:
+            return True
+
+        role.journal.begun = begun
+
+
+def acknowledges_before_it_handles(life: RoleLife) -> None:
+    """Strands are done when they are claimed, and handled in another transaction."""
+    listener: Any = life.listener
+    handling = listener._handling
+    handle = handling._try
+
+    async def handled(inbox: Any, claims: Any) -> None:
+        connection = inbox.connection
+        async with connection.transaction():
+            held = await inbox.hold(claims)
+            await inbox.end([End(seq=one.claim.seq, state="done") for one in held])
+        for one in held:
+            async with connection.transaction():
+                await handle(connection, one, _Forgetful())
+
+    handling.handle = handled
+
+
+class _Forgetful:
+    """A batch of which nobody wants to know what became."""
+
+    def __init__(self) -> None:
+        self.ends: list[Any] = []
+        self.again: list[Any] = []
+
+
+def trusts_in_hints(life: RoleLife) -> None:
+    """A listener looks only when it is told to."""
+    listener: Any = life.listener
+
+    async def wait(inbox: Any) -> None:
+        await listener._beat(inbox)
+        await listener._hint.wait()
+
+    listener._wait = wait
+
+
+def tells_from_memory(life: RoleLife, *, all_of_it: bool = False) -> None:
+    """Which lines were told is known to the process alone; what an earlier one left is not told."""
+    forwarder: Any = life.forwarder
+    if forwarder is None:
+        return
+    journal: Any = life.role.base.ports.journal  # type: ignore[union-attr]
+    began_ns = 0 if all_of_it else life.role.base.clock.now_ns()  # type: ignore[union-attr]
+
+    async def forward() -> int:
+        lines = [line async for line in journal.lines(forwarder._kinds, forwarder._after)]
+        told = [forwarder._tell(line) for line in lines if line.ts_ns >= began_ns]
+        async with forwarder._database.transaction() as connection:
+            await write(connection, forwarder._module, [strand for strand in told if strand is not None])
+        forwarder._after = lines[-1].seq if lines else forwarder._after
+        return 0
+
+    forwarder.forward = forward
+
+
+def tells_all_at_every_start(life: RoleLife) -> None:
+    """The same, and a process that begins tells everything once more."""
+    tells_from_memory(life, all_of_it=True)
+
+
+def writes_without_the_fence(life: RoleLife) -> None:
+    """Nobody asks whether another has the lease by now."""
+    role: Any = life.role
+    role.base.ports.journal._journal._fence = None
+    if role.module == "dm":
+        role.verdicts._journal._fence = None
+
+
+def keeps_its_halt_to_itself(life: RoleLife) -> None:
+    """A decision maker tells nobody that it is halted."""
+    forwarder: Any = life.forwarder
+    if life.chair.module == "dm":
+        forwarder._kinds = ()
+
+
+def forgets_that_the_decision_maker_is_halted(life: RoleLife) -> None:
+    """Neither it nor the alphas mind."""
+    role: Any = life.role
+    block = role.gate.block
+
+    def blocked(code: str, why: str, **pair: str) -> None:
+        if code != BLOCKS["dm"]:
+            block(code, why, **pair)
+
+    role.gate.block = blocked
+    if role.module == "dm":
+        role.deciding.risk._is_halted = lambda: False
+
+
+BUGS = (
+    PlantedBug(
+        name="intent-not-awaited", desk=True, seconds=90.0,
+        about="the trader acknowledges an order that is not durable: who kills it then loses the order",
+        promise="LIVENESS", plant=acknowledges_before_the_intent_is_durable, weather=killed_busy("trader"),
+    ),
+    PlantedBug(
+        name="acknowledged-on-receipt", desk=True, seconds=90.0,
+        about="strands are acknowledged before they are handled, as queues do it by default",
+        promise="LIVENESS", plant=acknowledges_before_it_handles, weather=killed_busy("dm"),
+    ),
+    PlantedBug(
+        name="hints-trusted", desk=True, seconds=90.0,
+        about="notifications are taken for the delivery: without one nothing is heard (LISTEN without a look into the table)",
+        promise="S6", plant=trusts_in_hints, weather=at(Fault(15.0, "deaf", "", 70.0)),
+    ),
+    PlantedBug(
+        name="told-from-memory", desk=True, seconds=90.0,
+        about="what a trader journalled and had not told when it was killed is never told",
+        promise="LIVENESS", plant=tells_from_memory, weather=killed_busy("trader"),
+    ),
+    PlantedBug(
+        name="told-again", desk=True, seconds=60.0,
+        about="a trader that begins anew tells the whole past once more",
+        promise="S2", plant=tells_all_at_every_start, weather=at(Fault(25.0, "kill", "trader")),
+    ),
+    PlantedBug(
+        name="fence-left-out", desk=True, seconds=90.0,
+        about="a trader that was taken for dead comes back, and writes for an account that another one has",
+        promise="S7", plant=writes_without_the_fence,
+        weather=together(at_closes("freeze", "trader", (1.8, 3.0), 9.0)),
+    ),
+    PlantedBug(
+        name="halt-untold", desk=True, seconds=60.0,
+        about="the decision maker keeps its halt to itself, and the trader goes on with what was approved",
+        promise="S5", plant=keeps_its_halt_to_itself, weather=at(Fault(25.0, "command", "dm halt")),
+    ),
+    PlantedBug(
+        name="halted-and-deciding", desk=True, seconds=90.0,
+        about="a halted decision maker approves what alphas propose that have not heard of it",
+        promise="S3", plant=forgets_that_the_decision_maker_is_halted,
+        weather=at(Fault(10.0, "command", "dm halt")),
+    ),
+)  # fmt: skip
