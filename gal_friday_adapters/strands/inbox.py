@@ -149,7 +149,8 @@ class Inbox:
 
     async def _say(self, statement: str, name: str, said: Sequence[End] | Sequence[Again]) -> None:
         if said:
-            values = {**self._values, name: msgspec.json.encode(said).decode()}
+            seqs = [each.seq for each in said]
+            values = {**self._values, "seqs": seqs, name: msgspec.json.encode(said).decode()}
             with cut_after(self.connection, ANSWER_S):
                 await self.connection.execute(statement, values)
 

@@ -109,7 +109,8 @@ class InboxStatements(msgspec.Struct, frozen=True):
 def _inbox(inbox: str) -> InboxStatements:
     """`claim` takes what is due, the urgent first; what failed before comes alone, so that it harms no others.
 
-    All of them look at what has not ended, in the one index that has it: a claim changes nothing that is indexed.
+    All of them look at what has not ended, in the one index that has it: a claim changes nothing that is indexed. Rows are
+    named by an array, never joined: whatever the planner knows of the table, each is looked up.
     """
     mine = "i.account = %(account)s and i.recipient = %(name)s and i.ended_at is null"
     these = f"{mine} and i.high = any ('{{false,true}}')"
@@ -119,13 +120,13 @@ def _inbox(inbox: str) -> InboxStatements:
                 select seq, attempts, high from {inbox} i where {mine} and due_at <= clock_timestamp()
                 order by high desc, seq limit %(limit)s for update skip locked
             ), placed as (
-                select seq, attempts, high, row_number() over urgency as place, first_value(attempts) over urgency as first
+                select seq, attempts, row_number() over urgency as place, first_value(attempts) over urgency as first
                 from due window urgency as (order by high desc, seq)
             )
             update {inbox} i set state = 'claimed', worker = %(worker)s, attempts = i.attempts + 1,
                 due_at = clock_timestamp() + make_interval(secs => %(lease_s)s)
-            from placed p
-            where {mine} and i.high = p.high and i.seq = p.seq and (p.place = 1 or (p.first = 0 and p.attempts = 0))
+            where {these} and i.seq = any (array(
+                select seq from placed where place = 1 or (first = 0 and attempts = 0)))
             returning i.seq, i.source, i.strand_id, i.tag, i.high, i.attempts, i.sender
         """,  # noqa: S608 - words of ours
         lock=f"""
@@ -142,24 +143,22 @@ def _inbox(inbox: str) -> InboxStatements:
         end=f"""
             update {inbox} i set state = said.state, error = said.error, ended_at = clock_timestamp()
             from jsonb_to_recordset(%(ends)s::jsonb) as said(seq bigint, state text, error text)
-            where {these} and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
+            where {these} and i.seq = any (%(seqs)s) and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
         """,  # noqa: S608 - words of ours
         again=f"""
             update {inbox} i set state = 'waiting', error = said.error,
                 due_at = clock_timestamp() + make_interval(secs => said.after_s)
             from jsonb_to_recordset(%(again)s::jsonb) as said(seq bigint, error text, after_s float8)
-            where {these} and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
+            where {these} and i.seq = any (%(seqs)s) and i.seq = said.seq and i.state = 'claimed' and i.worker = %(worker)s
         """,  # noqa: S608 - words of ours
         give_back=f"""
             update {inbox} i set state = 'waiting', attempts = greatest(attempts - 1, 0), due_at = clock_timestamp()
             where {mine} and state = 'claimed' and worker = %(worker)s
         """,  # noqa: S608 - words of ours
         take_over=f"""
-            with taken as (
-                select high, seq from {inbox} i where {mine} and state = 'claimed' and worker <> %(worker)s
-                for update skip locked)
-            update {inbox} i set state = 'waiting', due_at = clock_timestamp() from taken t
-            where {mine} and i.high = t.high and i.seq = t.seq
+            update {inbox} i set state = 'waiting', due_at = clock_timestamp() where {these} and i.seq = any (array(
+                select seq from {inbox} i where {mine} and state = 'claimed' and worker <> %(worker)s
+                for update skip locked))
         """,  # noqa: S608 - words of ours
         depth=f"""
             select count(*) as waiting, extract(epoch from clock_timestamp() - min(added_at))::float8 as oldest_s
