@@ -22,6 +22,8 @@ TRUTH = {
     "evidence": "9473ba2b9e10f9ba",
     "orders and fills": "6123a6f028d49eec",
     "equity": "c20b2f689687a2f2",
+    "drift": "4d9db498a28003c3",
+    "experiment": "e903ffb61b6f3cac",
     "tear sheet": "782ed7a83b287b95",
 }
 """By `python -m tests.truths`. Where a change is meant to alter one, or a library that computes is a newer one, the new digest

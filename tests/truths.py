@@ -1,4 +1,4 @@
-"""What every Python must say alike: digests of each stage from candles to the tear sheet of a backtest.
+"""What every Python must say alike: digests of each stage from candles to the tear sheet of a backtest, and of what judges later.
 
 `python -m tests.truths` prints them, for `tests/test_one_truth.py` and to lay those of two environments side by side. The
 market is made of whole numbers from a hash, so that it is the same whatever draws random numbers or takes a logarithm.
@@ -17,6 +17,11 @@ from gal_friday_core import artifact
 from gal_friday_core.backtest.run import Ran
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.config import BarriersConfig, Config, CostsConfig, TrainingConfig
+from gal_friday_core.drift.data import Reference, data_drift, data_finding
+from gal_friday_core.experiments import thompson
+from gal_friday_core.experiments.analysis import analyse
+from gal_friday_core.experiments.design import design_of
+from gal_friday_core.experiments.outcomes import Served
 from gal_friday_core.features.drivers import FeatureTable, compute
 from gal_friday_core.instruments import Instrument
 from gal_friday_core.predictor import Predictor
@@ -125,6 +130,32 @@ def labels() -> bytes:
     return columns(found.index, found.t0_ns, found.t1_ns, found.net_return, found.outcome)
 
 
+def drift() -> bytes:
+    """Of the second half of the features against the first."""
+    values = features().values[features().finite_rows()]
+    half, names = len(values) // 2, [one.name for one in features().schema.features]
+    found = data_drift(Reference.of(values[:half], names), values[half:], CONFIG.drift)
+    weights = {name: place / 7 for place, name in enumerate(names)}
+    return msgspec.json.encode([found, data_finding("test@v1", found, CONFIG.drift, weights)], enc_hook=float)
+
+
+def experiment() -> bytes:
+    """Three variants, each served a share of the units: what is said of them, and the shares that they get next."""
+    names = ("champion", "second", "third")
+    variants = [{"name": name, "model_id": f"{name}@v1"} for name in names]
+    design = design_of(
+        {"name": "night", "series": "test:BTC-USD:1h", "variants": variants, "block": 10, "most_units": 3_000}
+    )
+    units, by = 1_500, whole("served", 1_500, 3)
+    values = (whole("outcome", units, 2_001) - 1_000 + 30 * by) / 10_000
+    outcomes = Served(np.arange(units), values, by, np.full((units, 3), 1 / 3))
+    served = [values[by == place] for place in range(3)]
+    arms = [thompson.Arm(len(own), len(own), float(own.sum()), float((own * own).sum())) for own in served]
+    return msgspec.json.encode(
+        [analyse(design, outcomes, running_ns=90 * 24 * HOUR), thompson.shares(arms, 0.1)]
+    )
+
+
 STAGES: Mapping[str, Callable[[], bytes]] = {
     "candles": lambda: columns(*market().columns()),
     "features": lambda: columns(features().values),
@@ -138,6 +169,8 @@ STAGES: Mapping[str, Callable[[], bytes]] = {
     "evidence": evidence,
     "orders and fills": orders,
     "equity": lambda: columns(backtest().equity.curve().ts, backtest().equity.curve().equity),
+    "drift": drift,
+    "experiment": experiment,
     "tear sheet": lambda: artifact.to_json(tearsheet(record_of(backtest(), CONFIG.costs))),
 }
 
