@@ -1,5 +1,6 @@
 """What the roles of a split engine say is shown as one account, and what nobody says as missing."""
 
+import asyncio
 import io
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from gal_friday_core.errors import ConfigError, StorageError
 from gal_friday_live.control_socket import ControlSocket, control_path
-from gal_friday_live.dashboard.actions import Actions
+from gal_friday_live.dashboard.actions import Actions, halt_all
 from gal_friday_live.dashboard.doors import doors_of
 from gal_friday_live.dashboard.figures import at
 from gal_friday_live.dashboard.messages import halted_roles, shape
@@ -16,6 +17,7 @@ from gal_friday_live.dashboard.one_account import lacking, one_account
 from gal_friday_live.dashboard.state import headline
 from gal_friday_live.dashboard.view import Reading
 from gal_friday_live.top_screen import Screen
+from tests.bounded import PATIENCE_S
 from tests.live.dashboard_room import OVERVIEW
 from tests.live.world import manager
 
@@ -216,6 +218,35 @@ async def test_halt_goes_to_all_roles_and_says_who_did_not_hear_and_each_is_resu
     lines = (tmp_path / "own/logs/dashboard-actions.jsonl").read_text().splitlines()
     assert len(lines) == 5
     assert "Halted: trader" in lines[0]
+
+
+async def relay(here, there):
+    """What `ssh -L here:there` does: whoever comes to one socket talks to the other."""
+
+    async def pipe(reader, writer):
+        while said := await reader.read(65_536):
+            writer.write(said)
+            await writer.drain()
+        writer.close()
+
+    async def talk(reader, writer):
+        far_reader, far_writer = await asyncio.open_unix_connection(there)
+        await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer))
+
+    return await asyncio.start_unix_server(talk, here)
+
+
+async def test_a_role_on_another_machine_is_asked_through_a_socket_that_is_brought_over(tmp_path):
+    far, seen = tmp_path / "far", tmp_path / "seen"
+    for folder in (far, seen):
+        folder.mkdir()
+    role, (door,) = Halting(), doors_of(manager().config, [seen])
+    async with (
+        ControlSocket(control_path(far), role.answer),
+        await relay(door.path, control_path(far)),
+    ):
+        await halt_all([door], reason="fire", who="ada", timeout_s=PATIENCE_S)
+    assert role.asked == [("halt", "fire")]
 
 
 def test_doors_are_named_by_their_folders(tmp_path):
