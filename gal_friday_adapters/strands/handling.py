@@ -8,9 +8,10 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
-import msgspec
 import psycopg
 
 from gal_friday_adapters.postgres.connect import one_line
@@ -30,6 +31,10 @@ GRACE_S = 5.0
 TRIED_AGAIN = (psycopg.Error, StorageError, TimeoutError)
 """Not the strand's fault, or not surely."""
 
+_FIRST: Final = "savepoint strand"
+_NEXT: Final = "release savepoint strand; savepoint strand"
+_UNDO: Final = "rollback to savepoint strand"
+
 
 class Writes:
     """The `Transaction` that handlers are given."""
@@ -46,11 +51,28 @@ class Writes:
         return await write(self.connection, self._module, strands)
 
 
-class Batch(msgspec.Struct):
-    """What became of each strand of a batch so far."""
+class Batch:
+    """What became of each strand of a batch so far; `ends` and `again` go with the transaction that it is handled in."""
 
-    ends: list[End] = []
-    again: list[Again] = []
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.ends: list[End] = []
+        self.again: list[Again] = []
+        self._parts = 0
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[None]:
+        """What is written here is kept with the batch, or undone alone when an exception leaves. One statement a part:
+        the savepoint of the last one goes when the next begins, or with the transaction.
+        """
+        await self.connection.execute(_NEXT if self._parts else _FIRST, prepare=False)
+        self._parts += 1
+        try:
+            yield
+        except Exception:
+            with suppress(psycopg.Error):  # of a broken line, which its next statement tells
+                await self.connection.execute(_UNDO, prepare=False)
+            raise
 
 
 class Handling:
@@ -73,31 +95,31 @@ class Handling:
         """All of a batch, durable on return. Raises psycopg's errors where the line broke, and LeaseError where a handler
         did: then nothing of it is.
         """
-        connection, batch = inbox.connection, Batch()
-        async with connection.transaction():
+        batch = Batch(inbox.connection)
+        async with inbox.connection.transaction():
             began = time.monotonic()
             for held in await inbox.hold(claims):
-                await self._one(connection, held, time.monotonic() - began, batch)
+                await self._one(held, time.monotonic() - began, batch)
             await inbox.end(batch.ends)
             await inbox.again(batch.again)
         self.counts.update(end.state for end in batch.ends)
         self.counts["retried"] += len(batch.again)
 
-    async def _one(self, connection: Connection, held: Held, waited_s: float, batch: Batch) -> None:
+    async def _one(self, held: Held, waited_s: float, batch: Batch) -> None:
         claim = held.claim
         if held.remaining_s is not None and held.remaining_s <= waited_s:
-            await self._give_up(connection, held, "expired", "its deadline had passed", batch)
+            await self._give_up(held, "expired", "its deadline had passed", batch)
         elif claim.attempts > self._settings.attempts:
             why = f"tried {self._settings.attempts} times, and each time its handler did not come back"
-            await self._give_up(connection, held, "failed", why, batch)
+            await self._give_up(held, "failed", why, batch)
         else:
-            await self._try(connection, held, batch)
+            await self._try(held, batch)
 
-    async def _try(self, connection: Connection, held: Held, batch: Batch) -> None:
-        claim, limit_s = held.claim, self._settings.lease_s
+    async def _try(self, held: Held, batch: Batch) -> None:
+        claim, connection, limit_s = held.claim, batch.connection, self._settings.lease_s
         try:
             with cut_after(connection, limit_s + GRACE_S):
-                async with connection.transaction(), asyncio.timeout(limit_s):
+                async with batch.part(), asyncio.timeout(limit_s):
                     strand = _strand(held)
                     await self._handlers[claim.tag](strand, Writes(connection, self._module))
         except LeaseError:  # another process plays this part now, and every strand is its
@@ -110,24 +132,22 @@ class Handling:
                 log.warning("strand %s is tried again in %.1f s: %s", claim.strand_id, delay_s, _told(error))
                 batch.again.append(Again(seq=claim.seq, error=_told(error), after_s=delay_s))
             else:
-                await self._give_up(connection, held, "failed", _told(error), batch)
+                await self._give_up(held, "failed", _told(error), batch)
         except Exception as error:  # noqa: BLE001 - a strand that nobody can handle is marked, and told of
-            await self._give_up(connection, held, "failed", _told(error), batch)
+            await self._give_up(held, "failed", _told(error), batch)
         else:
             batch.ends.append(End(seq=claim.seq, state="done"))
 
-    async def _give_up(
-        self, connection: Connection, held: Held, fate: Fate, reason: str, batch: Batch
-    ) -> None:
+    async def _give_up(self, held: Held, fate: Fate, reason: str, batch: Batch) -> None:
         """Mark it, and tell whoever waits for an answer; where that fails too, it stays marked."""
-        claim = held.claim
+        claim, connection = held.claim, batch.connection
         log.warning("strand %s of %s is given up, %s: %s", claim.strand_id, claim.source, fate, reason)
         batch.ends.append(End(seq=claim.seq, state=fate, error=reason))
         if self._on_fate is None or held.row is None:
             return
         try:
             with cut_after(connection, self._settings.lease_s + GRACE_S):
-                async with connection.transaction(), asyncio.timeout(self._settings.lease_s):
+                async with batch.part(), asyncio.timeout(self._settings.lease_s):
                     await self._on_fate(_strand(held), fate, reason, Writes(connection, self._module))
         except LeaseError:
             raise
