@@ -61,6 +61,13 @@ class Account:
     def joined(self):
         assert self.start("joined").told()["event"] == "ready"
 
+    def refused(self, name, arguments, why):
+        """A process that may not run beside the others says so and ends."""
+        process = self.start(name, arguments)
+        self.ended.append(self.running.pop(name))
+        assert process.returncode == 2
+        assert why in process.last_words()
+
     def stopped(self):
         """All of them, as an operator stops them; the strategy first."""
         for name in reversed(tuple(self.running)):
@@ -137,14 +144,14 @@ def bought_and_covered(coins, covered):
 def test_an_account_is_split_joined_and_split_again_with_a_position_under_its_stop(account):
     account.split()
     held = account.agreed(bought_and_covered)
+    account.refused(
+        "late", ["--role", "alpha", "--name", "late"], "BTC/USD is traded by alpha alpha of this account"
+    )
     account.stopped()
 
     account.joined()
     assert account.agreed(bought_and_covered) == held
-    second = account.start("trader", ["--role", "trader"])
-    assert second.returncode == 2
-    assert "another engine trades this account" in second.last_words()
-    account.ended.append(account.running.pop("trader"))
+    account.refused("trader", ["--role", "trader"], "another engine trades this account")
     account.stopped()
 
     account.split()
