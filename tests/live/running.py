@@ -68,11 +68,11 @@ async def running(manager, request, database_url):
 
 
 @asynccontextmanager
-async def split(tmp_path, database_url):
+async def split(tmp_path, database_url, **sections):
     """Trader, decision maker and alpha by their names, each with a folder of its own, on one simulated exchange."""
     storage = {"database_url": database_url}
     managers = {
-        role: manager(storage={**storage, "data_dir": tmp_path / role}, risk=CALM)
+        role: manager(storage={**storage, "data_dir": tmp_path / role}, risk=CALM, **sections)
         for role in ("trader", "decision", "alpha")
     }
     await seed_model(database_url, tmp_path / "alpha")

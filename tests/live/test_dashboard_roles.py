@@ -10,7 +10,7 @@ from gal_friday_core.portfolio_records import flow_record
 from gal_friday_live.clock import SimulatedClock
 from gal_friday_live.dashboard.accounts import accounts, chosen
 from gal_friday_live.dashboard.one_account import one_account
-from gal_friday_live.dashboard.pages import main, risk, system, trading
+from gal_friday_live.dashboard.pages import main, model, risk, system, trading
 from gal_friday_live.dashboard.view import Reading, View
 from gal_friday_live.ids import derived
 from tests.live.dashboard_world import NOW_NS, looking, manager_of
@@ -43,6 +43,13 @@ async def test_the_overview_of_a_trader_claims_nothing_of_models(tmp_path):
     page = await page_of(main, alone("trader"), manager_of(tmp_path))
     assert "Models and predictions are told by alphas, and the alpha is not connected" in page
     assert "No model trades" not in page
+
+
+async def test_the_model_page_of_a_trader_does_not_know_which_of_them_trades(traded_account):
+    manager, _, url = traded_account
+    async with looking(manager, url, alone("trader")) as view:
+        page = await model.render(view)
+    assert "Which of these trades is not known here" in page
 
 
 async def test_the_system_page_shows_the_role_that_is_asked_for_and_one_that_is_gone_as_gone(tmp_path):

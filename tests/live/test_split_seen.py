@@ -8,6 +8,7 @@ from playwright.async_api import expect
 
 from gal_friday_core.metrics import BY_NAME
 from gal_friday_live.dashboard.server import running as dashboard
+from tests.adapters.influx_server import TOKEN, InfluxServer
 from tests.live.chromium import FOUND, overflow, reading, violations
 from tests.live.dashboard_room import Room
 from tests.live.running import PATIENCE_S, split
@@ -17,7 +18,15 @@ ACCOUNT = {"portfolio_metrics", "gal_friday_position", "gal_friday_order_path"}
 
 
 async def test_each_role_tells_its_part_and_a_browser_shows_and_halts_the_account(tmp_path, database_url):
-    async with split(tmp_path, database_url) as roles:
+    with InfluxServer() as series:
+        sent = {"url": series.url, "token": TOKEN, "every_s": 1}
+        await seen(tmp_path, database_url, sent)
+        tags = {tag for line in series.lines for tag in line.split(" ")[0].split(",")}
+        assert {"role=trader", "role=decision", "role=alpha"} <= tags
+
+
+async def seen(tmp_path, database_url, sent):
+    async with split(tmp_path, database_url, timeseries=sent) as roles:
         await roles["trader"].until(lambda status: status["orders"] >= 2 and status["fills"] >= 1)
         measured = {name: await looked_into(role) for name, role in roles.items()}
         told = {name: await role.ask("overview") for name, role in roles.items()}

@@ -11,9 +11,11 @@ from gal_friday_live.dashboard import model_figures
 from gal_friday_live.dashboard.figures import UNKNOWN, instant, percent
 from gal_friday_live.dashboard.markup import Html, join, tag
 from gal_friday_live.dashboard.models import Models
+from gal_friday_live.dashboard.one_account import ALPHA
 from gal_friday_live.dashboard.pages.page import Page
 from gal_friday_live.dashboard.pages.trading import NO_DATABASE
 from gal_friday_live.dashboard.prose import prose
+from gal_friday_live.dashboard.roles import missing
 from gal_friday_live.dashboard.view import View
 from gal_friday_live.dashboard.widgets import (
     Tone,
@@ -150,7 +152,9 @@ async def experiment(view: View) -> Any:
 
 
 def _serving(view: View, production: Found | None) -> Html | None:
-    """What the engine trades by, where that is not what one would think."""
+    """What the engine trades by, where that is not what one would think, or nobody says it."""
+    if (unheard := missing(view.reading.metrics, ALPHA)) is not None:
+        return note(unheard, " Which of these trades is not known here.", tone="warn")
     override = (view.reading.metrics.get("engine") or {}).get("override") if view.reading.live else None
     if override:
         return note(
