@@ -20,6 +20,7 @@ from gal_friday_core.errors import GalFridayError
 from gal_friday_live.control_socket import ask, control_path
 from gal_friday_live.processes import Child, Children
 
+UNREACHED: Final = "cannot reach Kraken"
 READY_WITHIN_S: Final = 300.0
 """On a machine that starts several programs at once, and compiles."""
 
@@ -97,17 +98,22 @@ class Member:
     process: Started
     heard: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    async def until(self, event: str, within_s: float = READY_WITHIN_S) -> dict[str, Any]:
-        """What it says of that: `standby`, or `ready`. Raises GalFridayError where it ends, or does not say it in time."""
+    async def until(self, *events: str, within_s: float = READY_WITHIN_S) -> dict[str, Any]:
+        """What it says of the first of these: `standby`, or `ready`. Raises GalFridayError where it ends, or says none in time."""
         try:
             async with asyncio.timeout(within_s):
-                while event not in self.heard:
+                while not self.heard.keys() & set(events):
                     await self._hear()
         except TimeoutError:
             raise GalFridayError(
-                f"{self.name} was not {event} after {within_s:g} s; its log ends: {self.process.last_words()}"
+                f"{self.name} was not {' or '.join(events)} after {within_s:g} s; its log ends: {self.process.last_words()}"
             ) from None
-        return self.heard[event]
+        return next(self.heard[event] for event in events if event in self.heard)
+
+    @property
+    def starved(self) -> bool:
+        """Whether it ended since the exchange, on a machine too busy for both, said nothing while it began."""
+        return not self.process.running and UNREACHED in self.process.last_words()
 
     async def _hear(self) -> None:
         line = await self.process.line()

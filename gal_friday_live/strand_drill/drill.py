@@ -17,7 +17,7 @@ from gal_friday_core.errors import ConfigError, GalFridayError, StorageError
 from gal_friday_core.money import ZERO
 from gal_friday_live.config_writing import write_config
 from gal_friday_live.processes import Children
-from gal_friday_live.strand_drill.crew import Crew, Guarded, Starts
+from gal_friday_live.strand_drill.crew import Crew, Guarded, Member, Starts
 from gal_friday_live.strand_drill.ground import Ground, settings, standing
 from gal_friday_live.strand_drill.strikes import DISCONNECT, KILL, RESTART, Strike, schedule
 from gal_friday_live.strand_drill.truth import DIFFERS, DOUBLED, LOST, Evidence, Finding, count, findings
@@ -28,8 +28,6 @@ STANDBY: Final = "trader-standby"
 READY, STANDING_BY = "ready", "standby"
 SUPERSEDED: Final = "has taken over as trader"
 """Among the last words of a trader whose lease another one took: here only its standby can."""
-UNREACHED: Final = "cannot reach Kraken"
-"""Among the last words of a role that began while the exchange, on a machine too busy for both, said nothing."""
 BEGINS_AT_MOST: Final = 5
 LOOK_EVERY_S: Final = 0.25
 MOVES_WITHIN_S: Final = 180.0
@@ -179,10 +177,9 @@ class Drill:
         standby = self._crew.members.pop(STANDBY, None) if role == TRADER else None
         await self._crew.kill(role)
         if standby is None:
-            await self._up(role)
+            await self._up(role, READY)
         else:
-            self._crew.members[TRADER] = standby
-            await standby.until(READY)
+            await self._takes_over(standby)
         self._away(KILL, role, role, struck, by_standby=standby is not None)
         if standby is not None:
             await self._stand_by()
@@ -204,31 +201,41 @@ class Drill:
         a starved exchange kept waiting is started again.
         """
         trader, standby = self._crew.members[TRADER], self._crew.members.get(STANDBY)
-        if standby is not None and not trader.process.running and SUPERSEDED in trader.process.last_words():
+        if standby is not None and not standby.starved and _has_lost(trader):
             self._say("the standby was first after the outage: it is the trader now")
-            self._crew.members[TRADER] = self._crew.members.pop(STANDBY)
-            await standby.until(READY)
+            await self._takes_over(self._crew.members.pop(STANDBY))
             await self._stand_by()
-        for role in ROLES:
-            member = self._crew.members[role]
-            if not member.process.running and UNREACHED in member.process.last_words():
-                self._begins_again(role)
-                await self._up(role, name=member.name)
+        for seat in (*ROLES, STANDBY):
+            member = self._crew.members.get(seat)
+            if member is not None and member.starved:
+                self._begins_again(seat)
+                await (self._stand_by() if seat == STANDBY else self._up(seat, READY, name=member.name))
         self._crew.require_running()
 
-    async def _up(self, seat: str, event: str = READY, *, name: str | None = None) -> None:
+    async def _takes_over(self, standby: Member) -> None:
+        """The standby is the trader, once it is ready."""
+        self._crew.members[TRADER] = standby
+        try:
+            await standby.until(READY)
+        except GalFridayError:
+            if not standby.starved:
+                raise
+            self._begins_again(TRADER)
+            await self._up(TRADER, READY, name=standby.name)
+
+    async def _up(self, seat: str, *events: str, name: str | None = None) -> Member:
         """A process in the seat that has said so. One that the exchange did not answer is begun again, as a service manager does."""
         for begins_left in reversed(range(BEGINS_AT_MOST)):
             member = await self._crew.start(seat, name)
             try:
-                await member.until(event)
+                await member.until(*events)
             except GalFridayError:
-                starved = not member.process.running and UNREACHED in member.process.last_words()
-                if not (starved and begins_left):
+                if not (member.starved and begins_left):
                     raise
                 self._begins_again(seat)
             else:
-                return
+                return member
+        raise AssertionError("unreachable: the last one is ready or raises")
 
     def _begins_again(self, seat: str) -> None:
         self._begun_again += 1
@@ -249,9 +256,21 @@ class Drill:
                 continue  # it starts, or its checklist does not hold yet: asked again
 
     async def _stand_by(self) -> None:
-        """A new process waits for the account, in the folder that is free."""
-        taken = self._crew.members[TRADER].name
-        await self._up(STANDBY, STANDING_BY, name=TRADER if taken == STANDBY else STANDBY)
+        """A new process waits for the account, in the folder that is free; where the trader has just ended it has the account."""
+        taken = self._crew.members[TRADER]
+        standby = await self._up(
+            STANDBY, READY, STANDING_BY, name=TRADER if taken.name == STANDBY else STANDBY
+        )
+        if READY not in standby.heard:
+            return
+        async with asyncio.timeout(MOVES_WITHIN_S):
+            while taken.process.running:  # noqa: ASYNC110 - a process that ends tells no event of ours
+                await asyncio.sleep(LOOK_EVERY_S)
+        if not _has_lost(taken):
+            taken.require_running()
+        self._say("the trader ended as its standby began: that is the trader now")
+        self._crew.members[TRADER] = self._crew.members.pop(STANDBY)
+        await self._stand_by()
 
     async def _moves(self, role: str, before: int, strike: Strike) -> None:
         deadline = time.monotonic() + MOVES_WITHIN_S
@@ -348,6 +367,11 @@ class Drill:
             findings=found,
             begun_again=self._begun_again,
         )
+
+
+def _has_lost(trader: Member) -> bool:
+    """Whether it ended and left the account to whoever stands by."""
+    return trader.starved or (not trader.process.running and SUPERSEDED in trader.process.last_words())
 
 
 def _holdings(books: Mapping[str, Any]) -> dict[str, Decimal]:

@@ -179,9 +179,59 @@ async def test_a_role_is_started_again_only_where_the_exchange_was_starved_and_n
     crew = Crew(tmp_path, starts, env={}, commands={"alpha": ()})
     drilling = drill.Drill(drill.Terms(folder=tmp_path), None, crew, None, lambda _: None)
     if started > times:
-        await drilling._up("alpha")
+        await drilling._up("alpha", "ready")
         assert drilling._begun_again == times
     else:
         with pytest.raises(GalFridayError, match="ended by itself"):
-            await drilling._up("alpha")
+            await drilling._up("alpha", "ready")
     assert starts.started == started
+
+
+class Traders:
+    """Starts of traders: what each says, in order."""
+
+    def __init__(self, *processes):
+        self.left = list(processes)
+
+    async def __call__(self, name, arguments, env):
+        return self.left.pop(0)
+
+
+def standing(folder, trader, *to_come):
+    """A drill whose trader is this process, and what is started from now on."""
+    crew = Crew(folder, Traders(*to_come), env={}, commands={"trader": (), drill.STANDBY: ()})
+    for role in drill.ROLES:
+        crew.members[role] = Member(role, folder, Ready())
+    crew.members["trader"] = Member("trader", folder, trader)
+    return crew, drill.Drill(drill.Terms(folder=folder), None, crew, None, lambda _: None)
+
+
+STARVED, LOST_IT = (Ends("cannot reach Kraken at ws://…"), Ends("another process has taken over as trader"))
+
+
+@pytest.mark.parametrize("trader", [STARVED, LOST_IT])
+async def test_a_standby_that_finds_the_account_free_is_the_trader_and_another_stands_by(tmp_path, trader):
+    crew, drilling = standing(tmp_path, trader, taken_up := Ready(), waiting := Silent())
+    await drilling._stand_by()
+    assert (crew.members["trader"].process, crew.members[drill.STANDBY].process) == (taken_up, waiting)
+
+
+async def test_a_trader_that_ended_for_another_reason_ends_the_drill(tmp_path):
+    _, drilling = standing(tmp_path, Ends("KeyError: 'pair'"), Ready())
+    with pytest.raises(GalFridayError, match="KeyError"):
+        await drilling._stand_by()
+
+
+@pytest.mark.parametrize("trader", [STARVED, LOST_IT])
+async def test_the_standby_takes_over_from_a_trader_that_is_gone(tmp_path, trader):
+    crew, drilling = standing(tmp_path, trader, waiting := Silent())
+    crew.members[drill.STANDBY] = Member(drill.STANDBY, tmp_path, taken_up := Ready())
+    await drilling._require_running()
+    assert (crew.members["trader"].process, crew.members[drill.STANDBY].process) == (taken_up, waiting)
+
+
+async def test_a_standby_that_was_starved_stands_by_again(tmp_path):
+    crew, drilling = standing(tmp_path, Ready(), waiting := Silent())
+    crew.members[drill.STANDBY] = Member(drill.STANDBY, tmp_path, STARVED)
+    await drilling._require_running()
+    assert crew.members[drill.STANDBY].process is waiting
