@@ -22,6 +22,7 @@ from gal_friday_adapters.parquet_parts import Rows
 from gal_friday_adapters.parquet_store import (
     decoded,
     encoded,
+    read_all_metadata,
     read_metadata,
     read_some,
     read_table,
@@ -237,6 +238,13 @@ class TableLake:
     def metadata(self, name: str, series_key: str, month: str) -> dict[str, str]:
         """What `write` was given for this month; empty where nothing is stored."""
         return read_metadata(self.files, _table(name, series_key, month))
+
+    def all_metadata(
+        self, name: str, series_key: str, months: Sequence[str]
+    ) -> list[tuple[str, dict[str, str]]]:
+        """The same of each month, with its month."""
+        found = read_all_metadata(self.files, [_table(name, series_key, month) for month in months])
+        return list(zip(months, found, strict=True))
 
     def months(self, name: str, series_key: str) -> list[str]:
         return _months(self.files.glob(_table(name, series_key, "*")))

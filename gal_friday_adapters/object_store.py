@@ -320,8 +320,8 @@ def _options(url: ObjectUrl, server: str | None, environ: Mapping[str, str]) -> 
             "retry_timeout": timedelta(seconds=reach.retry_timeout_s),
             "backoff": {
                 "init_backoff": timedelta(seconds=0.1),
-                "max_backoff": timedelta(seconds=5),
-                "base": 2,
+                "max_backoff": timedelta(seconds=10),
+                "base": 4,  # each pause is drawn between the first and this many of the last: 2 hardly grows
             },
         },
     }

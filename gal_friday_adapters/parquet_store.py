@@ -102,8 +102,13 @@ def read_frame(files: Files, name: str, advice: str) -> pl.DataFrame | None:
 
 def read_metadata(files: Files, name: str) -> dict[str, str]:
     """What was given with the columns; empty where the file is not there."""
-    (source,) = files.sources([name], {name: nothing_more})
-    return {} if source is None else _metadata(source, files.show(name))
+    return read_all_metadata(files, [name])[0]
+
+
+def read_all_metadata(files: Files, names: Sequence[str]) -> list[dict[str, str]]:
+    """The same of each file."""
+    found = zip(names, files.sources(names, dict.fromkeys(names, nothing_more)), strict=True)
+    return [{} if source is None else _metadata(source, files.show(name)) for name, source in found]
 
 
 def read_described(files: Files, names: Sequence[str]) -> list[tuple[Table, dict[str, str]]]:

@@ -61,8 +61,8 @@ def outdated_months(tables: TableLake, candles: Candles, schema: FeatureSchema) 
     name, key = table_name(schema), candles.series.key
     return [
         month
-        for month in _months(candles)
-        if tables.metadata(name, key, month).get(CANDLES) != _source(candles, month)
+        for month, made_of in tables.all_metadata(name, key, _months(candles))
+        if made_of.get(CANDLES) != _source(candles, month)
     ]
 
 
