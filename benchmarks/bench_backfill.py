@@ -57,9 +57,11 @@ def filled(lake, pairs, months):
 
 
 def started(stack, arguments, env, log):
+    # A session of its own, as a service has: Linux gives each session, not each process, its share of a busy machine.
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdout=log.open("wb"), stderr=subprocess.STDOUT
-    )
+        [sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdout=log.open("wb"), stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )  # fmt: skip
     stack.callback(ended, process)
     return process
 

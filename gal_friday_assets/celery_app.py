@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import sys
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -21,7 +22,7 @@ from dagster._serdes import unpack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.make_app import make_app
 
-from gal_friday_assets.connections import keep_connections, remember_partitions
+from gal_friday_assets.connections import keep_connections, remembered_partitions
 from gal_friday_assets.instance import configured
 from gal_friday_assets.launchers import BROKER_VARIABLE, CELERY
 from gal_friday_live.shared_settings import BUSY, PLACES, TELLS, alike
@@ -37,16 +38,22 @@ app = make_app(
 )
 
 
+@cache
+def _instance() -> dg.DagsterInstance:
+    """One for all runs of this process: each opens nine connections before its first question."""
+    instance = dg.DagsterInstance.get()
+    keep_connections(instance)
+    return instance
+
+
 @app.task(name=TASK_EXECUTE_JOB_NAME, track_started=True)
 def execute_job(execute_job_args_packed: dict[str, Any]) -> int:
     """Execute one run; 0 where it succeeded. As dagster-celery's task, which asks each question over a new connection."""
     asked = unpack_value(execute_job_args_packed, as_type=ExecuteRunArgs)
-    with dg.DagsterInstance.get() as instance:
-        keep_connections(instance)
-        remember_partitions(instance)
+    with remembered_partitions(_instance()):
         return _execute_run_command_body(
             run_id=asked.run_id,
-            instance=instance,
+            instance=_instance(),
             write_stream_fn=lambda _: None,
             set_exit_code_on_failure=True,
         )

@@ -1,7 +1,8 @@
 """Connections of whoever executes runs, or the daemon, to Dagster's own database."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -32,10 +33,15 @@ def keep_connections(instance: dg.DagsterInstance) -> None:
                 setattr(storage, name, _once_true(getattr(storage, name)))
 
 
-def remember_partitions(instance: dg.DagsterInstance) -> None:
-    """Ask once whether a partition is there, for an instance that lives no longer than a run."""
+@contextmanager
+def remembered_partitions(instance: dg.DagsterInstance) -> Iterator[None]:
+    """During a run, ask once whether a partition is there: Dagster does for each month of it."""
     storage = instance.event_log_storage
-    storage.has_dynamic_partition = _once_true(storage.has_dynamic_partition)  # type: ignore[method-assign]
+    storage.has_dynamic_partition = _once_true(storage.has_dynamic_partition)
+    try:
+        yield
+    finally:
+        del storage.has_dynamic_partition
 
 
 def _once_true(question: Callable[..., bool]) -> Callable[..., bool]:

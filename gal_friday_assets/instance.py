@@ -122,7 +122,7 @@ def instance_settings(
         },
         "retention": {"schedule": _ticks(), "sensor": _ticks()},
         "python_logs": {"python_log_level": "INFO"},
-        **launching(home, settings),
+        **launching(settings),
     }
 
 

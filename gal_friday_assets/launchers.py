@@ -4,7 +4,6 @@ Nothing here imports Dagster or Celery: the home is prepared at once.
 """
 
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from gal_friday_core.dagster_settings import DagsterConfig
@@ -50,7 +49,7 @@ CELERY: dict[str, Any] = {
 """Settings of Celery on both sides: whoever sends a run, and whoever executes it."""
 
 
-def launching(home: Path, settings: DagsterConfig) -> dict[str, Any]:
+def launching(settings: DagsterConfig) -> dict[str, Any]:
     """The keys of dagster.yaml that choose the launcher; none where the daemon's machine executes runs.
 
     Raises ConfigError where the launcher is not installed.
@@ -61,10 +60,11 @@ def launching(home: Path, settings: DagsterConfig) -> dict[str, Any]:
         raise ConfigError("dagster.launcher celery needs dagster-celery: install gal-friday[distributed]")
     broker = {"env": BROKER_VARIABLE}
     return {
+        # What runs print, Celery has in the worker's log. Dagster would capture nothing of it, by four processes a run.
         "compute_logs": {
-            "module": "gal_friday_assets.compute_logs",
-            "class": "QuietComputeLogs",
-            "config": {"base_dir": str(home / "compute_logs")},
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+            "config": {},
         },
         "run_queue": {
             "dequeue_interval_seconds": DEQUEUE_S,

@@ -10,7 +10,7 @@ import dagster as dg
 from gal_friday_adapters.lake import CandleLake
 from gal_friday_adapters.paths import lake_dir
 from gal_friday_assets.abandoned import PROCESS_TAG, end_abandoned, this_process
-from gal_friday_assets.connections import keep_connections, remember_partitions
+from gal_friday_assets.connections import keep_connections, remembered_partitions
 from gal_friday_assets.definitions import defs
 from gal_friday_assets.origin import file_runs_under
 from gal_friday_assets.partitions import PAIR, range_tags
@@ -36,7 +36,7 @@ class Runs:
     def __enter__(self) -> Self:
         self._instance = self._stack.enter_context(dg.DagsterInstance.get())
         keep_connections(self._instance)
-        remember_partitions(self._instance)
+        self._stack.enter_context(remembered_partitions(self._instance))
         end_abandoned(self._instance)
         return self
 

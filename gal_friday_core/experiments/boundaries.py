@@ -8,7 +8,6 @@ sequences, Annals of Statistics 49, 2021; numbers as in the authors' library con
 from collections.abc import Callable
 from math import log, log1p, sqrt
 
-from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln, log_ndtr, zeta
 
 
@@ -61,6 +60,8 @@ def stitched(
 
 def _root(evidence: Callable[[float], float], near: float) -> float:
     """Where the evidence, which grows, is enough."""
+    from scipy.optimize import brentq  # a quarter of a second of imports, for those who have an experiment
+
     high = near
     while evidence(high) < 0:
         high *= 2

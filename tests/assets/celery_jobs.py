@@ -30,6 +30,7 @@ def gated() -> None:
 @dg.op
 def says(context: dg.OpExecutionContext) -> None:
     context.log.info("said")
+    print("printed by a run")
 
 
 @dg.job(executor_def=dg.in_process_executor)

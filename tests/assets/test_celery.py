@@ -18,6 +18,7 @@ from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import pack_value
 from dagster_celery.config import TASK_EXECUTE_JOB_NAME
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from gal_friday_adapters.artifact_store import ArtifactStore
 from gal_friday_adapters.feature_tables import table_name
@@ -82,10 +83,13 @@ class Cluster:
         until(lambda: all(self.status(run) in OVER for run in runs), "the end of runs")
         return [self.status(run) for run in runs]
 
-    def status(self, run: str) -> dg.DagsterRunStatus:
+    def known(self, run: str) -> dg.DagsterRun:
         found = self.instance.get_run_by_id(run)
         assert found is not None
-        return found.status
+        return found
+
+    def status(self, run: str) -> dg.DagsterRunStatus:
+        return self.known(run).status
 
     def gated(self, gate: Path) -> Gated:
         """A run that a worker has begun."""
@@ -95,6 +99,12 @@ class Cluster:
         pid = gate.with_suffix(".pid")
         until(lambda: pid.exists() and pid.read_text(), "a run at its gate")
         return Gated(gate, run, int(pid.read_text()))
+
+    def answered(self, run: str) -> bool:
+        """Whether a worker says at once that it has the run."""
+        task = self.known(run).tags[DAGSTER_CELERY_TASK_ID_TAG]
+        asked = self.instance.run_launcher.celery.control.inspect(timeout=0.5).query_task(task)
+        return any(task in tasks for tasks in (asked or {}).values())
 
     def watch(self, run: str) -> dg.DagsterRunStatus:
         """One look of the daemon's watch over runs."""
@@ -188,6 +198,10 @@ def test_a_run_waits_for_a_free_place_wherever_it_is(cluster: Cluster, tmp_path:
     assert cluster.status(busy[0].run) is dg.DagsterRunStatus.STARTED
     open_gate(tmp_path / "a")
     assert cluster.over(busy[0].run) == [dg.DagsterRunStatus.SUCCESS]
+    until(
+        lambda: any("printed by a run" in one.log.read_text() for one in cluster.workers), "what it printed"
+    )
+    assert not [one for one in cluster.workers if (one.home / "dagster" / "compute_logs").exists()]
 
 
 def test_a_run_that_is_taken_back_ends_as_canceled(cluster: Cluster, tmp_path: Path):
@@ -217,6 +231,7 @@ def test_a_broker_that_was_killed_and_knows_nothing_more_loses_no_run_that_has_b
     cluster.broker.start()
     next_one = send(cluster.instance, telling, SMALL)
     assert cluster.over(next_one) == [dg.DagsterRunStatus.SUCCESS]
+    until(lambda: cluster.answered(begun.run), "the worker that has the run")
     assert cluster.watch(begun.run) is dg.DagsterRunStatus.STARTED
     open_gate(begun.gate)
     assert cluster.over(begun.run) == [dg.DagsterRunStatus.SUCCESS]

@@ -1,4 +1,4 @@
-"""Dagster's daemon as ours: its code servers stay while they live, its questions share connections, its runs print quietly."""
+"""Dagster's daemon as ours: its code servers stay while they live, its questions share connections and are few."""
 
 import subprocess
 import sys
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import psutil
 import pytest
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -15,7 +14,6 @@ from dagster._grpc.constants import GrpcServerCommand
 
 from gal_friday_adapters.postgres.connect import connect
 from gal_friday_assets import connections, daemon
-from gal_friday_assets.compute_logs import QuietComputeLogs
 from gal_friday_assets.daemon import StandingServers
 from gal_friday_assets.instance import DATABASE, prepare_home
 from gal_friday_assets.partitions import PAIR, pair_months
@@ -101,20 +99,6 @@ def test_questions_of_the_daemon_share_a_connection_and_its_servers_stand(
     assert daemon.controller.GrpcServerRegistry is StandingServers
 
 
-def test_what_a_run_prints_goes_to_its_file_by_no_other_process(tmp_path: Path):
-    logs, key = QuietComputeLogs(str(tmp_path)), ["run", "compute_logs", "step"]
-    before = psutil.Process().children()
-    with logs.capture_logs(key):
-        print("printed", flush=True)
-        print("complained", file=sys.stderr, flush=True)
-        assert psutil.Process().children() == before
-        assert not logs.is_capture_complete(key)
-    print("after")
-    found = logs.get_log_data(key)
-    assert (found.stdout, found.stderr) == (b"printed\n", b"complained\n")
-    assert logs.is_capture_complete(key)
-
-
 def test_events_of_many_partitions_are_stored_together(
     database_url: str, data_home: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -171,10 +155,13 @@ def test_what_the_schema_has_is_asked_once_and_what_it_lacks_again(
             assert storage.has_table("event_logs")
             assert not storage.has_table("of_a_later_version")
         assert asked == ["event_logs", "of_a_later_version", "of_a_later_version"]
-        connections.remember_partitions(instance)
+        with connections.remembered_partitions(instance):
+            assert not instance.has_dynamic_partition("pair", "new")
+            instance.add_dynamic_partitions("pair", ["new"])
+            assert instance.has_dynamic_partition("pair", "new")
+            instance.delete_dynamic_partition("pair", "new")
+            assert instance.has_dynamic_partition("pair", "new")
         assert not instance.has_dynamic_partition("pair", "new")
-        instance.add_dynamic_partitions("pair", ["new"])
-        assert instance.has_dynamic_partition("pair", "new")
 
 
 def test_months_of_pairs_are_listed_anew_only_where_a_pair_or_a_month_came():

@@ -24,6 +24,7 @@ from gal_friday_core.predictor import Predictor
 from gal_friday_core.search import parameters_of
 from gal_friday_core.training import train, train_on
 from gal_friday_core.training_set import assemble
+from gal_friday_live.doctor import pipeline
 from tests.authority import identity
 from tests.bounded import PATIENCE_S
 from tests.core.informed_market import CONFIG, market
@@ -238,3 +239,9 @@ def test_only_the_pipeline_provides_it(monkeypatch, settings):
     choice.provide("xgboost-dask", DaskTrees)
     assert choice.learner(settings) == DaskTrees(settings)
     assert isinstance(choice.learner(TrainingConfig()), BoostedTrees)
+
+
+def test_the_doctor_counts_the_workers_behind_a_scheduler(settings):
+    (found,) = pipeline.scheduler(settings.scheduler, settings.scheduler_tls)
+    assert found.level == "ok"
+    assert found.detail.endswith(": 2 workers, 2 threads, all run this code")
