@@ -108,8 +108,8 @@ def _with_pairs(row: Mapping[str, Any]) -> dict[str, Any]:
     """Pairs in place of series, which repeat venue and interval."""
     from gal_friday_core.candles import Series
 
-    pairs = [Series.parse(key).pair for key in row["series"] or ()]
-    return {name: pairs if name == "series" else value for name, value in row.items()}
+    told = {name: value for name, value in row.items() if name != "series"}
+    return {**told, "pairs": [Series.parse(key).pair for key in row["series"] or ()]}
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:

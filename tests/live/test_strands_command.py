@@ -99,3 +99,22 @@ def test_clean_removes_what_ended_long_ago_and_keeps_what_waits(database_url, pl
 def test_a_strand_that_is_not_there_is_refused(name, plan):
     with pytest.raises(ConfigError, match="nowhere"):
         command(name, "nowhere")
+
+
+def test_status_tells_which_alpha_has_which_pairs(database_url, plan):
+    session = "d8e29607-36b0-5723-897e-99c8d9daea4c"
+    run = {"role": "alpha", "name": "trend", "series": ["kraken:BTC-USD:1m", "kraken:ETH-USD:1m"]}
+    with connect(database_url) as connection:
+        connection.execute("select take_engine_lease(%s, 'process 1')", (session,))
+        connection.execute(
+            "insert into sessions (session_id, mode, started_ns, config_hash, code_version) "
+            "values (%s, 'paper', 1, '', '')",
+            (session,),
+        )
+        connection.execute(
+            "insert into journal (session, kind, key, ts_ns, record) values (%s, 'RUN', 'r', 1, %s)",
+            (session, Jsonb(run)),
+        )
+    (lease,) = json.loads(command("status", "--json"))["leases"]
+    assert (lease["name"], lease["pairs"]) == ("trend", ["BTC/USD", "ETH/USD"])
+    assert "BTC/USD; ETH/USD" in command("status")
