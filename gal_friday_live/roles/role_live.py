@@ -82,7 +82,7 @@ class RoleLive:
             "mode": self.request.mode,
             "session": self.place.within.session,
             "run": self.run_id,
-            "strands": dict(self.listener.counts),
+            "strands": self.inbox.told(),
             "alerts": self.desk.counts(),
             "code_version": code_version(self.stage.manager.config),
         }

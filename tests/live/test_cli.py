@@ -96,6 +96,7 @@ MODEL = "kraken:BTC-USD:1m@v1"
         (["models", "nonsense"], "gal-friday models --help says more"),
         (["resume"], "Missing option '--reason'"),
         (["top", "--every", "often"], "Invalid value for '--every'"),
+        (["top", "--engine", "nowhere/trader"], "no such directory: name the data directory"),
         (["live", "--mode", "dream"], "--mode dream: use paper, live, replay"),
         (["alerts", "test", "--severity", "loud"], "use info, warning, page"),
         (["experiments", "list", "--state", "asleep"], "--state asleep: use CREATED, RUNNING"),
