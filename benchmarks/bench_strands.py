@@ -1,9 +1,11 @@
 """Strands on an embedded, durable PostgreSQL: how soon one is handled, how quickly many, and what a notification costs.
 
 `latency`: a writer at 20 strands a second, the listener of a decision maker in a process of its own, which answers each
-with a strand. `drain`: as many as wait, handled in batches. `outbox`: ten writers, the product's way (50 strands, one
+with a strand. `drain`: as many as wait, handled in batches. `outbox`: ten writers, the product's way (so many strands, one
 commit, one empty hint) beside the protocol as it was first written (a commit and a notification with the id for each row),
-in turns, with somebody listening. All of one run; wall time, since that is what a trader waits for.
+in turns, with somebody listening; and as many rows and one hint a commit in a table without inbox, checks and answers: what
+this machine gives at most. All of one run; wall time, since that is what a trader waits for.
+`processor`: what one writer and its server each spend on a strand.
 """
 
 import argparse
@@ -17,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gal_friday_adapters.postgres.connect import connect
@@ -25,10 +29,13 @@ from gal_friday_adapters.postgres.migrate import ensure_database, upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_adapters.strands.communicator import DirectTableCommunicator
 from gal_friday_adapters.strands.listener import ModuleListener
+from gal_friday_adapters.strands.writing import write
 from gal_friday_core.strands.strands import AdStrand, DmStrand
 from gal_friday_core.strands.tags import hears
 
-WRITERS, TOGETHER, WARM = 10, 50, 7
+WRITERS, WARM = 10, 7
+TOGETHER = (50, 200)
+"""Strands a commit."""
 AS_WRITTEN = (
     "create table if not exists plain_strands (like ad_strands including defaults including indexes)",
     """
@@ -44,6 +51,7 @@ AS_WRITTEN = (
     """,
 )
 """004's own trigger, on a table with the same columns and indexes."""
+BARE = "create table if not exists bare_strands (like ad_strands including defaults including indexes)"
 PLAIN = """
 insert into plain_strands (kind, symbol, timeframe, sig_direction, trading_plan, tags)
 values ('signal', %s, %s, %s, %s::jsonb, %s::jsonb)
@@ -175,42 +183,84 @@ async def _writers(database, seconds, write):
     return written / took
 
 
+MANY = """
+with written as (
+    insert into bare_strands (kind, symbol, timeframe, sig_direction, trading_plan, tags)
+    select kind, symbol, timeframe, sig_direction, trading_plan, tags from jsonb_to_recordset(%s::jsonb)
+        as said(kind text, symbol text, timeframe text, sig_direction text, trading_plan jsonb, tags jsonb)
+) select pg_notify('dm_evaluate_plan', '')
+"""
+
+
+async def by_row(connection):
+    said, tags = json.dumps(dict(plan(0).trading_plan)), json.dumps(["dm:evaluate_plan", "timeout:300"])
+    await connection.execute(PLAIN, ("BTC/USD", "1m", "BUY", said, tags))
+    return 1
+
+
+def by_commit(together):
+    async def write_strands(connection):
+        return len(await write(connection, "alpha", [plan(number) for number in range(together)]))
+
+    return write_strands
+
+
+def bare(together):
+    async def write_rows(connection):
+        rows = msgspec.json.encode([plan(number) for number in range(together)]).decode()
+        await connection.execute(MANY, (rows,))
+        return together
+
+    return write_rows
+
+
 async def _outbox(url, seconds, rounds):
-    from gal_friday_adapters.strands.writing import write
-
     with connect(url) as connection:
-        for statement in AS_WRITTEN:
+        for statement in (*AS_WRITTEN, BARE):
             connection.execute(statement)
-    tags = json.dumps(["dm:evaluate_plan", "timeout:300"])
-
-    async def by_row(connection):
-        said = json.dumps(dict(plan(0).trading_plan))
-        await connection.execute(PLAIN, ("BTC/USD", "1m", "BUY", said, tags))
-        return 1
-
-    async def by_commit(connection):
-        return len(await write(connection, "alpha", [plan(number) for number in range(TOGETHER)]))
-
+    ways = {"row_each": by_row}
+    ways |= {f"outbox_of_{together}": by_commit(together) for together in TOGETHER}
+    ways |= {f"bare_of_{together}": bare(together) for together in TOGETHER}
     async with Database(url) as database:
-        heard = [0]
 
         async def listening():
             async for _ in database.listen("dm_evaluate_plan"):
-                heard[0] += 1
+                pass
 
         ear = asyncio.create_task(listening())
-        rates = {"by_row": [], "by_commit": []}
+        rates = {name: [] for name in ways}
         for _ in range(rounds):
-            rates["by_row"].append(await _writers(database, seconds, by_row))
-            rates["by_commit"].append(await _writers(database, seconds, by_commit))
+            for name, way in ways.items():
+                async with database.autocommit() as connection:
+                    await connection.execute("checkpoint")  # never in the midst of one way and not of another
+                rates[name].append(await _writers(database, seconds, way))
         ear.cancel()
         await asyncio.wait({ear})
     best = {name: max(found) for name, found in rates.items()}
-    return {
-        "row_each_per_s": round(best["by_row"]),
-        "outbox_per_s": round(best["by_commit"]),
-        "ratio": round(best["by_commit"] / best["by_row"], 1),
-    }
+    told = {f"{name}_per_s": round(rate) for name, rate in best.items()}
+    return told | {f"{name}_ratio": round(rate / best["row_each"], 1) for name, rate in best.items()}
+
+
+def _ran_s(pid):
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
+
+
+async def _processor(url, count):
+    """Microseconds of processor a strand, on one connection: of the writer, and of its server process."""
+    found = {}
+    async with Database(url) as database:
+        for together in (1, *TOGETHER):
+            connection, write_strands = await database.dedicated(), by_commit(together)
+            for _ in range(WARM):
+                await write_strands(connection)
+            mine, its = time.process_time(), _ran_s(connection.info.backend_pid)
+            commits = max(1, min(500, count // together))
+            for _ in range(commits):
+                await write_strands(connection)
+            took = (time.process_time() - mine, _ran_s(connection.info.backend_pid) - its)
+            await connection.close()
+            found[f"of_{together}"] = [round(one / commits / together * 1e6, 1) for one in took]
+    return found
 
 
 def main():
@@ -220,20 +270,25 @@ def main():
     parser.add_argument("--seconds", type=float, default=3.0, help="of each round of writers")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--strands", type=int, default=300, help="that are timed one by one")
+    parser.add_argument("--only", choices=("latency", "drain", "outbox"), help="one part of it")
     chosen = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="strands-") as folder,
         EmbeddedPostgres(Path(folder) / "postgres") as server,
     ):
-        addresses = []
-        for name in ("latency", "drain", "outbox"):
-            addresses.append(ensure_database(server.url("postgres"), name))
-            upgrade(addresses[-1])
-        latency = asyncio.run(_latency(addresses[0], chosen.strands, 20))
-        print(json.dumps({"latency_at_20_per_s": latency}), flush=True)
-        print(json.dumps({"drained_per_s": asyncio.run(_drain(addresses[1], 3_000))}), flush=True)
-        outbox = asyncio.run(_outbox(addresses[2], chosen.seconds, chosen.rounds))
-        print(json.dumps({"outbox": outbox, "load": os.getloadavg()}), flush=True)
+        parts = {
+            "latency": lambda url: _latency(url, chosen.strands, 20),
+            "drain": lambda url: _drain(url, 3_000),
+            "outbox": lambda url: _outbox(url, chosen.seconds, chosen.rounds),
+        }
+        for name, part in parts.items():
+            if chosen.only in (None, name):
+                url = ensure_database(server.url("postgres"), name)
+                upgrade(url)
+                print(json.dumps({name: asyncio.run(part(url)), "load": os.getloadavg()}), flush=True)
+        if chosen.only in (None, "outbox") and Path("/proc/self/schedstat").exists():
+            spent = asyncio.run(_processor(url, 20_000))
+            print(json.dumps({"writer_and_server_us_a_strand": spent}), flush=True)
 
 
 if __name__ == "__main__":
