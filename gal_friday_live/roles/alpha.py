@@ -86,7 +86,7 @@ class Alpha(Role):
     def endings(self) -> tuple[Step, ...]:
         base, research = self.base, self.research
         return (
-            self.ingestor.stop, base.tasks.stop, research.features.stop, research.prediction.stop,
+            self.ingestor.stop, self.plans.wait_no_longer, base.tasks.stop, research.features.stop, research.prediction.stop,
             research.strategy.stop, self._take_back, self.plans.stop, research.provenance.stop, self.portfolio.stop,
             base.monitoring.stop, base.ports.journal.flush,
         )  # fmt: skip

@@ -74,7 +74,7 @@ class PlanBridge:
         self._why_not = why_not
         self._retry_s = retry_s
         self._waiting: deque[TradeSignalProposed | Withdrawal] = deque()
-        self._writing = False
+        self._writing = self._ending = False
         self._subscriptions: list[str] = []
         self.written = 0
         self.approved = 0
@@ -82,6 +82,10 @@ class PlanBridge:
 
     async def start(self) -> None:
         self._subscriptions = [self._bus.subscribe("TRADE_SIGNAL_PROPOSED", self._on_proposed)]
+
+    async def wait_no_longer(self) -> None:
+        """What the database does not take at the next try is left: the alpha ends."""
+        self._ending = True
 
     async def stop(self) -> None:
         for subscription in self._subscriptions:
@@ -130,7 +134,7 @@ class PlanBridge:
     async def _write_all(self) -> None:
         try:
             while self._waiting:
-                if not await self._written(self._waiting[0]):
+                if not await self._written(self._waiting[0]) and not self._ending:
                     await asyncio.sleep(self._retry_s)
                     continue
                 self._waiting.popleft()

@@ -89,9 +89,10 @@ class Away:
     """A database that takes nothing for the first few tries."""
 
     def __init__(self, strands, tries):
-        self._strands, self._tries, self.kinds = strands, tries, []
+        self._strands, self._tries, self.kinds, self.tried = strands, tries, [], asyncio.Event()
 
     async def write_with_tags(self, strand):
+        self.tried.set()
         if self._tries:
             self._tries -= 1
             raise StorageError("away")
@@ -118,6 +119,22 @@ def test_what_is_taken_back_while_the_database_is_away_stands_behind_the_plan_th
             assert waiting(split) == set()
 
     asyncio.run(main())
+
+
+def test_a_halted_alpha_without_a_database_ends_at_once(database_url, played, caplog):
+    async def main():
+        async with desk(database_url, manager(**CONFIG), [played[0]]) as split:
+            alpha = split.roles.pop("alpha")
+            await split.listeners.pop("alpha").close()
+            alpha.plans._retry_s = 0.001
+            alpha.plans._strands = away = Away(alpha.plans._strands, tries=1_000_000)
+            await alpha.monitoring.trigger_halt("a test")
+            await away.tried.wait()
+            await alpha.stop()
+
+    asyncio.run(main())
+    assert "which hangs" not in caplog.text
+    assert "entries in BTC/USD may wait on" in caplog.text
 
 
 def test_an_alpha_that_ends_without_a_database_says_what_may_wait_on(database_url, played, caplog):
