@@ -20,6 +20,10 @@ MARKED = "select state, error, attempts from dm_inbox order by seq"
 FOREIGN = (
     ("ad_strands", ["dm:evaluate_plans"]),
     ("ad_strands", ["timeout:soon"]),
+    ("ad_strands", ["timeout:123456789"]),
+    ("ad_strands", ["account: day"]),
+    ("ad_strands", [f"from:{'x' * 101}"]),
+    ("dm_strands", ["original_strand:"]),
     ("ad_strands", ["trader:execute_plan"]),  # an alpha never commands the trader
     ("ad_strands", ["alpha:decision_feedback"]),
     ("dm_strands", ["dm:evaluate_plan"]),
