@@ -6,6 +6,7 @@ identity, the machine's own role; or the profile of a file that `AWS_SHARED_CRED
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -314,7 +315,8 @@ def _options(url: ObjectUrl, server: str | None, environ: Mapping[str, str]) -> 
             "allow_http": server is not None and server.startswith("http://"),
             "connect_timeout": timedelta(seconds=reach.connect_timeout_s),
             "timeout": timedelta(seconds=reach.request_timeout_s),
-        },
+        }
+        | _authority(reach.authority),
         "retry_config": {
             "max_retries": reach.retries,
             "retry_timeout": timedelta(seconds=reach.retry_timeout_s),
@@ -328,6 +330,19 @@ def _options(url: ObjectUrl, server: str | None, environ: Mapping[str, str]) -> 
     if server is not None:
         options["endpoint"] = server
     return options | _keys(environ)
+
+
+def _authority(file: Path | None) -> dict[str, bytes]:
+    """Raises ConfigError for a file that is no certificate."""
+    if file is None:
+        return {}
+    try:
+        ssl.create_default_context(cafile=file.expanduser())
+        return {"root_certificate": file.expanduser().read_bytes()}
+    except OSError:
+        raise ConfigError(
+            f"object_store.authority: {file} is not a certificate in PEM that can be read"
+        ) from None
 
 
 def _keys(environ: Mapping[str, str]) -> "S3Config":
@@ -344,6 +359,8 @@ def _code(error: Exception) -> str:
 
 
 def _cause(text: str) -> str:
+    if "InvalidCertificate" in text:
+        return "a certificate that nobody here vouches for (object_store.authority)"
     if any(mark in text for mark in ("kind: Timeout", "TimedOut", "timed out")):
         return "no answer in time"
     return "no connection" if "kind: Connect" in text else BROKEN

@@ -58,6 +58,10 @@ class ObjectStoreConfig(Section):
     region: str | None = Field(
         None, min_length=1, description="The bucket's; AWS_REGION, or us-east-1, if unset"
     )
+    authority: Path | None = Field(
+        None,
+        description="File (PEM) of the authority that signed the server's certificate, beside those that the system knows",
+    )
     allow_http: bool = Field(
         False,
         description="Permit http:// to another machine: whoever is on the way can read and change everything",

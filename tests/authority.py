@@ -1,6 +1,7 @@
 """A certificate authority of one's own, and certificates by it, as files."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 
 def identity(folder: Path, name: str, passphrase: bytes | None = None) -> tuple[Path, Path, Path]:
-    """Files of a new authority, of a certificate by it, and of the certificate's key."""
+    """Files of a new authority, of a certificate by it for this machine's loopback, and of the certificate's key."""
     folder.mkdir(parents=True)
     own, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _signed(name, own.public_key(), name, own)
@@ -42,7 +43,7 @@ def _signed(
     subject, signer = (
         x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, one)]) for one in (name, issuer)
     )
-    return (
+    made = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(signer)
@@ -51,5 +52,8 @@ def _signed(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
-        .sign(by, hashes.SHA256())
     )
+    if name != issuer:
+        here = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+        made = made.add_extension(here, critical=False)
+    return made.sign(by, hashes.SHA256())

@@ -4,6 +4,7 @@ moto checks a condition and stores in two steps; the lock makes them one, as S3 
 """
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -30,14 +31,16 @@ class BucketServer:
     """`requests`: (method, name) of each; `sent`: bytes of all answers. `patience`: so many requests more are answered
     (None: all), then the line is cut at each. A fault in `faults` happens to the next request whose method it names."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True, request_handler=Quiet)
+        self._server = make_server(
+            "127.0.0.1", 0, self._serve, threaded=True, request_handler=Quiet, ssl_context=tls
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self._count = 0
-        self.endpoint = f"http://127.0.0.1:{self._server.port}"
+        self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{self._server.port}"
         self.requests: list[tuple[str, str]] = []
         self.sent = 0
         self.patience: int | None = None
@@ -47,7 +50,11 @@ class BucketServer:
         """A new bucket, reached with little patience."""
         self._count += 1
         name = f"bucket-{self._count}"
-        urlopen(Request(f"{self.endpoint}/{name}", method="PUT"), timeout=10).close()
+        request = Request(f"{self.endpoint}/{name}", method="PUT")
+        authority = reach.get("authority")
+        urlopen(
+            request, timeout=10, context=authority and ssl.create_default_context(cafile=authority)
+        ).close()
         settings = {
             "connect_timeout_s": 5,
             "request_timeout_s": 20,
