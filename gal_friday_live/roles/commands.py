@@ -87,7 +87,7 @@ class CommandBridge:
             await self._heed(state_of(strand))
             return
         if strand.kind == WITHDRAWAL:
-            await self._take_back(withdrawal_of(strand))
+            await self._take_back(withdrawal_of(strand), strand.id)
             return
         approved = approved_of(strand)
         assert isinstance(strand, DmStrand)
@@ -127,12 +127,18 @@ class CommandBridge:
         if change is not None:
             await self._bus.publish("SYSTEM_STATE_CHANGE", change, source=SOURCE)
 
-    async def _take_back(self, withdrawal: Withdrawal) -> None:
-        """Each cancel was asked for when this returns; one without an answer is asked for again."""
+    async def _take_back(self, withdrawal: Withdrawal, strand: str) -> None:
+        """Each cancel was asked for when this returns; one without an answer is asked for again.
+
+        What was ordered by a later strand stays: ids grow, and a withdrawal that was tried again may come behind it.
+        """
         for pair in withdrawal.pairs:
             for record in self._execution.blotter.entries(pair):
-                log.info("order %s is cancelled: %s", record.order.client_order_id, withdrawal.why)
-                await self._execution.cancel(record.order.client_order_id)
+                order = record.order
+                asked = self._asked.get(order.signal_id)
+                if asked is None or asked.strand < strand:
+                    log.info("order %s is cancelled: %s", order.client_order_id, withdrawal.why)
+                    await self._execution.cancel(order.client_order_id)
 
     async def _remember(self, approved: TradeSignalApproved, strand: DmStrand) -> None:
         """Durable before the order's intent, which names the model, data and code that the alpha told of."""

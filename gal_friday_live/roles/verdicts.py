@@ -25,7 +25,7 @@ from gal_friday_live.bus import PubSubManager
 from gal_friday_live.roles.lineage import PlannedModels
 from gal_friday_live.roles.plans import UNREADABLE
 from gal_friday_live.roles.telling import Telling
-from gal_friday_live.roles.withdrawal import passed_on, withdrawal_of
+from gal_friday_live.roles.withdrawal import Withdrawal, passed_on, withdrawal_of
 
 SOURCE = "VerdictBridge"
 VERDICT: Final = "VERDICT"
@@ -33,6 +33,7 @@ VERDICT: Final = "VERDICT"
 DECIDE_WITHIN_S: Final = 10.0
 REMEMBERED: Final = 1_000
 """Verdicts that may have to be given again: as long as a transaction is tried."""
+WITHDRAWN: Final = "WITHDRAWN"
 REASONS: Final = {"expired": "STALE_SIGNAL", "failed": "PLAN_FAILED"}
 
 
@@ -62,6 +63,7 @@ class VerdictBridge:
         self._within_s = decide_within_s
         self._asked: dict[str, asyncio.Future[Verdict]] = {}
         self._verdicts: OrderedDict[str, Verdict] = OrderedDict()
+        self._withdrawn: dict[str, str] = {}
         self._subscriptions: list[str] = []
         self.decided = 0
 
@@ -81,8 +83,7 @@ class VerdictBridge:
         Raises ContractError for what is neither, GalFridayError where nobody decides.
         """
         if strand.kind == WITHDRAWAL:
-            tags = self._telling.tags(EXECUTE_PLAN, original=strand.id)
-            await transaction.write_with_tags(passed_on(withdrawal_of(strand), tags))
+            await self._take_back(withdrawal_of(strand), strand.id, transaction)
             return
         signal = proposed_of(strand)
         assert isinstance(strand, AdStrand)
@@ -109,7 +110,16 @@ class VerdictBridge:
         self._reservations.release(signal.signal_id)
         await transaction.write_with_tags(decision_strand(refusal(signal, REASONS[fate], why), tags, strand))
 
+    async def _take_back(self, withdrawal: Withdrawal, strand: str, transaction: Transaction) -> None:
+        """For the trader; a plan that is tried again, and was written before, is not approved behind it."""
+        tags = self._telling.tags(EXECUTE_PLAN, original=strand)
+        await transaction.write_with_tags(passed_on(withdrawal, tags))
+        self._withdrawn |= dict.fromkeys(withdrawal.pairs, strand)
+
     async def _decide(self, signal: TradeSignalProposed, strand: AdStrand) -> Verdict:
+        withdrawn = self._withdrawn.get(signal.trading_pair)
+        if withdrawn is not None and strand.id < withdrawn and signal.side == "BUY":
+            return refusal(signal, WITHDRAWN, f"its alpha took it back by strand {withdrawn}")
         await self._models.take(signal, strand.module_intelligence)
         asked: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._asked[signal.signal_id] = asked

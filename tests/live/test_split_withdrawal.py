@@ -5,9 +5,11 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from gal_friday_adapters.strands.communicator import DirectTableCommunicator
 from gal_friday_core.errors import StorageError
+from gal_friday_core.strands.codec import proposed_of
 from gal_friday_live.execution_handler import ExecutionHandler
-from gal_friday_live.roles.withdrawal import Withdrawal
+from gal_friday_live.roles.withdrawal import Withdrawal, passed_on
 from tests.live.split import desk, stretches
 from tests.live.trading import collect
 from tests.live.world import CALM, manager
@@ -117,6 +119,29 @@ def test_what_is_taken_back_while_the_database_is_away_stands_behind_the_plan_th
             await split.settle()
             assert away.kinds == ["signal", "withdrawal"]
             assert waiting(split) == set()
+
+    asyncio.run(main())
+
+
+def test_what_was_ordered_after_a_withdrawal_stands_and_a_plan_from_before_it_is_refused(
+    database_url, played
+):
+    async def main():
+        async with desk(database_url, manager(**CONFIG), played, alphas(played)) as split:
+            await until_both_wait(split)
+            both = Withdrawal(pairs=("BTC/USD", "ETH/USD"), why="a test")
+            await split.trader.commands.handle(replace(passed_on(both, ()), id="0"), None)
+            assert waiting(split) == {"BTC/USD", "ETH/USD"}
+            async with split.database.connection() as connection:
+                rows = await connection.execute(
+                    "select id from ad_strands where symbol = 'BTC/USD' order by id"
+                )
+                names = [row["id"] for row in await rows.fetchall()]
+            plan = await DirectTableCommunicator(split.database, "alpha").read_by_id("ad_strands", names[0])
+            verdicts = split.decision.verdicts
+            verdicts._withdrawn["BTC/USD"] = "g"  # behind every id
+            verdict = await verdicts._decide(proposed_of(plan), plan)
+            assert verdict.reason == "WITHDRAWN"
 
     asyncio.run(main())
 
