@@ -81,6 +81,8 @@ def _trading(engine: Values) -> Text:
     if lost := engine.get("lost"):
         told = "; ".join(f"{one['title']} since {one['since'][11:19]} UTC" for one in lost)
         return Text(f"✗ NOT HEARD: {plain(told)}", "bold red")
+    if unheard := engine.get("unheard"):
+        return Text(f"! not connected: {plain(', '.join(unheard))}", "yellow")
     if engine.get("halted"):
         return Text(f"✗ HALTED: {plain(engine.get('halt_reason', ''))}", "bold red")
     if why := engine.get("blocked_by"):

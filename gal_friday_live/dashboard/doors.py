@@ -19,16 +19,19 @@ class Door(NamedTuple):
 
 
 def doors_of(config: Config, engines: Sequence[Path] = ()) -> tuple[Door, ...]:
-    """Those of the data directories given, else of the configured one. Raises ConfigError for one that is not there."""
+    """Those of the data directories given, else of the configured one. An engine makes its own when it starts first.
+
+    Raises ConfigError for one in a folder that is not there.
+    """
     if not engines:
         own = paths.data_dir(config)
         return (Door(own.name, control_path(own)),)
     folders = list(dict.fromkeys(folder.expanduser().absolute() for folder in engines))
-    missing = [str(folder) for folder in folders if not folder.is_dir()]
-    if missing:
-        raise ConfigError(
-            f"--engine {missing[0]}: no such directory: name the data directory of an engine or role"
-        )
+    for folder in folders:
+        if not folder.parent.is_dir():
+            raise ConfigError(
+                f"--engine {folder}: no such directory: name the data directory of an engine or role"
+            )
     alike = Counter(folder.name for folder in folders)
     return tuple(
         Door(folder.name if alike[folder.name] == 1 else str(folder), control_path(folder))

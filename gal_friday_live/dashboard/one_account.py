@@ -82,14 +82,22 @@ def _of_one_account(told: Sequence[Part]) -> list[Part]:
 def _metrics(parts: Sequence[Part], shown: Sequence[Part], foreign: Sequence[Part]) -> dict[str, Any]:
     first = shown[0].reading.metrics
     by_role = {role: [part.reading.metrics for part in shown if part.role in (role, "")] for role in ROLES}
+    unheard = {role: _why(role, parts) for role in ROLES if not by_role[role]}
     told: dict[str, Any] = {
-        "engine": _engine(shown, by_role) | {"lost": _lost(parts, shown), "findings": _findings(shown, foreign)},
+        "engine": {
+            **_engine(shown, by_role),
+            "lost": _lost(parts, shown),
+            "unheard": [CALLED[role] for role in unheard] if len(parts) > 1 else [],
+            "findings": _findings(shown, foreign),
+        },
         "counts": _counts(shown, by_role),
         "market": {pair: one for part in reversed(shown) for pair, one in part.reading.metrics["market"].items()},
         "roles": {part.name: _role(part, foreign) for part in parts},
-        "lacking": {role: _why(role, parts) for role in ROLES if not by_role[role]},
+        "lacking": unheard,
         **{name: first.get(name, {}) for name in ("bus", "health", "measured", "account", "positions")},
     }  # fmt: skip
+    if len(parts) == 1:
+        told["engine"]["mode"] = f"{told['engine']['mode']} {parts[0].title}"
     if by_role[TRADER]:
         told["orders"] = by_role[TRADER][0]["orders"]
     if by_role[DECISION]:

@@ -34,6 +34,10 @@ def _trading(reading: Reading) -> Headline:
     mode = str(at(reading.metrics, "engine.mode") or "")
     if lost := at(reading.metrics, "engine.lost"):
         return _lost(lost, halted=state == "HALTED")
+    if unheard := at(reading.metrics, "engine.unheard"):
+        whom = " AND NO ".join(title.upper() for title in unheard)
+        why = "; ".join(at(reading.metrics, "lacking").values())
+        return Headline(f"NO {whom}", why, "warn", halted=state == "HALTED")
     if state == "HALTED":
         return Headline("HALTED", str(at(reading.metrics, "engine.halt_reason") or ""), "bad", halted=True)
     if state == "REDUCING":

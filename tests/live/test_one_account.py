@@ -126,14 +126,16 @@ def test_a_standby_that_took_over_stands_in_for_the_one_that_is_gone():
     assert found.metrics["roles"]["t"]["state"] == "gone"
 
 
-def test_who_never_answered_is_missing_and_no_alarm():
+def test_who_never_answered_is_missing_and_a_role_alone_is_called_by_its_name():
     found = desk(d=Reading("gone", 0))
-    assert headline(found).word == "TRADING"
+    assert (headline(found).word, headline(found).tone) == ("NO DECISION MAKER", "warn")
+    assert "not connected: decision maker" in drawn(found)
     assert lacking(found.metrics, "decision") == "the decision maker is not connected: nobody answers at d"
     alone = one_account({"a": said("alpha")})
     assert lacking(alone.metrics, "trader") == (
         "the trader is not connected: --engine names its data directory"
     )
+    assert (headline(alone).word, headline(alone).detail) == ("TRADING", "paper alpha")
     text = drawn(alone)
     assert text.count("Not known: the trader is not connected") == 1
     assert "Not known: the decision maker is not" in text
@@ -264,4 +266,5 @@ def test_doors_are_named_by_their_folders(tmp_path):
         "alpha",
     ]
     with pytest.raises(ConfigError, match="no such directory"):
-        doors_of(config, [tmp_path / "nowhere"])
+        doors_of(config, [tmp_path / "nowhere/trader"])
+    assert doors_of(config, [tmp_path / "later"])[0].name == "later"
