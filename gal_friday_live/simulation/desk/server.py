@@ -114,11 +114,7 @@ class Server(Store):
             session.work.savepoint()
 
     def release(self, session: Session) -> None:
-        assert session.work is not None
-        session.require()
-        if session.work.top.failed:
-            raise psycopg.errors.InFailedSqlTransaction("the simulated transaction has failed")
-        session.work.release()
+        self._require_sound(session).release()
 
     def roll_back(self, session: Session) -> None:
         """To the last savepoint, or all of it."""
@@ -152,6 +148,10 @@ class Server(Store):
     async def carry(self, session: Session, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
         """Carry out a statement, in the session's transaction or in one of its own. Raises psycopg's errors."""
         session.require()
+        if "savepoint" in statement:
+            await self._answer_time(session)
+            self._move_savepoints(session, statement)
+            return []
         own = session.work is None
         if own:
             self.begin(session)
@@ -167,6 +167,27 @@ class Server(Store):
         if own:
             await self.commit(session)
         return rows
+
+    def _move_savepoints(self, session: Session, statement: str) -> None:
+        """Statements about the last savepoint, several in a line; one that is rolled back to stays."""
+        for word in statement.split(";"):
+            if word.strip().startswith("rollback"):
+                self.roll_back(session)
+                self.begin(session)
+            elif word.strip().startswith("release"):
+                self.release(session)
+            else:
+                self._require_sound(session)
+                self.begin(session)
+
+    @staticmethod
+    def _require_sound(session: Session) -> Work:
+        """The open transaction. Raises InFailedSqlTransaction where a statement of it failed."""
+        session.require()
+        assert session.work is not None
+        if session.work.top.failed:
+            raise psycopg.errors.InFailedSqlTransaction("the simulated transaction has failed")
+        return session.work
 
     async def _done(
         self, session: Session, work: Work, statement: str, values: Mapping[str, Any]

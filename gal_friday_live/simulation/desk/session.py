@@ -63,7 +63,7 @@ class Session:
                 one.cancel()
         self.require()
 
-    async def execute(self, statement: str, values: Mapping[str, Any] | None = None) -> "Cursor":
+    async def execute(self, statement: str, values: Mapping[str, Any] | None = None, **_: Any) -> "Cursor":
         return Cursor(self, await self._server.carry(self, statement, values or {}))
 
     @asynccontextmanager

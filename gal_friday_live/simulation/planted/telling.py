@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from gal_friday_adapters.strands.handling import Batch
 from gal_friday_adapters.strands.inbox import End
 from gal_friday_adapters.strands.writing import write
 from gal_friday_live.roles.states import BLOCKS
+from gal_friday_live.simulation.desk.faults import BUSY_S
 from gal_friday_live.simulation.desk.role_life import RoleLife
 from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_closes, together
@@ -12,44 +14,26 @@ from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_c
 
 def killed_busy(name: str) -> Weather:
     """A role that dies while its plans are under way, and the database takes its time."""
-    return together(at_closes("store", "slow", (0.0, 1.5), 15.0), at_closes("kill", name, (4.0, 16.0)))
-
-
-def acknowledges_before_the_intent_is_durable(life: RoleLife) -> None:
-    """The trader takes an order for begun as soon as it stands on its bus."""
-    role: Any = life.role
-    if role.module == "trader":
-
-        async def begun(_order_id: str, _within_s: float) -> bool:
-            return True
-
-        role.journal.begun = begun
+    return together(
+        at_closes("store", "slow", (BUSY_S - 0.12, BUSY_S - 0.07), 8.0),
+        at_closes("kill", name, (BUSY_S, BUSY_S + 5.0)),
+    )
 
 
 def acknowledges_before_it_handles(life: RoleLife) -> None:
     """Strands are done when they are claimed, and handled in another transaction."""
     listener: Any = life.listener
     handling = listener._handling
-    handle = handling._try
 
     async def handled(inbox: Any, claims: Any) -> None:
-        connection = inbox.connection
-        async with connection.transaction():
+        async with inbox.connection.transaction():
             held = await inbox.hold(claims)
             await inbox.end([End(seq=one.claim.seq, state="done") for one in held])
-        for one in held:
-            async with connection.transaction():
-                await handle(connection, one, _Forgetful())
+        async with inbox.connection.transaction():
+            for one in held:
+                await handling._try(one, Batch(inbox.connection))
 
     handling.handle = handled
-
-
-class _Forgetful:
-    """A batch of which nobody wants to know what became."""
-
-    def __init__(self) -> None:
-        self.ends: list[Any] = []
-        self.again: list[Any] = []
 
 
 def trusts_in_hints(life: RoleLife) -> None:
@@ -117,11 +101,6 @@ def forgets_that_the_decision_maker_is_halted(life: RoleLife) -> None:
 
 
 BUGS = (
-    PlantedBug(
-        name="intent-not-awaited", desk=True, seconds=90.0,
-        about="the trader acknowledges an order that is not durable: who kills it then loses the order",
-        promise="LIVENESS", plant=acknowledges_before_the_intent_is_durable, weather=killed_busy("trader"),
-    ),
     PlantedBug(
         name="acknowledged-on-receipt", desk=True, seconds=90.0,
         about="strands are acknowledged before they are handled, as queues do it by default",
