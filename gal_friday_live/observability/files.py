@@ -25,7 +25,8 @@ holds it current. One definition serves all who carry the numbers:
   Prometheus's. What waits is bounded (`timeseries.queue`), survives an outage of the server, and what is lost is counted
   (`gal_friday_outbox_lost_total`, destination `timeseries`). An engine never waits for it.
 - **Prometheus** reads `/metrics` of the [dashboard](dashboard.md): from this machine over loopback, from elsewhere with
-  `dashboard.metrics_token`. `deploy/prometheus/prometheus.yaml` is a scrape configuration. Without an engine it answers 503.
+  `dashboard.metrics_token`. `deploy/prometheus/prometheus.yaml` is a scrape configuration. Without an engine it answers 503. A
+  dashboard of several roles (`--engine`) tells the numbers of all, and who is silent (`gal_friday_dashboard_silent`).
 - **The control socket** answers `{"command": "metrics"}` with the same numbers, nested by measurement and field.
 
 Each series has the labels (tags) `mode` and `session`, and at most one more, which the tables name. The roles of a
