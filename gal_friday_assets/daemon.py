@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._cli.utils import get_instance_for_cli
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.remote_representation.grpc_server_registry import GrpcServerRegistry, ServerRegistryEntry
 from dagster._daemon import cli, controller
 
@@ -20,15 +21,23 @@ class StandingServers(GrpcServerRegistry):
     """Code servers that stay for as long as they live: what is asked for every minute is only what they serve."""
 
     def clear_all_grpc_endpoints(self) -> None:
-        """Forget those that have ended, or could not load the code: the next question starts them again."""
+        """Forget those that have ended, do not answer, or could not load the code: the next question starts them again."""
+        gone = [origin for origin, entry in list(self._active_entries.items()) if not _answers(entry)]
         with self._lock:
-            for origin, entry in list(self._active_entries.items()):
-                if not _lives(entry):
-                    del self._active_entries[origin]
+            for origin in gone:
+                self._active_entries.pop(origin, None)
 
 
-def _lives(entry: object) -> bool:
-    return isinstance(entry, ServerRegistryEntry) and entry.process.server_process.poll() is None
+def _answers(entry: object) -> bool:
+    """Whether a code server is there; one that hangs for a minute is ended."""
+    if not isinstance(entry, ServerRegistryEntry) or entry.process.server_process.poll() is not None:
+        return False
+    try:
+        entry.process.create_client().ping("")
+    except DagsterUserCodeUnreachableError:
+        entry.process.server_process.kill()
+        return False
+    return True
 
 
 @contextmanager

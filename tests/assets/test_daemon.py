@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.constants import GrpcServerCommand
@@ -28,8 +30,17 @@ class Server:
 
     def __init__(self, **_: object) -> None:
         type(self).made += 1
+        self.hangs = False
         self.port, self.socket = self.made, None
         self.server_process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def create_client(self) -> Self:
+        return self
+
+    def ping(self, echo: str) -> str:
+        if self.hangs:
+            raise DagsterUserCodeUnreachableError("no answer within a minute")
+        return echo
 
     def shutdown_server(self) -> None:
         assert self.server_process.stdin is not None
@@ -61,6 +72,14 @@ def test_a_code_server_stays_while_it_lives_and_is_started_again_when_it_ended(s
     process.server_process.kill()
     process.wait()
     servers.clear_all_grpc_endpoints()
+    assert servers.get_grpc_endpoint(ORIGIN).port == 2
+
+
+def test_a_code_server_that_hangs_is_ended_and_replaced(servers: StandingServers):
+    hung = servers.get_grpc_server_entry(ORIGIN).process
+    hung.hangs = True
+    servers.clear_all_grpc_endpoints()
+    hung.wait()
     assert servers.get_grpc_endpoint(ORIGIN).port == 2
 
 
