@@ -33,6 +33,9 @@ FOREIGN = (
     ("ad_strands", [7]),
     ("ad_strands", [None]),
     ("ad_strands", [["dm:evaluate_plan"]]),
+    ("dm_strands", [["original_strand:x"]]),
+    ("ad_strands", ["dm:evaluate_plan", "dm:evaluate_plan"]),
+    ("tr_strands", ["account:night", "account:day"]),
 )
 
 

@@ -73,21 +73,21 @@ BLANKS = r"E' \t\n\r\f\v'"
 
 def said(word: str) -> str:
     """What a tag of the form WORD:VALUE says; null where there is none."""
-    first = f"""jsonb_path_query_first(tags, '$[*] ? (@ starts with "{word}:")')"""
+    first = f"""jsonb_path_query_first(tags, 'strict $[*] ? (@ starts with "{word}:")', '{{}}', true)"""
     return f"substr({first} #>> '{{}}', {len(word) + 2})"
 
 
 # Whose orders a strand is about, which alpha says it, and what it answers: in the tags, and as columns of the server's.
 USUAL = {"account": "main", "sender": "alpha"}
-READ = {
+ALPHAS = {
     "account": f"coalesce({said('account')}, '{USUAL['account']}')",
     "sender": f"coalesce({said('from')}, '{USUAL['sender']}')",
     "original": said("original_strand"),
 }
 MADE = {
-    "ad_strands": ("account", "sender", "original"),
-    "dm_strands": ("account", "original"),
-    "tr_strands": ("account", "original"),
+    "ad_strands": ALPHAS,
+    "dm_strands": {**ALPHAS, "sender": said("from")},
+    "tr_strands": {**ALPHAS, "sender": said("from")},
 }
 
 # Of whose journal which lines the others were told: written with the strand, under the fence of the session's lease. All
@@ -121,7 +121,7 @@ def well_named(column: str) -> str:
 def strands_table(table: str, new_id: str) -> str:
     documents = "".join(f"{name} jsonb, " for name in DOCUMENTS[table])
     numbers = "".join(f"{column}, " for column in COLUMNS[table])
-    made = "".join(f"{name} text generated always as ({READ[name]}) stored, " for name in MADE[table])
+    made = "".join(f"{name} text generated always as ({how}) stored, " for name, how in MADE[table].items())
     objects = "".join(f" and jsonb_typeof({name}) = 'object'" for name in DOCUMENTS[table])
     names = "".join(f" and ({well_named(name)})" for name in MADE[table])
     return f"""
@@ -219,13 +219,28 @@ _ALPHAS = f"""
 """
 
 
-def unsaid(table: str) -> str:
-    """A path to each tag that the table may not say: texts only, known ones, and of those its own."""
+def known(table: str) -> list[str]:
+    """Tags without a value that a table may say."""
     own = [tag for tags in ROUTES[table].values() for tag in tags]
-    known = [f'@ == "{tag}"' for tag in (*own, "priority:high", "error:processing_failed", "error:expired")]
-    known += [f'@ starts with "{word}:"' for word in ("original_strand", "account", "from")]
-    known += ['@ like_regex "^timeout:[0-9]{1,8}$"']
-    return f"""'strict $[*] ? (@.type() != "string" || !({" || ".join(known)}))'"""
+    return [*own, "priority:high", "error:processing_failed", "error:expired"]
+
+
+def all_known(table: str) -> str:
+    """As many tags as are known to be among them: each of them is, and stands there once."""
+    fixed = [f"(said.tags ? '{tag}')::integer" for tag in known(table)]
+    valued = ["said.tags ? ('account:' || said.account)", "said.tags ? ('from:' || said.sender)"]
+    valued += ["said.original is not null", f"{said('timeout')} ~ '^[0-9]{{1,8}}$'"]
+    counted = [*fixed, *(f"coalesce({each}, false)::integer" for each in valued)]
+    return f"jsonb_array_length(said.tags) = {' + '.join(counted)}"
+
+
+def unknown(table: str) -> str:
+    """The first that is not: for the message."""
+    right = [f'@ == "{tag}"' for tag in known(table)]
+    right += [f'@ starts with "{word}:"' for word in ("original_strand", "account", "from")]
+    right += ['@ like_regex "^timeout:[0-9]{1,8}$"']
+    path = f"""strict $[*] ? (@.type() != "string" || !({" || ".join(right)}))"""
+    return f"coalesce(jsonb_path_query_first(said.tags, '{path}')::text, 'a tag twice')"
 
 
 def delivery(table: str, inbox: str, rows: str, otherwise: str) -> str:
@@ -259,8 +274,7 @@ def trigger_function(name: str, table: str, rows: str, otherwise: str = "") -> s
             strand text;
             word text;
         begin
-            select said.id, coalesce(quote_literal(jsonb_path_query_first(said.tags, {unsaid(table)}) #>> '{{}}'), 'null')
-                into strand, word from {rows} said where jsonb_path_exists(said.tags, {unsaid(table)}) limit 1;
+            select said.id, {unknown(table)} into strand, word from {rows} said where not ({all_known(table)}) limit 1;
             if found then
                 raise exception '{table} may not say % (strand %)', word, strand using errcode = 'check_violation';
             end if;
