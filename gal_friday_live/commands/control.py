@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from gal_friday_live.commands.common import ConfigOption, JsonOption, load_config, print_json
+from gal_friday_live.commands.engines import EnginesOption, doors
 from gal_friday_live.commands.recorded import explained, known, say_age, without_sessions
 from gal_friday_live.commands.shown import show, table
 
@@ -85,12 +86,17 @@ def halt(
             "--liquidate", help="Also sell every position at market; by default they are kept, protected."
         ),
     ] = False,
+    engine: EnginesOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop all entries at once, cancel those that wait, keep protective stops. It holds across restarts."""
+    """Stop all entries at once, cancel those that wait, keep protective stops. It holds across restarts.
+
+    With --engine for each role of a split engine, all of them; each is resumed by itself.
+    """
     action = "LIQUIDATE_POSITIONS" if liquidate else "CANCEL_ENTRIES"
-    show(_ask(config, "halt", reason=reason, who=who or getpass.getuser(), action=action), as_json=as_json)
+    told = {"reason": reason, "who": who or getpass.getuser(), "action": action}
+    show(_halt_all(config, engine, told) if engine else _ask(config, "halt", **told), as_json=as_json)
 
 
 def resume(
@@ -149,6 +155,15 @@ def explain(
         "No reports.",
     )
     table([{"feature": name, "value": value} for name, value in features.items()], "No feature vector.")
+
+
+def _halt_all(config: Path | None, engines: list[Path], told: dict[str, str]) -> dict[str, Any]:
+    """Raises StorageError that names who is not halted, and who is."""
+    from gal_friday_live.dashboard.actions import ANSWERS_WITHIN_S, halt_all
+
+    asked = doors(load_config(config).config, engines)
+    asyncio.run(halt_all(asked, timeout_s=ANSWERS_WITHIN_S, **told))
+    return {"halted": [door.name for door in asked]}
 
 
 def _ask(config: Path | None, command: str, **details: Any) -> Any:

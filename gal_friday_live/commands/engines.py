@@ -14,7 +14,7 @@ EnginesOption = Annotated[
     typer.Option(
         "--engine",
         metavar="DIR",
-        help="Data directory of a role of a split engine; repeated for each role, they are shown as one account.",
+        help="Data directory of a role of a split engine; repeated for each role, they count as one account.",
         show_default=False,
     ),
 ]

@@ -104,14 +104,14 @@ class Actions:
         await asyncio.to_thread(_append, self._file, msgspec.json.encode(line) + b"\n")
 
 
-async def halt_all(doors: Sequence[Door], *, reason: str, who: str, timeout_s: float) -> None:
-    """Halt every engine that is asked, all at once. Raises the one's own words where there is but one, else StorageError
+async def halt_all(doors: Sequence[Door], *, timeout_s: float, **told: str) -> None:
+    """Halt every engine that is asked, all at once, and tell them who asks and why. Raises the one's own words where there is but one, else StorageError
     that names those that are not halted, and those that are.
     """
 
     async def halted(door: Door) -> GalFridayError | None:
         try:
-            await ask(door.path, "halt", timeout_s=timeout_s, reason=reason, who=who)
+            await ask(door.path, "halt", timeout_s=timeout_s, **told)
         except GalFridayError as error:
             return error
         return None

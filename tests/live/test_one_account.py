@@ -2,12 +2,15 @@
 
 import asyncio
 import io
+import json
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from gal_friday_core.errors import ConfigError, StorageError
+from gal_friday_live.cli import app
 from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.dashboard.actions import Actions, halt_all
 from gal_friday_live.dashboard.doors import doors_of
@@ -215,8 +218,13 @@ async def test_halt_goes_to_all_roles_and_says_who_did_not_hear_and_each_is_resu
             assert (await actions.perform("resume", {**again, "engine": "alpha"}, "s"))["said"] == (
                 "The alpha trades again."
             )
-    assert trader.asked == [("halt", "fire"), ("halt", "fire")]
-    assert alpha.asked == [("halt", "fire"), ("resume", "out")]
+            ran = await asyncio.to_thread(
+                CliRunner().invoke, app,
+                ["halt", "--reason", "drill", "--json", *(f"--engine={folder}" for folder in folders)],
+            )  # fmt: skip
+            assert json.loads(ran.stdout) == {"halted": ["trader", "alpha"]}
+    assert trader.asked == [("halt", "fire"), ("halt", "fire"), ("halt", "drill")]
+    assert alpha.asked == [("halt", "fire"), ("resume", "out"), ("halt", "drill")]
     lines = (tmp_path / "own/logs/dashboard-actions.jsonl").read_text().splitlines()
     assert len(lines) == 5
     assert "Halted: trader" in lines[0]

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from gal_friday_core.metrics import BY_NAME
 from gal_friday_live.dashboard.server import running as dashboard
 from tests.adapters.influx_server import TOKEN, InfluxServer
-from tests.live.chromium import FOUND, overflow, reading, violations
+from tests.live.chromium import FOUND, PHONE, overflow, reading, violations
 from tests.live.dashboard_room import Room
 from tests.live.running import PATIENCE_S, split
 from tests.live.world import manager
@@ -84,6 +84,10 @@ async def every_page_is_whole(reader):
         await expect(page.locator("[data-live='account.equity']")).not_to_have_text("–")
         await expect(page.locator("#limits .bar")).not_to_have_count(0)
         assert await violations(page) == []
+    async with reader.page(**PHONE) as page:
+        await expect(page.locator("#roles tbody tr")).to_have_count(3)
+        await expect(page.locator(".js-plotly-plot, .chart .empty")).to_have_count(1)
+        assert await overflow(page) <= 0
     for path, wanted in (
         ("/system", "Waiting in its inbox"),
         ("/risk", "APPROVED"),
