@@ -76,8 +76,8 @@ class Files(Protocol):
         """The names of the folders right below, ascending."""
         ...
 
-    def stamp(self, name: str) -> str:
-        """Changes whenever the file is replaced; a StorageError where it is not there."""
+    def stamps(self, pattern: str) -> dict[str, str]:
+        """Of each file whose name fits, what changes whenever it is replaced."""
         ...
 
 
@@ -141,7 +141,10 @@ class LocalFiles:
     def folders(self, folder: str) -> list[str]:
         return sorted(path.name for path in (self._root / folder).glob("*") if path.is_dir())
 
-    def stamp(self, name: str) -> str:
+    def stamps(self, pattern: str) -> dict[str, str]:
+        return {name: self._stamp(name) for name in self.glob(pattern)}
+
+    def _stamp(self, name: str) -> str:
         try:
             found = (self._root / name).stat()
         except OSError as error:

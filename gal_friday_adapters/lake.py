@@ -130,9 +130,10 @@ class CandleLake:
         tables = read_some(self.files, [self.name(series, month)], COLUMNS[:1])
         return tables[0][COLUMNS[0]] if tables else np.empty(0, np.int64)
 
-    def stamp(self, series: Series, month: str) -> str:
-        """Changes whenever the month's file is replaced: cheaper to ask for than its content."""
-        return self.files.stamp(self.name(series, month))
+    def stamps(self, series: Series) -> dict[str, str]:
+        """Of each stored month what changes whenever its file is replaced: cheaper to ask for than its content."""
+        found = self.files.stamps(self.name(series, "*"))
+        return dict(zip(_months(list(found)), found.values(), strict=True))
 
     def coverage(self, series: Series) -> list[Span]:
         """Times for which all bars that exist are known to be stored: the memory of resumable downloads."""

@@ -84,18 +84,20 @@ class ObjectFiles:
         return nullcontext()
 
     def glob(self, pattern: str) -> list[str]:
-        parts = pattern.split("/")
-        folder = "/".join(takewhile(lambda part: "*" not in part, parts[:-1]))
-        return [name for name in self._store.names(folder) if _fits(name.split("/"), parts)]
+        return list(self.stamps(pattern))
 
     def folders(self, folder: str) -> list[str]:
         return self._store.folders(folder)
 
-    def stamp(self, name: str) -> str:
-        found = self._store.head(name)
-        if found is None:
-            raise StorageError(f"{self.show(name)}: not there")
-        return str(found["e_tag"])
+    def stamps(self, pattern: str) -> dict[str, str]:
+        """One question for all of them: a list tells the tags."""
+        parts = pattern.split("/")
+        folder = "/".join(takewhile(lambda part: "*" not in part, parts[:-1]))
+        return {
+            one.name: one.tag
+            for one in sorted(self._store.listed(folder))
+            if _fits(one.name.split("/"), parts)
+        }
 
     def _source(self, name: str, missing: Missing | None) -> BytesIO | None:
         if missing is not None:

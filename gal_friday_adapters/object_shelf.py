@@ -21,7 +21,7 @@ class ObjectShelf:
             self._create(f"{folder}/{name}", files[name])
 
     def read(self, folder: str) -> dict[str, bytes]:
-        found = {name[len(folder) + 1 :]: size for name, size in self._store.sizes(folder)}
+        found = {one.name[len(folder) + 1 :]: one.size for one in self._store.listed(folder)}
         if artifact.MANIFEST not in found and not self.has(folder):
             raise FileNotFoundError(folder)
         for name, size in found.items():

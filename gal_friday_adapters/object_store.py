@@ -73,6 +73,14 @@ class Tail(NamedTuple):
     tag: str
 
 
+class Listed(NamedTuple):
+    """One object of a list: bytes, and the tag of its content."""
+
+    name: str
+    size: int
+    tag: str
+
+
 class ObjectStore:
     """Names are below the URL's prefix. Every method raises StorageError where the server refuses or is silent."""
 
@@ -121,11 +129,11 @@ class ObjectStore:
 
     def names(self, folder: str) -> list[str]:
         """Of all objects below a folder, ascending."""
-        return sorted(name for name, _ in self.sizes(folder))
+        return sorted(one.name for one in self.listed(folder))
 
-    def sizes(self, folder: str) -> list[tuple[str, int]]:
-        """(name, bytes) of all objects below a folder."""
-        return self._again(lambda: self._sizes(folder))
+    def listed(self, folder: str) -> list[Listed]:
+        """All objects below a folder."""
+        return self._again(lambda: self._listed(folder))
 
     def folders(self, folder: str) -> list[str]:
         """The names of the folders right below."""
@@ -200,7 +208,7 @@ class ObjectStore:
                     raise Conflict from error
                 raise
 
-    def _sizes(self, folder: str) -> list[tuple[str, int]]:
+    def _listed(self, folder: str) -> list[Listed]:
         skipped = len(self.url.prefix) + 1 if self.url.prefix else 0
         with self._told("list", folder) as told:
             try:
@@ -208,7 +216,11 @@ class ObjectStore:
             except FileNotFoundError as error:
                 told.require_bucket(error)
                 return []
-        return [(one["path"][skipped:], one["size"]) for chunk in listed for one in chunk]
+        return [
+            Listed(one["path"][skipped:], one["size"], one["e_tag"] or "")
+            for chunk in listed
+            for one in chunk
+        ]
 
     def _again(self, ask: Callable[[], Result]) -> Result:
         """What only reads is asked again where its answer broke off."""

@@ -45,10 +45,14 @@ def footer_span(size: int, tail: bytes) -> Span | None:
 def layout(footer: bytes) -> list[Group] | None:
     """The row groups that a footer (with its trailer) tells of, in their order; None where it is not understood."""
     try:
-        found = _Reader(footer[:-TRAILER]).struct()
-        return [_group(group) for group in found[4]]
-    except (LookupError, TypeError, ValueError):
+        found = [_group(group) for group in _Reader(footer[:-TRAILER]).struct()[4]]
+        return found if all(map(_is_possible, found)) else None
+    except (AttributeError, LookupError, TypeError, ValueError):  # what is read of damage is of any type
         return None
+
+
+def _is_possible(group: Group) -> bool:
+    return group.rows >= 0 and all(0 < chunk.span[0] <= chunk.span[1] for chunk in group.chunks)
 
 
 def _group(found: dict[int, Any]) -> Group:

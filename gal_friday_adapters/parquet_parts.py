@@ -45,13 +45,15 @@ def parts(columns: Sequence[str] | None, rows: Rows | None = None) -> Missing:
         if groups is None:
             return missing(part.spans, (0, size))
         chosen = groups if rows is None else groups[rows.chosen(groups)]
-        return [
-            gap
+        spans = [
+            chunk.span
             for group in chosen
             for chunk in group.chunks
             if columns is None or chunk.column in columns
-            for gap in missing(part.spans, chunk.span)
         ]
+        if any(end > size for _, end in spans):
+            return missing(part.spans, (0, size))
+        return [gap for span in spans for gap in missing(part.spans, span)]
 
     return wanted
 

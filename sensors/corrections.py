@@ -97,7 +97,8 @@ def look(
 
     Only files that were replaced since are read, and the whole series where one of them changed within the span.
     """
-    stamps = {month: lake.stamp(series, month) for month in months_of(lake, series, learnt)}
+    learnt_months = months_of(lake, series, learnt)
+    stamps = {month: stamp for month, stamp in lake.stamps(series).items() if month in learnt_months}
     if before is not None and before["learnt"] == learnt["candles_sha256"]:
         months = unchanged(lake, series, learnt, stamps, before["months"])
         if months is not None:

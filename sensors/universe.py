@@ -51,8 +51,7 @@ def look(lake: CandleLake, before: Seen) -> Seen:
     for series in lake.series():
         known = before.get(series.key, {})
         months = now[series.key] = {}
-        for month in lake.months(series):
-            stamp = lake.stamp(series, month)
+        for month, stamp in lake.stamps(series).items():
             old = known.get(month)
             months[month] = old if old and old[0] == stamp else [stamp, lake.version(series, month)]
     return now

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gal_friday_adapters.files import files_at
+from gal_friday_adapters.files import Part, files_at
 from gal_friday_adapters.lake import CandleLake, TableLake
 from gal_friday_adapters.object_files import TAIL
 from gal_friday_adapters.object_store import ObjectStore
 from gal_friday_adapters.parquet_footer import TRAILER, footer_span, layout
-from gal_friday_adapters.parquet_parts import Rows
+from gal_friday_adapters.parquet_parts import Rows, parts
 from gal_friday_adapters.parquet_store import ROW_GROUP, encoded, read_some, read_tables
 from gal_friday_core.candles import Candles, Series
 from gal_friday_core.errors import StorageError
@@ -94,6 +94,10 @@ def test_a_damaged_footer_is_not_understood_and_nothing_worse(data):
     for _ in range(data.draw(st.integers(1, 5))):
         footer[data.draw(st.integers(0, len(footer) - 1))] = data.draw(st.integers(0, 255))
     layout(bytes(footer[data.draw(st.integers(0, 40)) :]))
+    part = Part(bytearray(CONTENT), [])
+    part.add(span[0], bytes(footer))
+    for start, end in parts(("ts", "feature_1"), Rows("ts", START, START + 1))(part):
+        assert 0 <= start <= end <= len(CONTENT)
     assert layout(b"") is None
     assert footer_span(4, b"PAR1") is None
     assert footer_span(12, b"\xff\xff\xff\x00PAR1") is None
@@ -149,6 +153,8 @@ def test_a_lake_asks_for_the_months_and_the_rows_that_are_wanted(bucket, tmp_pat
     everything, far, near = candles(), CandleLake(bucket), CandleLake(tmp_path)
     for lake in (far, near):
         lake.write(everything)
+    assert list(far.stamps(SERIES)) == list(near.stamps(SERIES)) == near.months(SERIES)
+    assert spent(lambda: far.stamps(SERIES))[2] == 1
     _, whole, _ = spent(lambda: far.read(SERIES))
     closed, sent, _ = spent(lambda: far.closed_ns(SERIES))
     assert closed == near.closed_ns(SERIES) == int(everything.ts[-1]) + MINUTE_NS
