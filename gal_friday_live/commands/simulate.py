@@ -35,6 +35,13 @@ def simulate(
             min=1, help="With --seed or --crash-every-step: virtual seconds in which things may go wrong."
         ),
     ] = 200.0,
+    desk: Annotated[
+        bool,
+        typer.Option(
+            "--desk",
+            help="Worlds of a split engine: trader, decision maker and alphas, any of which may die.",
+        ),
+    ] = False,
     soak_hours: Annotated[
         int | None,
         typer.Option(
@@ -60,6 +67,10 @@ def simulate(
     from gal_friday_live.simulation.world import Plan
 
     jobs = jobs or processors()
+    if desk and (planted or promises or soak_hours is not None):
+        raise typer.BadParameter(
+            "is of worlds; bugs of a desk are among the planted ones", param_hint="--desk"
+        )
     if planted:
         simulate_checks.planted(bug or [], first=first, jobs=jobs, as_json=as_json)
     elif promises:
@@ -67,11 +78,11 @@ def simulate(
     elif soak_hours is not None:
         simulate_worlds.soak(soak_hours, seed=1 if seed is None else seed, as_json=as_json)
     elif crash_every_step is not None:
-        plan = Plan(seed=crash_every_step, seconds=lasts)
+        plan = Plan(seed=crash_every_step, seconds=lasts, desk=desk)
         simulate_worlds.crashes(plan, every=every, jobs=jobs, as_json=as_json)
     elif seed is not None:
-        plan = Plan(seed=seed, crash_at=crash_at, seconds=lasts)
+        plan = Plan(seed=seed, crash_at=crash_at, seconds=lasts, desk=desk)
         simulate_worlds.single(plan, trace=trace, as_json=as_json)
     else:
-        plans = [Plan(seed=one) for one in seeds_from(first, seeds)]
+        plans = [Plan(seed=one, desk=desk) for one in seeds_from(first, seeds)]
         simulate_worlds.many(plans, jobs=jobs, as_json=as_json)

@@ -99,7 +99,8 @@ def _tell(outcome: "Outcome") -> None:
         return
     from gal_friday_live.simulation.world import SAFETY_S
 
-    asked = f" --crash-at {outcome.crash_at}" if outcome.crash_at else ""
+    asked = " --desk" if outcome.desk else ""
+    asked += f" --crash-at {outcome.crash_at}" if outcome.crash_at else ""
     asked += f" --lasts {outcome.lasts:g}" if outcome.lasts != SAFETY_S else ""
     console.print(f"[bold]seed {outcome.seed}[/]: gal-friday simulate --seed {outcome.seed}{asked} --trace")
     for violation in outcome.violations:

@@ -58,6 +58,7 @@ class Outcome:
     crash_at: int | None = None
     lasts: float = SAFETY_S
     first_life: int = 0
+    desk: bool = False
     trace: Sequence[str] = field(repr=False, default=())
 
     @property
@@ -206,7 +207,7 @@ class Realm(ABC):
             steps=sum(count for life, count in self._loop.steps.items() if life != WORLD), lives=self._lives,
             orders=self.invariants.accepted_orders, fills=self.invariants.filled, digest=self.trace.digest,
             faults=self.schedule, crash_at=self._plan.crash_at, lasts=self._plan.seconds, first_life=first_life,
-            trace=tuple(self.trace.lines),
+            desk=self._plan.desk, trace=tuple(self.trace.lines),
         )  # fmt: skip
 
     def _move_market(self) -> None:

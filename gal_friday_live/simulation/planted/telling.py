@@ -12,12 +12,10 @@ from gal_friday_live.simulation.faults import Fault
 from gal_friday_live.simulation.planted.bug import PlantedBug, Weather, at, at_closes, together
 
 
-def killed_busy(name: str) -> Weather:
-    """A role that dies while its plans are under way, and the database takes its time."""
-    return together(
-        at_closes("store", "slow", (BUSY_S - 0.12, BUSY_S - 0.07), 8.0),
-        at_closes("kill", name, (BUSY_S, BUSY_S + 5.0)),
-    )
+def killed_busy(name: str, within_s: tuple[float, float]) -> Weather:
+    """A role that dies while its strands are under way, and the database takes its time."""
+    slow = at_closes("store", "slow", (0.0, BUSY_S - 0.1), within_s[1])
+    return together(slow, at_closes("kill", name, within_s))
 
 
 def acknowledges_before_it_handles(life: RoleLife) -> None:
@@ -98,13 +96,14 @@ def forgets_that_the_decision_maker_is_halted(life: RoleLife) -> None:
     role.gate.block = blocked
     if role.module == "dm":
         role.deciding.risk._is_halted = lambda: False
+        role.deciding.risk._trading_state = lambda: "ACTIVE"
 
 
 BUGS = (
     PlantedBug(
         name="acknowledged-on-receipt", desk=True, seconds=90.0,
         about="strands are acknowledged before they are handled, as queues do it by default",
-        promise="LIVENESS", plant=acknowledges_before_it_handles, weather=killed_busy("dm"),
+        promise="LIVENESS", plant=acknowledges_before_it_handles, weather=killed_busy("dm", (6.0, 18.0)),
     ),
     PlantedBug(
         name="hints-trusted", desk=True, seconds=90.0,
@@ -114,7 +113,7 @@ BUGS = (
     PlantedBug(
         name="told-from-memory", desk=True, seconds=90.0,
         about="what a trader journalled and had not told when it was killed is never told",
-        promise="LIVENESS", plant=tells_from_memory, weather=killed_busy("trader"),
+        promise="LIVENESS", plant=tells_from_memory, weather=killed_busy("trader", (BUSY_S, 6.0)),
     ),
     PlantedBug(
         name="told-again", desk=True, seconds=60.0,
