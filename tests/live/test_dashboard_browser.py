@@ -35,6 +35,7 @@ async def test_halt_is_one_click_and_resuming_asks_for_word_and_reason(tmp_path)
         await expect(page.locator("#said")).to_contain_text("Halted: no new entries")
         assert here.engine.heard[0][1].endswith("HALT on the dashboard")
         await page.click("#resume")
+        await expect(page.locator("#resume-which")).to_be_hidden()  # a whole engine has no roles
         assert await violations(page) == []
         await page.keyboard.type("the feed is back")
         await page.keyboard.press("Tab")
