@@ -6,7 +6,6 @@ each later than the one before; anything else is the strand's fault, and marks i
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -97,9 +96,10 @@ class Handling:
         """
         batch = Batch(inbox.connection)
         async with inbox.connection.transaction():
-            began = time.monotonic()
+            now = asyncio.get_running_loop().time
+            began = now()
             for held in await inbox.hold(claims):
-                await self._one(held, time.monotonic() - began, batch)
+                await self._one(held, now() - began, batch)
             await inbox.end(batch.ends)
             await inbox.again(batch.again)
         self.counts.update(end.state for end in batch.ends)

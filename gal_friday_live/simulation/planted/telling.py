@@ -46,15 +46,17 @@ def trusts_in_hints(life: RoleLife) -> None:
 
 
 def tells_from_memory(life: RoleLife, *, all_of_it: bool = False) -> None:
-    """Which lines were told is known to the process alone; what an earlier one left is not told."""
+    """Which lines were told is known to the process alone, which looks by the clock; what an earlier one left is not told."""
     forwarder: Any = life.forwarder
     if forwarder is None:
         return
     journal: Any = life.role.base.ports.journal  # type: ignore[union-attr]
     began_ns = 0 if all_of_it else life.role.base.clock.now_ns()  # type: ignore[union-attr]
 
+    kinds, forwarder._kinds = forwarder._kinds, ()  # no hint reaches it
+
     async def forward() -> int:
-        lines = [line async for line in journal.lines(forwarder._kinds, forwarder._after)]
+        lines = [line async for line in journal.lines(kinds, forwarder._after)]
         told = [forwarder._tell(line) for line in lines if line.ts_ns >= began_ns]
         async with forwarder._database.transaction() as connection:
             await write(connection, forwarder._module, [strand for strand in told if strand is not None])
@@ -113,7 +115,7 @@ BUGS = (
     PlantedBug(
         name="told-from-memory", desk=True, seconds=90.0,
         about="what a trader journalled and had not told when it was killed is never told",
-        promise="LIVENESS", plant=tells_from_memory, weather=killed_busy("trader", (BUSY_S, 6.0)),
+        promise="LIVENESS", plant=tells_from_memory, weather=at_closes("kill", "trader", (BUSY_S + 0.05, BUSY_S + 0.6)),
     ),
     PlantedBug(
         name="told-again", desk=True, seconds=60.0,
