@@ -23,7 +23,17 @@ PANELS: Final = {
     WATCH: ("status", "top", "positions", "orders", "halt", "resume", "reload", "stop", "explain"),
     RESEARCH: ("ingest", "backtest", "sweep", "costs", "feed"),
     MODELS: ("models", "retraining", "experiments"),
-    KEEP: ("alerts", "audit", "statement", "replay", "backup", "restore", "performance", "strands", "database"),
+    KEEP: (
+        "alerts",
+        "audit",
+        "statement",
+        "replay",
+        "backup",
+        "restore",
+        "performance",
+        "strands",
+        "database",
+    ),
     BUILD: ("simulate", "exchange", "events", "extensions", "new"),
 }
 """Commands and groups by what a user wants; one that stands nowhere goes with the last."""
