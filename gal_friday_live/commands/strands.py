@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -81,10 +82,10 @@ def clean(
 
 async def _status(records: "StrandRecords") -> dict[str, Any]:
     return {
-        "inboxes": [_rounded(row) for row in await records.depths()],
-        "modules": [_rounded(row) for row in await records.modules()],
-        "leases": [_with_pairs(row) for row in await records.leases()],
-        "failed": list(await records.failed()),
+        "inboxes": [_readable(row) for row in await records.depths()],
+        "modules": [_readable(row) for row in await records.modules()],
+        "leases": [_readable(_with_pairs(row)) for row in await records.leases()],
+        "failed": [_readable(row) for row in await records.failed()],
     }
 
 
@@ -100,8 +101,20 @@ def _of(config: Path | None, question: "Callable[[StrandRecords], Awaitable[Answ
     return asyncio.run(asked())
 
 
-def _rounded(row: Any) -> dict[str, Any]:
-    return {name: round(value, 1) if isinstance(value, float) else value for name, value in dict(row).items()}
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers to a tenth, times to a millisecond."""
+    return {name: _said(value) for name, value in row.items()}
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 1)
+    return _time(value) if isinstance(value, datetime) else value
+
+
+def _time(moment: datetime) -> str:
+    """ISO 8601, UTC."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _with_pairs(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +140,7 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
         "last_price",
     )
     return {
-        "at": f"{row['created_at']:%Y-%m-%d %H:%M:%S.%f}",
+        "at": _time(row["created_at"]),
         "module": row["module"],
         "kind": row["kind"],
         "strand": row["id"],

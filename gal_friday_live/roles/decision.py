@@ -137,7 +137,7 @@ class Decision(Role):
         return {
             "decided": self.verdicts.decided,
             "signals": {"approved": risk.approved, **dict(risk.rejected)},
-            "reserved": str(self.base.reservations.cash()),
+            "reserved": f"{self.base.reservations.cash():f}",
             "reports": self.mirror.heard,
         }
 
