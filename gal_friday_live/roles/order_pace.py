@@ -49,9 +49,8 @@ class OrdersTold:
         report = event.payload
         assert isinstance(report, ExecutionReport)
         key = report.client_order_id
-        sent = not key.startswith(EXTERNAL) and not purpose_of(
-            key, ""
-        )  # what the exchange makes itself is named by it
+        # What the exchange makes itself, such as an attached stop, is named by it.
+        sent = not key.startswith(EXTERNAL) and not purpose_of(key, "")
         if not sent or not self._is_new(key):
             return
         recent = report.timestamp_exchange > self._clock.now_ns() - MINUTE_NS
