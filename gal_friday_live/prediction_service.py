@@ -307,7 +307,7 @@ class PredictionService:
     async def _catch_up(self) -> None:
         """Fetch what could not be fetched when it was promoted, until it is there; later promotions wait for nothing."""
         async for attempt in stamina.retry_context(
-            on=StorageError, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0
+            on=StorageError, attempts=None, timeout=None, wait_initial=0.2, wait_max=15.0, wait_jitter=0
         ):
             with attempt:
                 for model_type in sorted(self._roster.late):
@@ -319,7 +319,8 @@ class PredictionService:
                     )
         self._catches_up = False
 
-    @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0)
+    # Without chance in the waits: a replay must ask again when the engine did.
+    @stamina.retry(on=StorageError, attempts=None, timeout=None, wait_max=5.0, wait_jitter=0)
     async def _refresh(self, model_type: str) -> None:
         """A registry that is away for a moment must not make a change be missed."""
         await self._roster.refresh(model_type)

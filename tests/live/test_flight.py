@@ -14,7 +14,7 @@ import pytest
 from gal_friday_adapters.postgres.database import Database
 from gal_friday_adapters.simulated_kraken.demo import KEY, SECRET
 from gal_friday_core.config import Config
-from gal_friday_core.errors import ConfigError, DataError
+from gal_friday_core.errors import ConfigError, DataError, StorageError
 from gal_friday_live.configuration import ConfigurationManager
 from gal_friday_live.experiment_manager import ExperimentManager
 from gal_friday_live.flight.flight import flights, replay
@@ -58,6 +58,7 @@ async def flown(manager, database_url, tmp_path):
             await second.until(lambda status: status["orders"] >= 1)
             async with deciding(manager, database_url) as (experiments, _):
                 await experiments.stop_experiment("split", actor="ada")
+            await out_of_reach(second, database_url)
             await second.ask("positions")
             await second.ask("halt", reason="enough for today", who="ada")
             with suppress(ConfigError):  # whether every check is clean depends on the faults
@@ -65,6 +66,23 @@ async def flown(manager, database_url, tmp_path):
             await second.ask("reload", who="ada")
             await second.end()
     return flights(folder)
+
+
+async def out_of_reach(engine, database_url):
+    """The registry does not answer for a while, just when the engine looks whether another model serves."""
+    asked, types = [], ModelRegistry.types
+
+    async def away(registry, series):
+        asked.append(series)
+        if len(asked) <= 3:
+            raise StorageError("nobody answers")
+        return await types(registry, series)
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr(ModelRegistry, "types", away)
+        async with Database(database_url) as database, database.connection() as connection:
+            await connection.execute("select pg_notify('model_promoted', %s)", (SERIES.key,))
+        await engine.until(lambda _: len(asked) > 3)
 
 
 @asynccontextmanager
