@@ -7,42 +7,42 @@ Python 3.11, and with them other bytes of models and reports. `math.fsum` rounds
 from collections.abc import Callable
 from itertools import chain
 
+from mypy import types  # before `maptype`, which cannot be imported first
 from mypy.maptype import map_instance_to_supertype
 from mypy.plugin import FunctionContext, Plugin
-from mypy.types import AnyType, Instance, TupleType, Type, TypeOfAny, UnionType, get_proper_type
 
 FLOATS = "sum() adds floats: other last digits on other Pythons; use math.fsum"
 UNKNOWN = "sum() adds what may be floats: other last digits on other Pythons; say int(…), or use math.fsum"
 
 
-def fault(added: Type) -> str | None:
+def fault(added: types.Type) -> str | None:
     """What is wrong with a sum of values of this type; None where every Python adds alike."""
-    kind = get_proper_type(added)
-    if isinstance(kind, UnionType):
+    kind = types.get_proper_type(added)
+    if isinstance(kind, types.UnionType):
         return next(filter(None, map(fault, kind.items)), None)
-    if isinstance(kind, AnyType):
+    if isinstance(kind, types.AnyType):
         return UNKNOWN
-    return FLOATS if isinstance(kind, Instance) and kind.type.has_base("builtins.float") else None
+    return FLOATS if isinstance(kind, types.Instance) and kind.type.has_base("builtins.float") else None
 
 
-def items(iterable: Type) -> Type:
+def items(iterable: types.Type) -> types.Type:
     """The type of what iterating over this gives."""
-    kind = get_proper_type(iterable)
-    if isinstance(kind, TupleType):
+    kind = types.get_proper_type(iterable)
+    if isinstance(kind, types.TupleType):
         kind = kind.partial_fallback
-    if isinstance(kind, Instance):
+    if isinstance(kind, types.Instance):
         for base in kind.type.mro:
             if base.fullname == "typing.Iterable":
                 return map_instance_to_supertype(kind, base).args[0]
-    return AnyType(TypeOfAny.special_form)
+    return types.AnyType(types.TypeOfAny.special_form)
 
 
 class WholeSums(Plugin):
-    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], Type] | None:
+    def get_function_hook(self, fullname: str) -> Callable[[FunctionContext], types.Type] | None:
         return checked if fullname == "builtins.sum" else None
 
 
-def checked(context: FunctionContext) -> Type:
+def checked(context: FunctionContext) -> types.Type:
     # Each on its own: what surrounds the call would have a say in the types that mypy hands over.
     added, *start = (context.api.get_expression_type(given) for given in chain(*context.args))
     wrong = next(filter(None, map(fault, (items(added), *start))), None)
