@@ -35,6 +35,7 @@ LeaseHandler = Callable[[str], None]
 RETAKEN: Final = "RETAKEN"
 SUPERSEDED: Final = "SUPERSEDED"
 WAIT_MS: Final = 5_000
+LINGERS_S: Final = (0.02, 0.05, 0.1, 0.2)
 
 # Where the server is beyond a network, it must notice a vanished holder sooner than after hours.
 _SETTINGS = (
@@ -96,7 +97,7 @@ class AccountLease:
         """The new token. Raises LeaseError where another engine holds the account, StorageError where nobody answers."""
         connection = await self._connect()
         try:
-            if not await self._lock(connection):
+            if not await self._lock_soon(connection):
                 _refuse(await self._present(connection))
             cursor = await connection.execute(_TAKE, (self._account, self._holder))
             self.token = await _value(cursor, "token")
@@ -120,6 +121,14 @@ class AccountLease:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+    async def _lock_soon(self, connection: Connection) -> bool:
+        """The server ends a connection that was closed in its own time: until then its lock holds."""
+        for pause in LINGERS_S:
+            if await self._lock(connection):
+                return True
+            await self._sleep(pause)
+        return await self._lock(connection)
 
     async def _lock(self, connection: Connection) -> bool:
         for setting in _SETTINGS:

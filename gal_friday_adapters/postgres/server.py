@@ -1,8 +1,8 @@
 """The embedded PostgreSQL: one server a data directory, behind a private Unix socket, without TCP.
 
-`EmbeddedPostgres.start()` is for the process that supervises the platform; everybody else connects by URL.
-Whoever holds the lock file owns the server and stops it; a second `start()` attaches; the next owner after a
-`kill -9` adopts the server that was left running, or clears what it left behind.
+Whoever holds the lock file owns the server; a second `start()` attaches. The last of its users stops it: an owner that
+ends while another works with it leaves it, and whoever ends last, or starts next, adopts it. So does the next owner after
+a `kill -9`, or clears what that left behind.
 """
 
 import fcntl
@@ -60,6 +60,7 @@ class EmbeddedPostgres:
         self._fsync = "on" if durable else "off"
         self._cluster = self.data_dir / "cluster"
         self._lock: int | None = None
+        self._using: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,40 +71,54 @@ class EmbeddedPostgres:
     def start(self) -> str:
         """The address of database `gal_friday` on a server that accepts connections."""
         self._make_folder(self.data_dir)
+        self._use()
+        try:
+            if not self._attached():
+                self._start_as_owner()
+        except BaseException:
+            self.stop()
+            raise
+        return self.url()
+
+    def _attached(self) -> bool:
+        """Whether somebody else's server is up; the lock is ours where not."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._take_lock():
             # Somebody else owns it: wait for their server, or for the lock if they end before it is up.
             if self._accepts_connections(DATABASE):
-                return self.url()
+                return True
             if time.monotonic() > deadline:
                 raise StorageError(
                     f"the process that owns {self.data_dir} did not bring PostgreSQL up in {_START_TIMEOUT_S} s; "
                     f"see {self._log}, end that process and start again"
                 )
             time.sleep(_POLL_S)
-        try:
-            self._start_as_owner()
-        except BaseException:
-            self.stop()
-            raise
-        return self.url()
+        return False
 
     def stop(self) -> None:
-        """Shut down if we own it: clients are disconnected, all is on disk. Safe to call twice."""
-        if self._lock is None:
+        """Shut down where nobody else uses it: clients are disconnected, all is on disk. Safe to call twice."""
+        if self._using is None:
             return
+        leaving = self._locked(
+            "leaving.lock", fcntl.LOCK_EX
+        )  # one after the other: the last one knows that it is
         try:
-            if self.runs():
-                self._shut_down()
+            # Who attached looks after the server of an owner that has left.
+            if self._take_lock() and self.runs():
+                if self._used_by_others():
+                    self._leave()
+                else:
+                    self._shut_down()
         finally:
-            self._release_lock()
+            held = (self._using, self._lock, leaving)
+            self._using = self._lock = None
+            for descriptor in filter(None, held):
+                os.close(descriptor)
 
-    def leave(self) -> None:
-        """Give up what we own without a shutdown, where others still work with it: whoever starts next adopts it."""
+    def _leave(self) -> None:
         if self._child is not None:
             _LEFT.append(self._child)
             self._child = None
-        self._release_lock()
 
     def url(self, database: str = DATABASE) -> str:
         """The address of a database of this server, whether it runs or not."""
@@ -111,7 +126,7 @@ class EmbeddedPostgres:
 
     @property
     def owns(self) -> bool:
-        """Whether this object started or adopted the server, and so will stop it."""
+        """Whether this object started or adopted the server."""
         return self._lock is not None
 
     def runs(self) -> bool:
@@ -239,22 +254,38 @@ class EmbeddedPostgres:
         except StorageError:
             return False
 
+    def _use(self) -> None:
+        """Say that we work with it, while nobody is shutting it down."""
+        if self._using is None:
+            self._using = self._locked("users.lock", fcntl.LOCK_SH)
+
+    def _used_by_others(self) -> bool:
+        """Where not, nobody begins to until we have ended."""
+        assert self._using is not None
+        try:
+            fcntl.flock(self._using, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
     def _take_lock(self) -> bool:
         if self._lock is not None:
             return True
-        descriptor = os.open(self.data_dir / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = self._locked("owner.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(descriptor)
             return False
-        self._lock = descriptor
         return True
 
-    def _release_lock(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+    def _locked(self, name: str, how: int) -> int:
+        """A file of the directory under a lock that ends when it is closed."""
+        descriptor = os.open(self.data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _socket_directory(self) -> Path:
         """Inside the data directory; where that path is too long for a socket, the short one noted there."""

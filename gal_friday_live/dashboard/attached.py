@@ -1,7 +1,7 @@
 """The database as a dashboard has it: only read, found when it appears, and never taken from an engine.
 
-An embedded server that nobody runs is started, so that the past can be looked at. It is stopped again at the end,
-unless an engine works with it by then.
+An embedded server that nobody runs is started, so that the past can be looked at. It is stopped again by whoever uses
+it last.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from gal_friday_adapters.postgres.migrate import upgrade
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_core.errors import StorageError
-from gal_friday_live.control_socket import control_path, is_served
 from gal_friday_live.dashboard.service import DashboardService
 
 READ_ONLY: Final = "-c default_transaction_read_only=on -c statement_timeout=15000"
@@ -39,7 +38,7 @@ async def attached(config: Config, service: DashboardService) -> AsyncIterator[N
         with suppress(asyncio.CancelledError):
             await attaching
         if server is not None:
-            await asyncio.to_thread(_let_go, config, server)
+            await asyncio.to_thread(server.stop)
 
 
 async def _attach(config: Config, server: EmbeddedPostgres | None, service: DashboardService) -> None:
@@ -78,13 +77,6 @@ def _url(config: Config, server: EmbeddedPostgres | None) -> str | None:
     if server.owns:
         upgrade(url)
     return url
-
-
-def _let_go(config: Config, server: EmbeddedPostgres) -> None:
-    if is_served(control_path(paths.data_dir(config))):
-        server.leave()
-    else:
-        server.stop()
 
 
 def _read_only(url: str) -> str:

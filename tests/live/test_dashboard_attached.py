@@ -1,7 +1,6 @@
 """The database as a dashboard has it: found when it appears, only read, and left to an engine that works with it."""
 
 import asyncio
-from contextlib import suppress
 
 import pytest
 
@@ -9,12 +8,9 @@ from gal_friday_adapters.paths import postgres_dir
 from gal_friday_adapters.postgres.server import EmbeddedPostgres
 from gal_friday_core.config import Config
 from gal_friday_core.errors import StorageError
-from gal_friday_live.cli_service import CLIService
 from gal_friday_live.configuration import ConfigurationManager
-from gal_friday_live.control_socket import ControlSocket, control_path
 from gal_friday_live.dashboard.attached import attached
 from gal_friday_live.dashboard.service import DashboardService
-from tests.live.dashboard_room import ToldEngine
 
 
 def manager_of(folder, **storage):
@@ -61,18 +57,11 @@ async def test_an_embedded_server_is_stopped_at_the_end_unless_an_engine_works_w
     server = EmbeddedPostgres(folder, durable=False)
     await asyncio.to_thread(server.start)
     await asyncio.to_thread(server.stop)
-    service, engine = DashboardService(manager, None), ToldEngine()
-    door = ControlSocket(control_path(tmp_path / "data"), CLIService(manager, engine, engine).answer)
+    service, engine = DashboardService(manager, None), EmbeddedPostgres(folder, durable=False)
     async with attached(manager.config, service):
         await attached_database(service)
         if engine_runs:
-            await door.open()
-    await door.close()
-    after = EmbeddedPostgres(folder, durable=False)
-    try:
-        assert after._accepts_connections("gal_friday") == engine_runs
-        await asyncio.to_thread(after.start)
-        assert after.owns, "whoever starts next has it"
-    finally:
-        with suppress(StorageError):
-            await asyncio.to_thread(after.stop)
+            await asyncio.to_thread(engine.start)
+    assert engine._accepts_connections("gal_friday") == engine_runs
+    await asyncio.to_thread(engine.stop)
+    assert not engine.runs()

@@ -121,6 +121,24 @@ def test_a_second_user_attaches_and_does_not_stop_the_server(
     assert kept_value(second.url()) == 7
 
 
+def test_an_owner_that_ends_leaves_the_server_to_who_works_with_it_and_the_last_one_stops_it(
+    used: Path,
+) -> None:
+    owner, second, third = (EmbeddedPostgres(used) for _ in range(3))
+    owner.start()
+    second.start()
+    running = postmaster(used)
+    owner.stop()
+    assert kept_value(second.url()) == 7
+    third.start()
+    assert third.owns
+    third.stop()
+    assert kept_value(second.url()) == 7
+    second.stop()
+    assert not alive(running)
+    assert not (used / "cluster" / "postmaster.pid").exists()
+
+
 def test_a_server_whose_owner_was_killed_is_adopted_and_then_stopped(
     used: Path, owner: "subprocess.Popen[str]"
 ) -> None:
